@@ -1,0 +1,1 @@
+"""What experiments run: plain data, one file an experiment."""

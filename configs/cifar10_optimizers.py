@@ -1,0 +1,102 @@
+"""SGD, Adam and LAMB on CIFAR-10 at two batch sizes: the experiment of a thesis talk.
+
+    python -m experiments.compare --config=configs/cifar10_optimizers.py \
+        --data_dir=DIR --workdir=runs/cifar10
+
+A CNN with max-pooling (356,810 parameters), cross-entropy, 20 epochs. The talk's
+figures, one run each; its losses are stated per image:
+
+    batch  optimizer  test accuracy  train loss  validation loss  time
+    64     SGD        79.19%         .0071       .192             1:27
+    64     Adam       79.58%         .0044       .218             1:49
+    64     LAMB       78.36%         .0066       .204             1:30
+    512    SGD        65.38%
+    512    Adam       78.91%
+    512    LAMB       73.23%
+
+``:reduced`` behind the file's name is for two CPU cores, about 10 minutes: 4,000 of
+the training images, 4 epochs, one tuning seed, three fresh ones.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+from optlab.errors import InputError
+
+_TALK = "thesis talk"
+
+
+def get_config(variant: str = "full") -> ConfigDict:
+    """The experiment as plain data.
+
+    Args:
+      variant: ``full``, or ``reduced``.
+    """
+    if variant not in ("full", "reduced"):
+        raise InputError(f"no variant {variant!r} of this config; known: full, reduced")
+    config = ConfigDict()
+    config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
+    config.note = ""
+
+    config.data = ConfigDict()
+    config.data.name = "cifar10"
+    config.data.validation_fraction = 0.1
+    config.data.examples = config_dict.placeholder(int)
+    config.augment = ()
+
+    config.model = ConfigDict()
+    config.model.name = "cnn"
+    config.model.features = (32, 64, 128)
+    config.model.dense = 128
+    config.model.dropout = 0.5
+
+    config.epochs = 20
+    config.batch_size = (64, 512)
+    config.tune_seeds = 1
+    config.report_seeds = 5
+    config.target_accuracy = 0.75
+
+    config.optimizers = ConfigDict()
+    config.optimizers.momentum = ConfigDict()
+    config.optimizers.momentum.learning_rate = (
+        1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
+    )  # fmt: skip
+    config.optimizers.momentum.momentum = (0.9,)
+    config.optimizers.adam = ConfigDict()
+    config.optimizers.adam.learning_rate = (
+        1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1
+    )  # fmt: skip
+    config.optimizers.lamb = ConfigDict()
+    config.optimizers.lamb.learning_rate = (
+        3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1
+    )  # fmt: skip
+    config.learning_rate = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+    config.schedule = ConfigDict()
+    config.schedule.name = "constant"
+
+    config.published = (
+        {"optimizer": "momentum", "batch_size": 64, "test_accuracy": 0.7919,
+         "train_loss": 0.0071, "validation_loss": 0.192, "seconds": 87, "source": _TALK},
+        {"optimizer": "adam", "batch_size": 64, "test_accuracy": 0.7958,
+         "train_loss": 0.0044, "validation_loss": 0.218, "seconds": 109, "source": _TALK},
+        {"optimizer": "lamb", "batch_size": 64, "test_accuracy": 0.7836,
+         "train_loss": 0.0066, "validation_loss": 0.204, "seconds": 90, "source": _TALK},
+        {"optimizer": "momentum", "batch_size": 512, "test_accuracy": 0.6538,
+         "source": _TALK},
+        {"optimizer": "adam", "batch_size": 512, "test_accuracy": 0.7891,
+         "source": _TALK},
+        {"optimizer": "lamb", "batch_size": 512, "test_accuracy": 0.7323,
+         "source": _TALK},
+    )  # fmt: skip
+
+    if variant == "reduced":
+        config.note = (
+            "Reduced: 4,000 of the 50,000 training images and 4 epochs, for two CPU "
+            "cores. Accuracies are far below those of the full experiment, and the "
+            "published figures are not comparable."
+        )
+        config.data.examples = 4_000
+        config.epochs = 4
+        config.report_seeds = 3
+        config.target_accuracy = 0.35
+    return config

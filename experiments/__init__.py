@@ -1,0 +1,1 @@
+"""Experiments: ``python -m experiments.NAME``, flags and a config in, a page out."""

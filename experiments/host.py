@@ -1,0 +1,164 @@
+"""What the host does between segments: bar, log, state, rows, TensorBoard."""
+
+import pathlib
+import sys
+import time
+from typing import Any
+
+from absl import logging
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from optlab import checkpoint, comparison
+from optlab.comparison import Observer, Stage
+from optlab.errors import InputError
+from optlab.results import Row, write_csv
+
+#: States are saved when that costs at most this share of the time since the last save.
+SAVING_SHARE = 0.05
+
+
+class Host(Observer):
+    """Draws a live bar, logs, keeps states and rows in a working directory.
+
+    Args:
+      workdir: the stages' states lie in its folder ``state``, the rows of all
+        finished stages in ``rows.csv``.
+      console: where the bar is drawn.
+      tensorboard: whether to write event files into the folder ``tensorboard``.
+    """
+
+    def __init__(self, workdir: pathlib.Path, console: Console, tensorboard: bool):
+        self.workdir = workdir
+        self.events = _Events(workdir / "tensorboard") if tensorboard else None
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("epochs, alive {task.fields[alive]},"),
+            TimeElapsedColumn(),
+            TextColumn("gone,"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+        self.rows: tuple[Row, ...] = ()
+        self.saved_at = time.monotonic()
+        self.saving_took = 0.0
+
+    def __enter__(self) -> "Host":
+        self.bar.start()
+        # The bar stands in for sys.stderr while it lives; the log must go through it.
+        logging.get_absl_handler().python_handler.setStream(sys.stderr)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bar.stop()
+        logging.get_absl_handler().python_handler.setStream(sys.stderr)
+        if self.events is not None:
+            self.events.close()
+
+    def begin(self, segments: int) -> None:
+        """Sets the bar's length."""
+        self.task = self.bar.add_task("starting", total=segments, alive="-")
+
+    def restore(self, stage: Stage, fresh: comparison.Progress) -> comparison.Progress:
+        """The stage as it was saved, or the fresh one."""
+        finished, under_way = self._paths(stage)
+        if finished.exists():
+            history = checkpoint.restore(finished, fresh.history)
+            self.bar.advance(self.task, stage.epochs)
+            self.rows += comparison.rows_of(stage, history)
+            return comparison.Progress(history, None)
+        if not under_way.exists():
+            return fresh
+        progress = checkpoint.restore(under_way, fresh)
+        logging.info("%s goes on after epoch %d", stage.name, progress.history.epoch)
+        self.bar.advance(self.task, int(progress.history.epoch))
+        return progress
+
+    def compiling(self, stage: Stage) -> None:
+        """Says so: it takes seconds in which nothing moves."""
+        self._describe(stage, "compile")
+
+    def segment(self, stage: Stage, progress: comparison.Progress) -> None:
+        """Moves the bar; writes events, state and rows."""
+        history, states = progress
+        self._describe(stage, stage.phase)
+        lost = comparison.diverged(stage, history)
+        alive = f"{lost.size - lost.sum()}/{lost.size}"
+        self.bar.update(self.task, advance=int(history.epoch > 0), alive=alive)
+        if self.events is not None:
+            epoch = int(history.epoch)
+            self.events.write(comparison.rows_of(stage, history, first_epoch=epoch))
+        finished, under_way = self._paths(stage)
+        if states is not None:
+            since = time.monotonic() - self.saved_at
+            if self.saving_took <= SAVING_SHARE * since:
+                started = time.monotonic()
+                checkpoint.save(under_way, progress)
+                self.saved_at = time.monotonic()
+                self.saving_took = self.saved_at - started
+            return
+        checkpoint.save(finished, history)
+        under_way.unlink(missing_ok=True)
+        self.rows += comparison.rows_of(stage, history)
+        write_csv(self.workdir / "rows.csv", self.rows)
+        logging.info(
+            "%s: %d epochs, %s lanes alive, %.1f s training, %.1f s compiling",
+            stage.name,
+            stage.epochs,
+            alive,
+            history.seconds[-1],
+            history.compile_seconds,
+        )
+
+    def _describe(self, stage: Stage, what: str) -> None:
+        label = f"{what} {stage.contender.label}, batch {stage.batch_size}"
+        self.bar.update(self.task, description=label)
+
+    def _paths(self, stage: Stage) -> tuple[pathlib.Path, pathlib.Path]:
+        """Where a stage lies: finished (its history), and under way (states too)."""
+        folder = self.workdir / "state"
+        return folder / f"{stage.name}.done", folder / f"{stage.name}.state"
+
+
+class _Events:
+    """TensorBoard event files, a folder a run."""
+
+    def __init__(self, folder: pathlib.Path):
+        try:
+            import tensorboardX
+        except ModuleNotFoundError as error:
+            raise InputError(
+                "--tensorboard needs tensorboardX: pip install 'optlab[tensorboard]'"
+            ) from error
+        self.open = tensorboardX.SummaryWriter
+        self.folder = folder
+        self.writers: dict[str, Any] = {}
+
+    def write(self, rows: tuple[Row, ...]) -> None:
+        """Adds the loss and accuracy of some rows, by step."""
+        for row in rows:
+            run = (
+                f"{row.optimizer}-b{row.batch_size}/"
+                f"{row.phase}-point{row.point}-seed{row.seed}"
+            )
+            if run not in self.writers:
+                self.writers[run] = self.open(str(self.folder / run))
+            for name in ("loss", "accuracy"):
+                tag, value = f"{name}/{row.split}", getattr(row, name)
+                self.writers[run].add_scalar(tag, value, row.step)
+
+    def close(self) -> None:
+        """Flushes every file."""
+        for writer in self.writers.values():
+            writer.close()

@@ -1,0 +1,38 @@
+"""optlab, the optimizer laboratory for JAX.
+
+``import optlab`` brings in jax and optax only; flax, tensorflow-datasets,
+scikit-learn and matplotlib are imported by the modules that use them, when these are
+first used: ``optlab.models``, ``optlab.data``, ``optlab.report``.
+"""
+
+import importlib
+
+from optlab import optim as optim
+from optlab.errors import InputError as InputError
+
+#: In the order in which data flow.
+_MODULES = (
+    "data",
+    "augment",
+    "models",
+    "problems",
+    "curvature",
+    "training",
+    "sweep",
+    "parallel",
+    "width",
+    "comparison",
+    "checkpoint",
+    "results",
+    "report",
+)
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"optlab.{name}")
+    raise AttributeError(f"module 'optlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -1,0 +1,76 @@
+"""A tree of arrays out to one file, and in again, to the bit.
+
+flax's msgpack form: one small file, written whole or not at all. Typed PRNG keys, which
+it cannot hold, travel as their raw words.
+"""
+
+import os
+import pathlib
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import serialization
+
+from optlab.errors import InputError
+from optlab.results import write_atomic
+
+Tree = TypeVar("Tree")
+
+
+def save(path: str | os.PathLike[str], tree: Any) -> None:
+    """Writes a tree; a reader sees the old file or the new one, never a half.
+
+    Args:
+      path: the file; its folder is made where it is missing.
+      tree: arrays, numbers, typed keys.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, serialization.to_bytes(jax.tree.map(_raw, tree)))
+
+
+def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
+    """Reads a tree that :func:`save` wrote.
+
+    Args:
+      path: the file.
+      like: a tree of the same structure and shapes: arrays or their abstract shapes.
+
+    Returns:
+      The tree, with the arrays that were saved.
+
+    Raises:
+      InputError: the file holds something of another structure, shape or type.
+
+    >>> import tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "state"
+    >>> save(path, {"w": jnp.arange(3.0), "key": jax.random.key(7)})
+    >>> back = restore(path, {"w": jnp.zeros(3), "key": jax.random.key(0)})
+    >>> back["w"].tolist(), jax.random.key_data(back["key"]).tolist()
+    ([0.0, 1.0, 2.0], [0, 7])
+    """
+    data = pathlib.Path(path).read_bytes()
+    shapes = jax.eval_shape(lambda tree: jax.tree.map(_raw, tree), like)
+    try:
+        raw = serialization.from_bytes(shapes, data)
+        return jax.tree.map(_typed, raw, like, shapes)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} holds another state than this program's ({error}); delete it, or "
+            "choose another --workdir"
+        ) from error
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(getattr(leaf, "dtype", jnp.float32), jax.dtypes.prng_key)
+
+
+def _raw(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _typed(raw: Any, like: Any, shape: Any) -> Any:
+    if raw.shape != shape.shape or raw.dtype != shape.dtype:
+        raise ValueError(f"{raw.dtype}{raw.shape} where {shape} was expected")
+    return jax.random.wrap_key_data(raw) if _is_key(like) else raw

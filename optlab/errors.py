@@ -1,0 +1,31 @@
+"""The one error a user's mistake raises, and the names nearest to a mistyped one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong; the message is one line that says what to do.
+
+    Command lines print it without a traceback and exit with code 1.
+    """
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Names close to ``name`` among ``known``, as the end of an error message.
+
+    Args:
+      name: what the user typed.
+      known: every accepted name.
+
+    Returns:
+      ``did you mean a, b?`` or, where nothing is close, ``known: a, b, c``.
+
+    >>> near("adma", ["adam", "lamb", "sgd"])
+    'did you mean adam?'
+    >>> near("x", ["adam", "sgd"])
+    'known: adam, sgd'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=4, cutoff=0.6)
+    return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"

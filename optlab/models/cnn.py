@@ -1,0 +1,32 @@
+"""A plain convolutional classifier: [convolution, relu, max-pool] ..., dense, dense."""
+
+import flax.linen as nn
+import jax
+
+from optlab.models.layers import Conv, max_pool
+
+
+class CNN(nn.Module):
+    """Images to logits.
+
+    Attributes:
+      classes: number of outputs.
+      features: channels of each 3x3 convolution; a 2x2 max-pool follows each.
+      dense: units of the hidden dense layer.
+      dropout: share of the hidden units dropped while training.
+    """
+
+    classes: int
+    features: tuple[int, ...] = (32, 64, 128)
+    dense: int = 128
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+        """Logits ``[n, classes]`` of ``[n, height, width, channels]`` images."""
+        x = images
+        for channels in self.features:
+            x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))
+        x = nn.relu(nn.Dense(self.dense)(x.reshape(x.shape[0], -1)))
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(self.classes)(x)

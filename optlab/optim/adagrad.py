@@ -1,0 +1,46 @@
+"""AdaGrad: each coordinate's rate falls with the sum of its squared gradients.
+
+    s <- s + g^2
+    w <- w - eta g / sqrt(s + eps)
+
+Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
+stochastic optimization", figure 1, diagonal case. The paper adds its small constant
+to the root; here, as in teaching and in Keras, it stands inside.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def adagrad(
+    learning_rate: optax.ScalarOrSchedule = 0.01,
+    initial_accumulator_value: float = 0.0,
+    eps: float = 1e-10,
+) -> optax.GradientTransformationExtraArgs:
+    r"""AdaGrad, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
+
+    Keras's defaults are ``learning_rate=0.001, initial_accumulator_value=0.1,
+    eps=1e-7``, also with epsilon inside the root. Here s starts at 0, so that the
+    first step is :math:`\eta` in every coordinate, whatever the gradient's size.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule.
+      initial_accumulator_value: the start of s.
+      eps: :math:`\epsilon`, in the units of the squared gradient; keeps the root
+        from zero.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = adagrad(learning_rate=0.5)
+    >>> g = jnp.array([3.0, -0.01])
+    >>> updates, state = tx.update(g, tx.init(g))
+    >>> jnp.round(updates, 4)
+    Array([-0.5,  0.5], dtype=float32)
+    """
+    return compose(
+        optax.scale_by_rss(initial_accumulator_value, eps),
+        optax.scale_by_learning_rate(learning_rate),
+    )

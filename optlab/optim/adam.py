@@ -1,0 +1,44 @@
+"""Adam: momentum over RMSProp, both corrected for their start at zero.
+
+    m <- b1 m + (1 - b1) g              v <- b2 v + (1 - b2) g^2
+    m^ = m / (1 - b1^i)                 v^ = v / (1 - b2^i)       i = 1, 2, ...
+    w <- w - eta m^ / (sqrt(v^) + eps)
+
+Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def adam(
+    learning_rate: optax.ScalarOrSchedule = 0.001,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Adam, :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
+
+    The defaults are the paper's; Keras's differ in ``epsilon=1e-7``.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule.
+      b1: :math:`\beta_1`, the memory of the mean gradient.
+      b2: :math:`\beta_2`, the memory of the mean squared gradient.
+      eps: :math:`\epsilon`, outside the root, in the units of the gradient.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = adam(learning_rate=0.5)
+    >>> g = jnp.array([3.0, -0.01])
+    >>> updates, state = tx.update(g, tx.init(g))
+    >>> jnp.round(updates, 4)  # the first step is eta in every coordinate
+    Array([-0.5,  0.5], dtype=float32)
+    """
+    return compose(
+        optax.scale_by_adam(b1, b2, eps),
+        optax.scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,250 @@
+"""What Gauss-Newton and Levenberg-Marquardt share: the damped linear problem at x.
+
+    (G + diag(d)) s = J^T u,      G = J^T H J,      f(x) = l(z(x)),   u = l'(z)
+
+A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I. Three solvers,
+by name:
+
+    cholesky   of G + diag(d); the fastest, and batched well on a GPU
+    qr         of [J; sqrt(d)], which does not square the condition number; only H = I
+    cg         conjugate gradients on products, no matrix at all
+
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), sections 10.2 and 10.3.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg as jsl
+
+from optlab import curvature
+from optlab.errors import InputError, near
+from optlab.optim.info import Info
+from optlab.optim.lift import Objective, half_square
+from optlab.optim.trial import judge
+
+SOLVERS = ("cholesky", "qr", "cg")
+# Conjugate gradients end at this residual, relative to the gradient, or after as many
+# products: damping keeps the condition number, hence their count, low.
+CG_TOLERANCE = 1e-3
+CG_PRODUCTS = 100
+
+
+class Local(NamedTuple):
+    """The objective near x, as the linear problem sees it."""
+
+    value: jax.Array  # f(x)
+    gradient: jax.Array  # J^T u [n]
+    diagonal: jax.Array  # of G [n]; ones for cg, which has no matrix to read it from
+    solve: Callable  # (d [n], u [m]) -> (s [n], products)
+    decrease: Callable  # s [n] -> f(x) - f(x - s)
+    u: jax.Array  # l'(z) [m]
+    bend: Callable  # s [n] -> H z'' [m], z'' the second derivative of z along s
+    evaluations: int  # that it took to get here
+
+
+def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # noqa: N803
+    """Solve (G + diag(d)) s = g, G [n, n] positive semi-definite.
+
+    Both sides are scaled to a unit diagonal first, so that parameters in units of
+    1e-9 and 1e3 do no harm. Guard: n * eps on that diagonal, the size of the rounding
+    of a matrix product, keeps a singular G factorizable.
+
+    >>> G, d, g = jnp.array([[3.0, 1.0], [1.0, 2.0]]), jnp.ones(2), jnp.array([11.0, 0])
+    >>> cholesky_solve(G, d, g).round(3) + 0.0
+    Array([ 3., -1.], dtype=float32)
+    """
+    A = G + jnp.diag(d)  # noqa: N806
+    c = _scale(jnp.diag(A))
+    A = A / c[:, None] / c[None, :]  # noqa: N806
+    guard = g.size * jnp.finfo(g.dtype).eps
+    factor = jsl.cho_factor(A + guard * jnp.eye(g.size, dtype=g.dtype))
+    return jsl.cho_solve(factor, g / c) / c
+
+
+def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N803
+    """Solve (J^T J + diag(d)) s = J^T u by the least squares [J; sqrt(d)] s ~ [u; 0].
+
+    Columns are scaled to length one; J is [m, n]. Guard: ``eps`` under the root keeps
+    the triangle invertible where J is singular and d is zero.
+
+    >>> qr_solve(jnp.array([[1.0], [1.0]]), jnp.array([2.0]), jnp.array([4.0, 8.0])).round(4)
+    Array([3.], dtype=float32)
+    """
+    c = _scale(jnp.sum(J**2, 0) + d)
+    rows = jnp.diag(jnp.sqrt(d / c**2 + jnp.finfo(d.dtype).eps ** 2))
+    Q, R = jnp.linalg.qr(jnp.concatenate([J / c, rows]))  # noqa: N806
+    return jsl.solve_triangular(R, Q[: u.size].T @ u) / c
+
+
+def cg_solve(
+    product: Callable, d: jax.Array, g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Solve (G + diag(d)) s = g with v -> G v alone; also the number of products.
+
+    Any iterate is an ascent direction of f, since conjugate gradients start from zero.
+
+    >>> s, products = cg_solve(lambda v: v * jnp.array([1.0, 3.0]), jnp.ones(2),
+    ...                        jnp.array([2.0, 4.0]))
+    >>> s.round(4), int(products)
+    (Array([1., 1.], dtype=float32), 2)
+    """
+
+    def going(carry):
+        _, r, _, k = carry
+        unsolved = jnp.vdot(r, r) > CG_TOLERANCE**2 * jnp.vdot(g, g)
+        return unsolved & (k < CG_PRODUCTS)
+
+    def step(carry):
+        s, r, p, k = carry
+        Ap = product(p) + d * p  # noqa: N806
+        rr = jnp.vdot(r, r)
+        alpha = rr / jnp.vdot(p, Ap)
+        r = r - alpha * Ap
+        p_next = r + jnp.vdot(r, r) / rr * p
+        return s + alpha * p, r, p_next, k + 1
+
+    start = jnp.zeros_like(g), g, g, jnp.zeros((), jnp.int32)
+    s, _, _, products = jax.lax.while_loop(going, step, start)
+    return s, products
+
+
+def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
+    """The damped linear problem at x, by residuals where there are any.
+
+    Args:
+      objective: with ``residual_fn``, or ``output_fn`` and ``output_loss_fn``.
+      x: the point [n].
+      solver: one of ``SOLVERS``.
+      name: of the method, for messages.
+
+    Raises:
+      InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
+    """
+    squares = objective.residual_fn is not None
+    output_fn = objective.residual_fn if squares else objective.output_fn
+    loss_fn = half_square if squares else objective.output_loss_fn
+    if solver == "qr" and not squares:
+        raise InputError(f"{name}: solver='qr' needs residual_fn; use 'cholesky'")
+
+    if solver == "cg":
+        z, push = jax.linearize(output_fn, x)
+        transposed = jax.linear_transpose(push, x)
+        pull = lambda u: transposed(u)[0]  # noqa: E731
+        diagonal = jnp.ones_like(x)
+        evaluations = 2
+    else:
+        m, n = jax.eval_shape(output_fn, x).size, x.size
+        curvature.require_memory(
+            name, [(m, n), (n, n)], x.dtype, f"{name}(solver='cg', scaling='identity')"
+        )
+        z, J = curvature.jacobian(output_fn, x)  # noqa: N806
+        pull = lambda u: J.T @ u  # noqa: E731
+        evaluations = n
+
+    if squares:
+        u, H = z, lambda v: v  # noqa: N806
+    else:
+        u, H = jax.linearize(jax.grad(loss_fn), z)  # noqa: N806
+    g = pull(u)
+
+    if solver == "cg":
+
+        def solve(d, u):
+            return cg_solve(lambda v: pull(H(push(v))), d, pull(u))
+
+    elif solver == "qr":
+        diagonal = jnp.sum(J**2, 0)
+
+        def solve(d, u):
+            return qr_solve(J, d, u), 0
+
+    else:
+        HJ = J if squares else jax.vmap(H, in_axes=1, out_axes=1)(J)  # noqa: N806
+        G = J.T @ HJ  # noqa: N806
+        diagonal = jnp.diag(G)
+
+        def solve(d, u):
+            return cholesky_solve(G, d, pull(u)), 0
+
+    def decrease(s):
+        if squares:
+            trial = output_fn(x - s)
+            # (a - b)(a + b): the difference of two sums of squares would cancel.
+            return 0.5 * jnp.vdot(z - trial, z + trial)
+        return objective.value - objective.value_fn(x - s)
+
+    def bend(s):
+        along = lambda t: output_fn(x - t * s)  # noqa: E731
+        tangent = lambda t: jax.jvp(along, (t,), (jnp.ones_like(t),))[1]  # noqa: E731
+        t = jnp.zeros((), x.dtype)
+        return H(jax.jvp(tangent, (t,), (jnp.ones_like(t),))[1])
+
+    value = half_square(z) if squares else objective.value
+    return Local(value, g, diagonal, solve, decrease, u, bend, evaluations)
+
+
+def attempt(
+    here: Local,
+    s: jax.Array,
+    predicted: jax.Array,
+    *,
+    damping: jax.Array,
+    exhausted: jax.Array,
+    evaluations: jax.Array,
+    trusted: jax.Array | bool = True,
+) -> tuple[jax.Array, Info]:
+    """Try x - s: the step where f falls as predicted, zeros where it does not.
+
+    Args:
+      here: the objective near x.
+      s: the step [n]; anything not finite is a rejection.
+      predicted: the decrease that the model promises, from ``predicted_decrease``.
+      damping: what made this step, for the record.
+      exhausted: bool, whether a rejection leaves nothing smaller to try.
+      evaluations: so far, without this trial.
+      trusted: bool, false where the method rejects the step by a test of its own.
+    """
+    ratio, accepted = judge(here.value, here.decrease(s), predicted)
+    accepted = accepted & trusted
+    return jnp.where(accepted, s, 0.0), Info(
+        loss=here.value,
+        gradient_norm=jnp.linalg.norm(here.gradient),
+        step_norm=jnp.linalg.norm(s),
+        damping=damping,
+        gain_ratio=ratio,
+        accepted=accepted,
+        stalled=~accepted & exhausted,
+        evaluations=evaluations + 1,
+    )
+
+
+def predicted_decrease(
+    g: jax.Array, s: jax.Array, d: jax.Array, length: jax.Array | float = 1.0
+) -> jax.Array:
+    """m(0) - m(length * s) of m(s) = -g.s + s.G s / 2, where (G + diag(d)) s = g.
+
+    >>> G, d, g = 3.0, 1.0, 8.0  # s = 2, m(s) = -16 + 6
+    >>> float(predicted_decrease(jnp.array([g]), jnp.array([g / (G + d)]), d))
+    10.0
+    """
+    gs = jnp.vdot(g, s)
+    return length * gs - 0.5 * length**2 * (gs - jnp.vdot(s, d * s))
+
+
+def check_choice(method: str, argument: str, given: str, known: tuple) -> None:
+    """Refuse a name that is not among the known ones.
+
+    >>> check_choice("gauss_newton", "solver", "qrr", SOLVERS)
+    Traceback (most recent call last):
+    optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
+    """
+    if given not in known:
+        raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")
+
+
+def _scale(diagonal):
+    """Square roots of a diagonal; one where it is zero (a parameter without effect)."""
+    return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))

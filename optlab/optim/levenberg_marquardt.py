@@ -1,0 +1,202 @@
+"""Levenberg-Marquardt: Gauss-Newton, damped by how well the last step was predicted.
+
+    (J^T J + nu D) s = J^T r,      x+ = x - s   if f falls as predicted, else x
+    trainlm   nu+ = decrease * nu          after an accepted step, increase * nu else
+    nielsen   nu+ = nu * max(decrease, 1 - (2 rho - 1)^3)
+              nu+ = nu * v, v+ = 2 v       after the first, second, ... rejection
+    D = I, diag(J^T J), or its running maximum; for a loss l(z): J^T H J and J^T l'(z)
+
+One update is one trial: a rejected step is a zero update, and the next tries again
+with more damping. Lanes of a vmap run in lockstep, so an inner loop would make each
+of them wait for the one with the most rejections.
+
+Sources: Marquardt, SIAM J. Appl. Math. 11 (1963); Hagan, Menhaj, IEEE Trans. Neural
+Networks 5 (1994), the rule of MATLAB's trainlm; Nielsen, IMM-REP-1999-05, DTU, eq.
+(2.8); More, The Levenberg-Marquardt Algorithm, LNM 630 (1978), section 6 (the running
+maximum); Transtrum, Sethna, arXiv:1201.5885, eq. (15), (16) (geodesic acceleration).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.errors import InputError
+from optlab.optim import info as diagnostics
+from optlab.optim.least_squares import (
+    SOLVERS,
+    attempt,
+    check_choice,
+    local,
+    predicted_decrease,
+)
+from optlab.optim.lift import OUTPUTS, lift
+
+RULES = ("trainlm", "nielsen")
+SCALINGS = ("identity", "marquardt", "more", "fading")
+# What a fading maximum keeps at each step. A plain maximum never forgets the start,
+# where a column of J may be 1e20 times as long as anywhere near the solution.
+FADE = 0.9
+# A geodesic correction longer than this, relative to the step, means that the step
+# left the region where two derivatives describe the function (Transtrum, Sethna).
+BEND_LIMIT = 0.75
+
+
+class LevenbergMarquardtState(NamedTuple):
+    """What the next trial needs."""
+
+    nu: jax.Array  # scalar
+    growth: jax.Array  # scalar: v of Nielsen's rule
+    scale: jax.Array  # D [n]
+    info: diagnostics.Info
+
+
+def next_damping(
+    rule: str, nu: Any, growth: Any, ratio: Any, accepted: Any, factors: tuple[Any, Any]
+) -> tuple[jax.Array, jax.Array]:
+    """The damping after a trial, and Nielsen's growth factor.
+
+    >>> nu, v = next_damping("nielsen", 1.0, 2.0, 1.0, jnp.array(True), (1 / 3, 2.0))
+    >>> round(float(nu), 4), float(v)
+    (0.3333, 2.0)
+    >>> nu, v = next_damping("nielsen", 1.0, 2.0, -1.0, jnp.array(False), (1 / 3, 2.0))
+    >>> float(nu), float(v)
+    (2.0, 4.0)
+    """
+    decrease, increase = factors
+    if rule == "trainlm":
+        return nu * jnp.where(accepted, decrease, increase), growth
+    shrink = jnp.maximum(decrease, 1 - (2 * ratio - 1) ** 3)
+    nu = nu * jnp.where(accepted, shrink, growth)
+    return nu, jnp.where(accepted, increase, 2 * growth)
+
+
+def scale_by_levenberg_marquardt(
+    damping: Any = 1e-3,
+    decrease: Any = 0.1,
+    increase: Any = 10.0,
+    max_damping: Any = 1e10,
+    rule: str = "trainlm",
+    scaling: str = "identity",
+    geodesic: bool = False,
+    solver: str = "cholesky",
+) -> optax.GradientTransformationExtraArgs:
+    """The step s of `levenberg_marquardt`, to be subtracted in full.
+
+    The trial is made at x - s: whatever is chained after it and changes the length of
+    s changes a step that was judged without it.
+    """
+    for argument, given, known in (
+        ("rule", rule, RULES),
+        ("scaling", scaling, SCALINGS),
+        ("solver", solver, SOLVERS),
+    ):
+        check_choice("levenberg_marquardt", argument, given, known)
+    if solver == "cg" and scaling != "identity":
+        raise InputError(
+            "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
+            "use scaling='identity'"
+        )
+
+    def init(x):
+        return LevenbergMarquardtState(
+            nu=jnp.asarray(damping, x.dtype),
+            growth=jnp.asarray(increase, x.dtype),
+            scale=jnp.zeros_like(x),
+            info=diagnostics.initial(x.dtype),
+        )
+
+    def update(g, state, x, objective):
+        del g  # J^T r is at hand, and agrees with the residuals that judge the step
+        here = local(objective, x, solver=solver, name="levenberg_marquardt")
+        scale = {
+            "identity": jnp.ones_like(x),
+            "marquardt": here.diagonal,
+            "more": jnp.maximum(state.scale, here.diagonal),
+            "fading": jnp.maximum(FADE * state.scale, here.diagonal),
+        }[scaling]
+        nu, d = state.nu, state.nu * scale
+        s, products = here.solve(d, here.u)
+        predicted = predicted_decrease(here.gradient, s, d)
+        trusted = jnp.array(True)
+        if geodesic:
+            a, more_products = here.solve(d, here.bend(s))
+            trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
+            s, products = s + 0.5 * a, products + more_products + 2
+        low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
+        direction, info = attempt(
+            here,
+            s,
+            predicted,
+            damping=nu,
+            exhausted=nu >= high,
+            evaluations=state.info.evaluations + here.evaluations + products,
+            trusted=trusted,
+        )
+        nu, growth = next_damping(
+            rule, nu, state.growth, info.gain_ratio, info.accepted, (decrease, increase)
+        )
+        return direction, LevenbergMarquardtState(
+            # Guard: below eps the damping changes no digit, but takes as many
+            # rejections to come back from as it took steps to get there.
+            nu=jnp.clip(nu, low, high).astype(x.dtype),
+            growth=jnp.minimum(growth, high).astype(x.dtype),
+            scale=scale,
+            info=info,
+        )
+
+    return lift(init, update, name="levenberg_marquardt", needs=OUTPUTS)
+
+
+def levenberg_marquardt(
+    damping: Any = 1e-3,
+    decrease: Any = 0.1,
+    increase: Any = 10.0,
+    max_damping: Any = 1e10,
+    rule: str = "trainlm",
+    scaling: str = "identity",
+    geodesic: bool = False,
+    solver: str = "cholesky",
+) -> optax.GradientTransformationExtraArgs:
+    r"""Levenberg-Marquardt's method, one trial step an update.
+
+    .. math:: (J^T J + \nu D)\, s = J^T r, \qquad x^+ = x - s
+
+    Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
+    loss that is no sum of squares (cross-entropy), which takes the generalized
+    Gauss-Newton matrix.
+
+    Args:
+      damping: the first nu.
+      decrease: factor of nu after an accepted step; the smallest one for ``nielsen``,
+        whose paper has 1/3.
+      increase: factor of nu after a rejection; the first one for ``nielsen``, whose
+        paper has 2.
+      max_damping: where a step is rejected with so much damping, the method stalls.
+      rule: ``trainlm`` or ``nielsen``, static.
+      scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of
+        J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
+        far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
+        at each step).
+      geodesic: correct the step for the curvature of its path, static. Costs two
+        products and one more solve.
+      solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
+        matrices), static.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last trial came to.
+
+    >>> from optlab.solve import solve
+    >>> rosenbrock = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+    >>> solve(
+    ...     levenberg_marquardt(), jnp.array([-1.2, 1.0]), residual_fn=rosenbrock
+    ... ).params.round(4)
+    Array([1., 1.], dtype=float32)
+    """
+    return optax.chain(
+        scale_by_levenberg_marquardt(
+            damping, decrease, increase, max_damping, rule, scaling, geodesic, solver
+        ),
+        optax.scale(-1.0),
+    )

@@ -1,0 +1,218 @@
+"""From one vector to trees: the only place where dense methods meet parameter trees.
+
+A dense method is two functions of flat vectors,
+
+    init(x) -> state                                              x [n]
+    update(g, state, x, objective) -> (direction [n], state)      g [n]
+
+and ``lift`` makes of them an optax transformation that accepts any tree of floats,
+also one of which ``optax.masked`` or ``optax.partition`` took a part away.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from optlab.errors import InputError
+
+# Alternatives that `needs` accepts: any one complete group is enough.
+OUTPUTS = (("residual_fn",), ("output_fn", "output_loss_fn"))
+VALUE = (("value_fn",), *OUTPUTS)
+
+_PASS = {
+    "value_fn": "value_fn=f, with f(params) -> scalar",
+    "residual_fn": "residual_fn=r, with r(params) -> residuals and "
+    "value == 0.5 * sum(r**2)",
+    "output_fn": "output_fn=h, with h(params) -> outputs",
+    "output_loss_fn": "output_loss_fn=l, with l(outputs) -> scalar",
+}
+
+
+class Objective(NamedTuple):
+    """The problem as functions of the method's own part x [n] of the parameters.
+
+    ``value`` and ``value_fn`` are always there; the others are None where the caller
+    passed none. Outputs, whatever their tree, arrive as one vector too.
+    """
+
+    value: jax.Array  # f(x), scalar
+    value_fn: Callable  # x -> scalar
+    residual_fn: Callable | None  # x -> r [m], f == 0.5 r.r
+    output_fn: Callable | None  # x -> z [m]
+    output_loss_fn: Callable | None  # z -> scalar
+
+
+def half_square(r: jax.Array) -> jax.Array:
+    """0.5 r.r, the loss whose outputs are residuals.
+
+    >>> float(half_square(jnp.array([3.0, 4.0])))
+    12.5
+    """
+    return 0.5 * jnp.vdot(r, r)
+
+
+def fill(part: Any, full: Any) -> Any:
+    """Put a part of the parameters into all of them.
+
+    Args:
+      part: a tree in which ``optax.MaskedNode`` stands where another method works.
+      full: the whole tree.
+
+    Returns:
+      ``full`` with the leaves of ``part`` in it.
+
+    >>> fill({"a": 1, "b": optax.MaskedNode()}, {"a": 0, "b": 2})
+    {'a': 1, 'b': 2}
+    """
+    return jax.tree.map(
+        lambda p, f: f if _is_masked(p) else p, part, full, is_leaf=_is_masked
+    )
+
+
+def lift(
+    init: Callable, update: Callable, *, name: str, needs: tuple = VALUE
+) -> optax.GradientTransformationExtraArgs:
+    """Make a transformation on trees of a method on one vector.
+
+    The vector has the leaves' common dtype, float32 where that is a half precision:
+    factorizations exist in no shorter type. Updates return in the gradient's dtypes.
+
+    Args:
+      init: x [n] -> state.
+      update: (g [n], state, x [n], ``Objective``) -> (direction [n], state).
+      name: what the user typed, for messages.
+      needs: groups of argument names, ``VALUE`` or ``OUTPUTS``, of which the caller
+        must pass one.
+
+    Returns:
+      An ``optax.GradientTransformationExtraArgs``.
+
+    Raises:
+      InputError: from ``init``, for parameters that are not floating point.
+      TypeError: from ``update``, where an argument that the method needs is missing.
+
+    >>> tx = lift(
+    ...     lambda x: (), lambda g, state, x, f: (f.value * g, state), name="scaled"
+    ... )
+    >>> w = {"w": jnp.ones(2)}
+    >>> tx.update(w, tx.init(w), w, value_fn=lambda p: 3.0 * p["w"].sum())[0]
+    {'w': Array([6., 6.], dtype=float32)}
+    """
+
+    def init_tree(params):
+        for path, leaf in jax.tree.leaves_with_path(params):
+            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+                raise InputError(
+                    f"{name}: parameter {jax.tree_util.keystr(path) or '(the only one)'}"
+                    f" is {jnp.result_type(leaf)}; give floating-point parameters, or "
+                    "mask this one with optax.masked"
+                )
+        return init(_flat(params)[0])
+
+    def update_tree(
+        updates,
+        state,
+        params=None,
+        *,
+        value=None,
+        value_fn=None,
+        residual_fn=None,
+        output_fn=None,
+        output_loss_fn=None,
+        full_params=None,
+        **_,
+    ):
+        if params is None:
+            raise TypeError(f"{name} needs params: tx.update(grad, state, params, ...)")
+        functions = {
+            "value_fn": value_fn,
+            "residual_fn": residual_fn,
+            "output_fn": output_fn,
+            "output_loss_fn": output_loss_fn,
+        }
+        _require(name, needs, functions)
+        leaves = jax.tree.leaves(params, is_leaf=_is_masked)
+        if full_params is None and any(map(_is_masked, leaves)):
+            raise TypeError(
+                f"{name} was given a part of the parameters (optax.masked, partition) "
+                "and needs full_params: pass full_params=params, the whole tree"
+            )
+        x, unravel = _flat(params)
+        g, unravel_update = _flat(updates)
+        if not x.size:
+            return updates, state
+
+        def whole(x):
+            part = unravel(x)
+            return part if full_params is None else fill(part, full_params)
+
+        objective = _flat_objective(x, whole, value, functions)
+        direction, state = update(g.astype(x.dtype), state, x, objective)
+        return unravel_update(direction), state
+
+    return optax.GradientTransformationExtraArgs(init_tree, update_tree)
+
+
+def _is_masked(node):
+    return isinstance(node, optax.MaskedNode)
+
+
+def _flat(tree):
+    """The tree as one vector of at least float32, and the way back."""
+    flat, unravel = ravel_pytree(tree)
+    dtype = jnp.promote_types(flat.dtype, jnp.float32)
+    return flat.astype(dtype), lambda x: unravel(x.astype(flat.dtype))
+
+
+def _require(name, needs, functions):
+    given = {key for key, function in functions.items() if function is not None}
+    if any(given.issuperset(group) for group in needs):
+        return
+    missing = [key for key in needs[0] if key not in given]
+    for group in needs:  # where a group was begun, ask for its other half
+        if given.intersection(group):
+            missing = [key for key in group if key not in given]
+    raise TypeError(
+        f"{name}.update is missing {' and '.join(missing)}: pass "
+        + " and ".join(_PASS[key] for key in missing)
+        + f" (accepted: {' or '.join(' + '.join(group) for group in needs)})"
+    )
+
+
+def _flat_objective(x, whole, value, functions):
+    value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
+
+    def vector(function):
+        if function is None:
+            return None
+        return lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)
+
+    outputs_loss = None
+    if output_fn is not None and output_loss_fn is not None:
+        shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        unravel_outputs = _flat(zeros)[1]
+
+        def outputs_loss(z):
+            return jnp.asarray(output_loss_fn(unravel_outputs(z)), z.dtype)
+
+    def scalar(x):
+        if value_fn is not None:
+            f = value_fn(whole(x))
+        elif residual_fn is not None:
+            f = half_square(vector(residual_fn)(x))
+        else:
+            f = output_loss_fn(output_fn(whole(x)))
+        return jnp.asarray(f, x.dtype)
+
+    return Objective(
+        value=scalar(x) if value is None else jnp.asarray(value, x.dtype),
+        value_fn=scalar,
+        residual_fn=vector(residual_fn),
+        output_fn=vector(output_fn),
+        output_loss_fn=outputs_loss,
+    )

@@ -1,0 +1,136 @@
+"""A step length by the strong Wolfe conditions: bracket, then interpolate.
+
+    phi(t) = f(x - t d),    phi'(0) < 0
+    phi(t) <= phi(0) + c1 t phi'(0) + e      it pays          (Armijo)
+    |phi'(t)| <= c2 |phi'(0)|                it is long enough, and not too long
+
+``low`` pays and still descends; ``high`` is not finite, or does not pay, or ascends.
+Between two such lengths lies one that fulfils both conditions. e = 10 eps |f| lets the
+last steps pass, which improve x but no longer the digits of f.
+
+Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), section 3.5; the role of e:
+Hager, Zhang, SIAM J. Optim. 16 (2005), section 4.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+SUFFICIENT_DECREASE = 1e-4  # c1
+MAX_EVALUATIONS = 40
+# A trial keeps this share of the bracket away from its ends; while there is no upper
+# end yet, the length grows by a factor between these two.
+MARGIN = 0.1
+GROWTH = (2.0, 10.0)
+
+
+class Point(NamedTuple):
+    """One length and what was measured there."""
+
+    t: jax.Array  # scalar
+    value: jax.Array  # phi(t)
+    slope: jax.Array  # phi'(t)
+    gradient: jax.Array  # of f [n]
+
+
+class _Search(NamedTuple):
+    low: Point
+    high: Point  # at infinity as long as none is known
+    t: jax.Array  # the next trial
+    done: jax.Array  # bool: low fulfils both conditions
+    k: jax.Array  # int32: evaluations
+
+
+def cubic_minimizer(a: Point, b: Point) -> jax.Array:
+    """Where the cubic with these two values and slopes is least; NaN where nowhere.
+
+    >>> f, slope = lambda t: (t - 3.0) ** 2, lambda t: 2 * (t - 3.0)
+    >>> a, b = (Point(jnp.array(t), f(t), slope(t), None) for t in (0.0, 4.0))
+    >>> float(cubic_minimizer(a, b))
+    3.0
+    """
+    d1 = a.slope + b.slope - 3 * (b.value - a.value) / (b.t - a.t)
+    d2 = jnp.sign(b.t - a.t) * jnp.sqrt(d1**2 - a.slope * b.slope)
+    return b.t - (b.t - a.t) * (b.slope + d2 - d1) / (b.slope - a.slope + 2 * d2)
+
+
+def search(
+    value_and_grad: Callable,
+    x: jax.Array,
+    value: jax.Array,
+    gradient: jax.Array,
+    d: jax.Array,
+    t: jax.Array,
+    curvature: Any = 0.9,
+) -> tuple[Point, jax.Array]:
+    """Find a length t for the step x - t d.
+
+    Args:
+      value_and_grad: x [n] -> (f, gradient [n]).
+      x: where to start [n].
+      value: f(x).
+      gradient: of f at x [n].
+      d: an ascent direction [n], d.gradient > 0.
+      t: the first length to try.
+      curvature: c2, smaller for a more exact search.
+
+    Returns:
+      The point found and the evaluations that it took. A length of zero says that
+      nothing pays. After ``MAX_EVALUATIONS`` it is the best bracket's lower end.
+
+    >>> f = lambda x: jnp.sum((x - 3.0) ** 2)
+    >>> x, one = jnp.zeros(1), jnp.ones(1)
+    >>> point, evaluations = search(
+    ...     jax.value_and_grad(f), x, f(x), jax.grad(f)(x), -one, 4.0, curvature=0.1
+    ... )
+    >>> float(point.t), int(evaluations)
+    (3.0, 2)
+    """
+    zero, infinity = jnp.zeros((), x.dtype), jnp.full((), jnp.inf, x.dtype)
+    start = Point(zero, value, -jnp.vdot(gradient, d), gradient)
+    rounding = 10 * jnp.finfo(x.dtype).eps * jnp.abs(value)
+
+    def going(state):
+        return ~state.done & (state.k < MAX_EVALUATIONS)
+
+    def trial(state):
+        f, g = value_and_grad(x - state.t * d)
+        new = Point(state.t, f, -jnp.vdot(g, d), g)
+        finite = jnp.isfinite(f) & jnp.all(jnp.isfinite(g))
+        limit = value + SUFFICIENT_DECREASE * new.t * start.slope + rounding
+        pays = finite & (f <= limit)
+        too_short = pays & (new.slope < curvature * start.slope)
+        too_long = ~pays | (new.slope > -curvature * start.slope)
+        done = ~too_short & ~too_long
+        low = _where(too_short | done, new, state.low)
+        high = _where(too_long, new, state.high)
+        return _Search(low, high, _next(low, high, state), done, state.k + 1)
+
+    nowhere = Point(infinity, infinity, infinity, gradient)
+    t = jnp.asarray(t, x.dtype)
+    begin = _Search(start, nowhere, t, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
+    end = jax.lax.while_loop(going, trial, begin)
+    return end.low, end.k
+
+
+def _next(low, high, state):
+    """The next length: interpolated in the bracket, or longer while it is open."""
+    # Extrapolate the slopes of the last two lengths that were too short.
+    secant = low.t - low.slope * (low.t - state.low.t) / (low.slope - state.low.slope)
+    longer = jnp.clip(secant, GROWTH[0] * low.t, GROWTH[1] * low.t)
+    longer = jnp.where(jnp.isfinite(secant), longer, GROWTH[1] * low.t)
+    width = high.t - low.t
+    inner = jnp.clip(
+        cubic_minimizer(low, high), low.t + MARGIN * width, high.t - MARGIN * width
+    )
+    # Guard: where the cubic is misled, every third trial halves the bracket.
+    halve = ~jnp.isfinite(inner) | (state.k % 3 == 2)
+    inner = jnp.where(halve, low.t + 0.5 * width, inner)
+    inner = jnp.where(jnp.isfinite(high.value), inner, low.t + MARGIN * width)
+    return jnp.where(jnp.isfinite(high.t), inner, longer)
+
+
+def _where(condition, a, b):
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), a, b)

@@ -1,0 +1,14 @@
+"""Every method of the house, one line each: the whole registry.
+
+A line here exports the method from `optlab.optim`, makes it known to
+`optlab.optim.make` and puts it under the contract suite.
+"""
+
+from optlab.optim.adagrad import adagrad as adagrad
+from optlab.optim.adam import adam as adam
+from optlab.optim.lamb import lamb as lamb
+from optlab.optim.momentum import momentum as momentum
+from optlab.optim.nadam import nadam as nadam
+from optlab.optim.nesterov import nesterov as nesterov
+from optlab.optim.rmsprop import rmsprop as rmsprop
+from optlab.optim.sgd import sgd as sgd

@@ -1,0 +1,43 @@
+"""Gradient descent with momentum, the heavy ball.
+
+    m <- beta m - eta g
+    w <- w + m
+
+Polyak 1964, "Some methods of speeding up the convergence of iteration methods",
+equation 9; in this notation Sutskever et al. 2013, "On the importance of
+initialization and momentum in deep learning", equations 1 and 2.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def momentum(
+    learning_rate: optax.ScalarOrSchedule = 0.01,
+    momentum: float = 0.9,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Heavy-ball momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
+
+    The state holds :math:`t = -m / \eta`, the trace :math:`t \leftarrow \beta t + g`,
+    so that a learning rate that changes acts on the whole velocity at once.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule; 0.01 is Keras's default.
+      momentum: :math:`\beta`; 0 is gradient descent.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = momentum(learning_rate=0.1, momentum=0.5)
+    >>> g = jnp.array(2.0)
+    >>> updates, state = tx.update(g, tx.init(g))
+    >>> updates, state = tx.update(g, state)
+    >>> print(f"{updates:.2f}")  # 0.5 (-0.2) - 0.2
+    -0.30
+    """
+    return compose(
+        optax.trace(decay=momentum),
+        optax.scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,46 @@
+"""Nadam: Adam whose momentum looks one step ahead, as Nesterov's does.
+
+    m <- b1 m + (1 - b1) g              v <- b2 v + (1 - b2) g^2
+    m^ = b1 m / (1 - b1^(i+1)) + (1 - b1) g / (1 - b1^i)          i = 1, 2, ...
+    w <- w - eta m^ / (sqrt(v^) + eps)  v^ = v / (1 - b2^i)
+
+Dozat 2016, "Incorporating Nesterov momentum into Adam", algorithm 2 with a constant
+momentum; like PyTorch, Keras and optax without its further factor b2 on v^.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def nadam(
+    learning_rate: optax.ScalarOrSchedule = 0.002,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Nadam, Adam with :math:`\hat m` moved one step ahead.
+
+    0.002 is the learning rate of PyTorch's NAdam; Keras has ``learning_rate=0.001,
+    epsilon=1e-7``. Both of them let :math:`\beta_1` warm up; here it is constant.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule.
+      b1: :math:`\beta_1`, the memory of the mean gradient.
+      b2: :math:`\beta_2`, the memory of the mean squared gradient.
+      eps: :math:`\epsilon`, outside the root, in the units of the gradient.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = nadam(learning_rate=0.5, b1=0.5)
+    >>> g = jnp.array([3.0, -0.01])
+    >>> updates, state = tx.update(g, tx.init(g))
+    >>> jnp.round(updates, 4)  # m^ = (1/2 . 1/2 / 3/4 + 1) g = 4/3 g
+    Array([-0.6667,  0.6667], dtype=float32)
+    """
+    return compose(
+        optax.scale_by_adam(b1, b2, eps, nesterov=True),
+        optax.scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,44 @@
+"""RMSProp: AdaGrad that forgets, by an exponential mean of the squared gradients.
+
+    s <- rho s + (1 - rho) g^2
+    w <- w - eta g / sqrt(s + eps)
+
+Hinton, Srivastava and Swersky 2012, "Neural networks for machine learning",
+lecture 6e, slide 29.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def rmsprop(
+    learning_rate: optax.ScalarOrSchedule = 0.001,
+    decay: float = 0.9,
+    eps: float = 1e-10,
+) -> optax.GradientTransformationExtraArgs:
+    r"""RMSProp, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
+
+    Keras's defaults are ``learning_rate=0.001, rho=0.9, epsilon=1e-7``, also with
+    epsilon inside the root; ours differ in epsilon alone. PyTorch adds it outside.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule.
+      decay: :math:`\rho`, the memory of the mean.
+      eps: :math:`\epsilon`, in the units of the squared gradient; keeps the root
+        from zero.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = rmsprop(learning_rate=0.1, decay=0.75)
+    >>> g = jnp.array([3.0, -0.01])
+    >>> updates, state = tx.update(g, tx.init(g))
+    >>> print(*(f"{u:.3f}" for u in updates))  # s = g^2 / 4
+    -0.200 0.200
+    """
+    return compose(
+        optax.scale_by_rms(decay, eps, eps_in_sqrt=True),
+        optax.scale_by_learning_rate(learning_rate),
+    )

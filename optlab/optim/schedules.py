@@ -1,0 +1,296 @@
+"""Learning-rate schedules by name, for any optimizer.
+
+A schedule by name is a transformation that multiplies the updates, chained after the
+optimizer::
+
+    tx = optax.chain(optim.make("adam", learning_rate=0.1),
+                     schedules.make("cosine", decay_steps=1000))
+
+So one line serves every optimizer, also one that takes no schedule, and serves
+schedules of the step count and the performance schedule (`plateau`, which sees the
+loss) alike. Where an optimizer ends in its learning rate, as all of ours of first
+order do, this equals a scheduled learning rate. Do not chain one after a method that
+remembers the step it proposed (line searches, trust regions, schedule-free): the step
+it remembers would not be the step taken.
+
+The five functions of the step count, `constant` to `cosine`, are optax schedules too:
+``adam(cosine(0.1, decay_steps=1000))``. They are written out since optax's tests their
+numbers with a Python ``if``; here decay rates and lengths may be traced and swept.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.core import Tracer
+
+from optlab.errors import InputError, near
+from optlab.optim.catalogue import call
+
+
+def make(name: str, /, **options: Any) -> optax.GradientTransformationExtraArgs:
+    r"""A schedule by name, as a factor :math:`\eta(i) / \eta_0` on the updates.
+
+    Args:
+      name: ``constant``, ``power``, ``piecewise_constant``, ``exponential``, ``cosine``
+        or ``plateau``.
+      **options: arguments of the function of that name. Their ``learning_rate`` is 1
+        unless given, so that :math:`\eta_0` is the optimizer's own.
+
+    Returns:
+      The transformation, to be chained after an optimizer.
+
+    Raises:
+      InputError: the name or an option is unknown, missing or out of range.
+
+    >>> tx = optax.chain(optax.sgd(1.0), make("power", decay_steps=1))
+    >>> state = tx.init(jnp.array(0.0))
+    >>> for _ in range(3):
+    ...     updates, state = tx.update(jnp.array(6.0), state)
+    ...     print(updates)
+    -6.0
+    -3.0
+    -2.0
+    """
+    if name not in SCHEDULES:
+        raise InputError(f"no schedule {name!r}; {near(name, SCHEDULES)}")
+    schedule = call(name, SCHEDULES[name], options)
+    if not isinstance(schedule, optax.GradientTransformation):
+        schedule = optax.scale_by_schedule(schedule)
+    return optax.with_extra_args_support(schedule)
+
+
+def constant(learning_rate: float = 1.0) -> optax.Schedule:
+    r""":math:`\eta(i) = \eta_0`.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+
+    Returns:
+      A function of the step count i = 0, 1, ...
+
+    >>> constant(0.1)(1000)
+    0.1
+    """
+    return lambda count: learning_rate
+
+
+def power(
+    learning_rate: float = 1.0, *, decay_steps: float, exponent: float = 1.0
+) -> optax.Schedule:
+    r""":math:`\eta(i) = \eta_0 / (1 + i / c_1)^{c_2}`.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+      decay_steps: :math:`c_1`; with exponent 1 the rate is halved after as many steps.
+      exponent: :math:`c_2`.
+
+    Returns:
+      A function of the step count i = 0, 1, ...
+
+    >>> schedule = power(0.6, decay_steps=10)
+    >>> [round(schedule(i), 4) for i in (0, 10, 20)]
+    [0.6, 0.3, 0.2]
+    """
+    _check("decay_steps", decay_steps, above=0)
+    return lambda count: learning_rate / (1 + count / decay_steps) ** exponent
+
+
+def piecewise_constant(
+    learning_rate: float = 1.0, *, boundaries: Sequence[int], factors: Sequence[float]
+) -> optax.Schedule:
+    r""":math:`\eta(i) = \eta_0 f_k` from step :math:`b_k` on, :math:`\eta_0` before.
+
+    Unlike optax's, the factors are not multiplied up: each is relative to
+    :math:`\eta_0`. Two sequences are plain data, which a config can hold.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+      boundaries: the steps :math:`b_1 < b_2 < ...` at which the rate changes.
+      factors: :math:`f_1, f_2, ...`, one per boundary.
+
+    Returns:
+      A function of the step count i = 0, 1, ...
+
+    >>> schedule = piecewise_constant(0.5, boundaries=(10, 20), factors=(0.1, 0.01))
+    >>> print(*(f"{schedule(i):.3f}" for i in (9, 10, 20)))
+    0.500 0.050 0.005
+    """
+    if len(boundaries) != len(factors) or list(boundaries) != sorted(set(boundaries)):
+        raise InputError(
+            "piecewise_constant needs rising boundaries and one factor for each, got "
+            f"boundaries={tuple(boundaries)}, factors={tuple(factors)}"
+        )
+    steps, values = jnp.asarray(boundaries), jnp.stack([1.0, *factors])
+    return lambda count: learning_rate * values[jnp.sum(count >= steps)]
+
+
+def exponential(
+    learning_rate: float = 1.0, *, decay_steps: float, decay_rate: float = 0.1
+) -> optax.Schedule:
+    r""":math:`\eta(i) = \eta_0 \, r^{i / s}`.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+      decay_steps: s; after as many steps the rate is r times what it was.
+      decay_rate: r.
+
+    Returns:
+      A function of the step count i = 0, 1, ...
+
+    >>> schedule = exponential(0.5, decay_steps=10)
+    >>> [round(schedule(i), 4) for i in (0, 10, 20)]
+    [0.5, 0.05, 0.005]
+    """
+    _check("decay_steps", decay_steps, above=0)
+    _check("decay_rate", decay_rate, above=0)
+    return lambda count: learning_rate * decay_rate ** (count / decay_steps)
+
+
+def cosine(
+    learning_rate: float = 1.0, *, decay_steps: float, final: float = 0.0
+) -> optax.Schedule:
+    r"""Half a cosine from :math:`\eta_0` down to :math:`a \eta_0`, then level.
+
+    :math:`\eta(i) = \eta_0 (a + (1 - a) (1 + \cos \pi \min(i / T, 1)) / 2)`;
+    Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+      decay_steps: T.
+      final: a, the part of :math:`\eta_0` that remains.
+
+    Returns:
+      A function of the step count i = 0, 1, ...
+
+    >>> schedule = cosine(0.8, decay_steps=10)
+    >>> print(*(f"{schedule(i):.2f}" for i in (0, 5, 10, 11)))
+    0.80 0.40 0.00 0.00
+    """
+    _check("decay_steps", decay_steps, above=0)
+
+    def schedule(count: jax.typing.ArrayLike) -> jax.Array:
+        half = (1 + jnp.cos(jnp.pi * jnp.minimum(count / decay_steps, 1.0))) / 2
+        return learning_rate * (final + (1 - final) * half)
+
+    return schedule
+
+
+class PlateauState(NamedTuple):
+    """What `plateau` remembers."""
+
+    scale: jax.Array  # () the factor now
+    best: jax.Array  # () the lowest mean of a window so far
+    total: jax.Array  # () sum of the values in this window
+    count: jax.Array  # () int32, values in this window
+    stale: jax.Array  # () int32, windows since the best
+
+    # No field may be called `value` or `grad`: optax looks these up in a whole state.
+
+
+def plateau(
+    learning_rate: float = 1.0,
+    *,
+    factor: float = 0.5,
+    patience: int = 10,
+    window: int = 1,
+    rtol: float = 1e-4,
+    min_scale: float = 0.0,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Performance scheduling: the rate falls when the loss no longer does.
+
+    The mean loss of each window of steps is compared with the best so far; after
+    ``patience`` windows in a row without an improvement by ``rtol`` the rate is
+    multiplied by ``factor``. optax.contrib's ``reduce_on_plateau`` is the same rule,
+    but tests ``factor`` and ``rtol`` with a Python ``if``, so they cannot be swept.
+
+    Args:
+      learning_rate: :math:`\eta_0`.
+      factor: in (0, 1).
+      patience: windows to wait.
+      window: steps whose losses are averaged, an epoch's number for batch losses.
+      rtol: the relative decrease that counts as one.
+      min_scale: the factor never falls below this.
+
+    Returns:
+      The transformation; ``update`` needs ``value``, the loss at this step.
+
+    >>> tx = plateau(patience=2)
+    >>> state = tx.init(jnp.array(0.0))
+    >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
+    ...     updates, state = tx.update(jnp.array(8.0), state, value=loss)
+    ...     print(updates)
+    8.0
+    8.0
+    8.0
+    4.0
+    4.0
+    """
+    _check("factor", factor, above=0, below=1)
+    _check("patience", patience, above=0)
+    _check("window", window, above=0)
+
+    def init(params: optax.Params) -> PlateauState:
+        del params
+        dtype = jnp.result_type(float)
+        return PlateauState(
+            scale=jnp.ones((), dtype),
+            best=jnp.full((), jnp.inf, dtype),
+            total=jnp.zeros((), dtype),
+            count=jnp.zeros((), jnp.int32),
+            stale=jnp.zeros((), jnp.int32),
+        )
+
+    def update(
+        updates: optax.Updates,
+        state: Any,
+        params: optax.Params | None = None,
+        *,
+        value: jax.typing.ArrayLike | None = None,
+        **extra_args: Any,
+    ) -> tuple[optax.Updates, PlateauState]:
+        del params, extra_args
+        if value is None:
+            raise TypeError("plateau needs value=, the loss at this step, in update")
+        total = state.total + jnp.asarray(value, state.total.dtype)
+        mean = total / window
+        better = state.best - mean > rtol * jnp.abs(mean)  # False where mean is NaN
+        stale = jnp.where(better, 0, state.stale + 1)
+        worn = stale >= patience
+        judged = PlateauState(
+            scale=jnp.where(
+                worn, jnp.maximum(state.scale * factor, min_scale), state.scale
+            ),
+            best=jnp.where(better, mean, state.best),
+            total=jnp.zeros_like(total),
+            count=jnp.zeros_like(state.count),
+            stale=jnp.where(worn, 0, stale),
+        )
+        full = state.count + 1 >= window
+        waiting = state._replace(total=total, count=state.count + 1)
+        state = jax.tree.map(
+            lambda a, b: jnp.where(full, a, b).astype(b.dtype), judged, waiting
+        )
+        rate = learning_rate * state.scale
+        return jax.tree.map(lambda u: jnp.asarray(rate, u.dtype) * u, updates), state
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+SCHEDULES: dict[str, Callable[..., Any]] = {
+    "constant": constant,
+    "power": power,
+    "piecewise_constant": piecewise_constant,
+    "exponential": exponential,
+    "cosine": cosine,
+    "plateau": plateau,
+}
+
+
+def _check(name: str, number: Any, *, above: float, below: float = jnp.inf) -> None:
+    if isinstance(number, Tracer) or above < number < below:
+        return
+    limit = f" and less than {below}" if below < jnp.inf else ""
+    raise InputError(f"{name} must be more than {above}{limit}, not {number!r}")

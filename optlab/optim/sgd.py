@@ -1,0 +1,31 @@
+"""Gradient descent; stochastic where the gradient is that of a batch.
+
+    w <- w - eta g
+
+Robbins and Monro 1951, "A stochastic approximation method", equation 8.
+"""
+
+import optax
+
+from optlab.optim.compose import compose
+
+
+def sgd(
+    learning_rate: optax.ScalarOrSchedule = 0.01,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Gradient descent, :math:`w \leftarrow w - \eta g`.
+
+    Args:
+      learning_rate: :math:`\eta`, a number or a schedule; 0.01 is Keras's default.
+
+    Returns:
+      The transformation.
+
+    >>> import jax.numpy as jnp
+    >>> tx = sgd(learning_rate=0.1)
+    >>> w = jnp.array([1.0, 2.0])
+    >>> updates, state = tx.update(jnp.array([2.0, -4.0]), tx.init(w), w)
+    >>> optax.apply_updates(w, updates)
+    Array([0.8, 2.4], dtype=float32)
+    """
+    return compose(optax.scale_by_learning_rate(learning_rate))

@@ -1,0 +1,45 @@
+"""The one guard that methods with a model of the objective share: was the step good?
+
+    rho = (f(x) - f(x + s) + e) / (m(0) - m(s) + e),     e = 10 eps |f(x)|
+
+with m the method's model. Near a minimum both decreases sink below the rounding of f,
+and their plain ratio is noise; e pulls it to 1 there, so that the last steps, which
+improve x but no longer f, are taken.
+
+Source: Conn, Gould, Toint, Trust-Region Methods, SIAM 2000, section 17.4.2.
+"""
+
+import jax
+import jax.numpy as jnp
+
+# Armijo's constant: any step that gains this share of the prediction is progress.
+SUFFICIENT = 1e-4
+
+
+def judge(
+    value: jax.Array, decrease: jax.Array, predicted: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Gain ratio of a tried step, and whether to take it.
+
+    Args:
+      value: f(x), scalar.
+      decrease: f(x) - f(x + s), scalar; anything not finite is a rejection.
+      predicted: m(0) - m(s), scalar, positive where the model is convex.
+
+    Returns:
+      The ratio rho (NaN where a decrease is not finite) and the bool ``accepted``.
+
+    >>> ratio, accepted = judge(jnp.array(2.0), jnp.array(1.0), jnp.array(1.0))
+    >>> round(float(ratio), 4), bool(accepted)
+    (1.0, True)
+    >>> bool(judge(jnp.array(2.0), jnp.array(-1.0), jnp.array(1.0))[1])
+    False
+    >>> bool(judge(jnp.array(2.0), jnp.array(jnp.nan), jnp.array(1.0))[1])
+    False
+    """
+    limits = jnp.finfo(decrease.dtype)
+    # The tiniest number saves 0 / 0 at a minimum whose value is exactly zero.
+    rounding = 10 * limits.eps * jnp.abs(value) + limits.tiny
+    ratio = (decrease + rounding) / (predicted + rounding)
+    ratio = jnp.where(jnp.isfinite(decrease), ratio, jnp.nan)
+    return ratio, (ratio > SUFFICIENT) & (predicted >= 0)

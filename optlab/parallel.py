@@ -1,0 +1,88 @@
+"""Where lanes and batches lie: a mesh with the axes ``lane`` and ``data``, or pmap.
+
+``jit`` with named shardings is the default: lanes are spread over devices first, for
+they never talk to each other, and what devices remain each take a part of the batch.
+``pmap`` is the classical data-parallel step: every device holds all parameters and
+takes its share of the batch, and gradients are averaged.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from optlab.errors import InputError
+
+#: Names of the mesh's axes.
+LANE, DATA = "lane", "data"
+
+#: The ways that a step can be spread over devices.
+MODES = ("jit", "pmap")
+
+
+class Layout(NamedTuple):
+    """Devices and how they share the work."""
+
+    mode: str  # one of MODES
+    mesh: Mesh  # axes (lane, data)
+
+    @property
+    def axis_name(self) -> str | None:
+        """The mapped axis that a step averages over; None where jit sees to it."""
+        return DATA if self.mode == "pmap" else None
+
+    def sharding(self, *axes: str | None) -> NamedSharding:
+        """Lays an array's leading axes along the named mesh axes."""
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def __str__(self) -> str:
+        lanes, shares = self.mesh.devices.shape
+        return f"{self.mode} over {lanes} x {shares} devices (lane x data)"
+
+
+def layout(
+    mode: str,
+    points: int,
+    batch_sizes: Sequence[int],
+    devices: Sequence[Any] | None = None,
+) -> Layout:
+    """Chooses a mesh that divides the work evenly.
+
+    The ``lane`` axis gets as many devices as divide both their number and the
+    points of a sweep; of the rest, ``data`` gets as many as divide every batch. A
+    device that neither axis can use stays idle.
+
+    Args:
+      mode: ``jit`` or ``pmap``; the latter puts every device on the ``data`` axis.
+      points: hyperparameter points of a sweep.
+      batch_sizes: examples in a batch, for each of the programs to be laid out.
+      devices: by default all that JAX sees.
+
+    Returns:
+      The layout.
+
+    Raises:
+      InputError: the mode is unknown, or ``pmap`` cannot cut a batch evenly.
+
+    >>> str(layout("jit", points=7, batch_sizes=[64], devices=jax.devices()[:1]))
+    'jit over 1 x 1 devices (lane x data)'
+    """
+    devices = list(jax.devices() if devices is None else devices)
+    if mode not in MODES:
+        raise InputError(f"--parallel={mode}: choose from {', '.join(MODES)}")
+    batch = math.gcd(*batch_sizes)
+    if mode == "pmap":
+        if batch % len(devices):
+            raise InputError(
+                f"--parallel=pmap: batches of {tuple(batch_sizes)} do not divide "
+                f"evenly over {len(devices)} devices; choose multiples of that number"
+            )
+        lanes, shares = 1, len(devices)
+    else:
+        lanes = math.gcd(len(devices), points)
+        shares = math.gcd(len(devices) // lanes, batch)
+    chosen = np.array(devices[: lanes * shares]).reshape(lanes, shares)
+    return Layout(mode, Mesh(chosen, (LANE, DATA)))

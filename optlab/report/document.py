@@ -1,0 +1,102 @@
+"""A self-contained HTML page of sections; any experiment may fill it.
+
+The figures stand inside the page as SVG, and beside it as PNG and PDF. Nothing is
+loaded from anywhere and nothing runs: the file reads the same in twenty years.
+"""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+from matplotlib.figure import Figure
+
+from optlab.report.figures.style import render, settle
+from optlab.report.tables import Table
+from optlab.results import write_atomic
+
+
+class Picture(NamedTuple):
+    """A figure, with the words for those who cannot see it."""
+
+    name: str  # of its files
+    figure: Figure
+    caption: str
+    alt: str
+
+
+class Listing(NamedTuple):
+    """Text to be shown as it is, such as a config."""
+
+    caption: str
+    text: str
+
+
+class Facts(NamedTuple):
+    """Labels and their values."""
+
+    entries: Mapping[str, str]
+
+
+Block = str | Table | Picture | Listing | Facts  # a string is a paragraph
+
+
+class Section(NamedTuple):
+    """A heading and what stands under it."""
+
+    heading: str
+    content: tuple[Block, ...]
+
+
+def write_page(
+    directory: str | os.PathLike[str],
+    title: str,
+    sections: Sequence[Section],
+    note: str = "",
+    lead: Sequence[str] = (),
+) -> Path:
+    """Writes ``index.html``, and each picture as ``figures/NAME.png`` and ``.pdf``.
+
+    The same content gives the same bytes. The page is written last, whole, so that
+    it never names a figure that is not there.
+
+    Args:
+      directory: to write in; made where it is missing.
+      title: of the page.
+      sections: in their order.
+      note: what a reader must know before anything else, such as "reduced"; may be
+        empty.
+      lead: paragraphs that stand before the first section.
+
+    Returns:
+      The path of the page.
+    """
+    directory = Path(directory)
+    blocks = [block for section in sections for block in section.content]
+    inline = {}
+    for picture in (block for block in blocks if isinstance(block, Picture)):
+        settle(picture.figure)
+        for kind in ("png", "pdf"):
+            path = directory / "figures" / f"{picture.name}.{kind}"
+            write_atomic(path, render(picture.figure, kind))
+        code = base64.b64encode(render(picture.figure, "svg")).decode()
+        inline[picture.name] = f"data:image/svg+xml;base64,{code}"
+    page = _template().render(
+        title=title, note=note, lead=lead, sections=sections, inline=inline
+    )
+    write_atomic(directory / "index.html", page)
+    return directory / "index.html"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("optlab.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["kind"] = lambda block: type(block).__name__
+    return environment.get_template("page.html.j2")

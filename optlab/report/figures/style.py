@@ -1,0 +1,262 @@
+"""The one look of every figure: palette, canvas, bands, limits, files."""
+
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from optlab.results import Results, mean_band
+
+# Okabe and Ito (2008), told apart with any colour vision; their yellow, too pale for a
+# line on white, is replaced by a dark grey.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7",
+    "#E69F00", "#56B4E9", "#000000", "#7A7A7A",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GREY = "#5A5A5A"
+
+_HOUSE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9A9A9A",
+    "axes.grid": True,
+    "axes.labelcolor": "#262626",
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 9,
+    "grid.color": "#E8E8E8",
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "optlab",  # the same ids, so the same bytes, in every run
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+}
+_NO_DATES = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+class Look(NamedTuple):
+    """How one optimizer appears in every figure."""
+
+    colour: str
+    marker: str
+
+
+def house() -> AbstractContextManager[None]:
+    """The rcParams of the house, for the length of a ``with`` block."""
+    return mpl.rc_context(_HOUSE)  # pyright: ignore[reportArgumentType]
+
+
+def looks(results: Results) -> dict[str, Look]:
+    """Colour and marker of each optimizer, by its place in the comparison.
+
+    Beyond eight optimizers the colours come round again with other markers.
+
+    Args:
+      results: whose cells give the order.
+
+    Returns:
+      Label to look.
+    """
+    names = dict.fromkeys(cell.optimizer for cell in results.cells)
+    return {
+        name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8])
+        for i, name in enumerate(names)
+    }
+
+
+def batch_sizes(results: Results) -> list[int]:
+    """The batch sizes compared, in their order: the columns of every figure."""
+    return list(dict.fromkeys(cell.batch_size for cell in results.cells))
+
+
+def canvas(
+    results: Results,
+    title: str,
+    heights: Sequence[float],
+    foot: str = "",
+    sharex: Literal["col", "all"] = "col",
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure with a column of panels for each batch size.
+
+    Args:
+      results: whose batch sizes give the columns, and whose note stands below.
+      title: of the whole figure.
+      heights: of each row of panels, in inches.
+      foot: what the lines are, in small print.
+      sharex: as in ``Figure.subplots``.
+
+    Returns:
+      The figure and its axes, ``[rows, batch sizes]``.
+    """
+    sizes = batch_sizes(results)
+    width = 7.6 if len(sizes) < 2 else 5.4 * len(sizes)
+    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
+    figure = Figure(figsize=(width, sum(heights) + 0.6), layout=layout)
+    axes = figure.subplots(
+        len(heights),
+        max(len(sizes), 1),
+        squeeze=False,
+        sharex=sharex,
+        sharey="row",
+        height_ratios=heights,
+    )
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11.5, fontweight="bold")
+    for panel, size in zip(axes[0], sizes, strict=False):
+        panel.set_title(f"batch size {size}")
+    small = "; ".join(text for text in (foot, results.note) if text)
+    figure.supxlabel(small, x=0.012, ha="left", fontsize=8, color=GREY)
+    return figure, axes
+
+
+def over_seeds(counts: Iterable[int]) -> str:
+    """The small print of a figure with bands.
+
+    Args:
+      counts: seeds of each optimizer drawn.
+
+    Returns:
+      What lines and bands are.
+
+    >>> over_seeds([5, 5]), over_seeds([1])
+    ('mean of 5 seeds, band: 95% interval', 'one seed: no interval')
+    """
+    distinct = sorted(set(counts))
+    if not distinct or distinct[-1] < 2:
+        return "one seed: no interval" if distinct else ""
+    span = " to ".join(
+        str(count) for count in dict.fromkeys(distinct[i] for i in (0, -1))
+    )
+    return f"mean of {span} seeds, band: 95% interval"
+
+
+def band(panel: Axes, x: np.ndarray, values: np.ndarray, **line: Any) -> np.ndarray:
+    """Draws a mean line, and the 95% interval over seeds as a band around it.
+
+    Args:
+      panel: to draw on.
+      x: ``[n]``.
+      values: ``[seeds, n]``; what is not finite is left out.
+      **line: of ``Axes.plot``; ``color`` also fills the band.
+
+    Returns:
+      The mean, ``[n]``, nan where no seed has a finite value.
+    """
+    mean, low, high = mean_band(values)
+    panel.plot(x, mean, **line)
+    if np.isfinite(low).any():
+        colour = line.get("color")
+        panel.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+    return mean
+
+
+def scale(
+    panels: Iterable[Axes], means: Sequence[np.ndarray], percent: bool = False
+) -> None:
+    """Limits that follow the means; a log axis where they span more than 10-fold.
+
+    Bands may run out of the picture: with few seeds they would squash the lines.
+
+    Args:
+      panels: that share the axis.
+      means: every line drawn on them.
+      percent: whether the ticks are fractions to be read as percentages.
+    """
+    low, high = _range(means)
+    if not low <= high:
+        for panel in panels:
+            panel.set_yticks([])
+        return
+    log = low > 0 and high > 10 * low
+    for panel in panels:
+        if log:
+            room = (high / low) ** 0.06
+            panel.set_yscale("log")
+            panel.set_ylim(low / room, high * room)
+        else:
+            room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+            panel.set_ylim(low - room, high + room)
+        if log and high < 300 * low:  # too few powers of ten to read it by them
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        if percent:
+            panel.yaxis.set_major_formatter(FuncFormatter(_percent))
+
+
+def scale_accuracy(
+    panels: Iterable[Axes], means: Sequence[np.ndarray], strip: float = 0.0
+) -> None:
+    """Percent ticks and limits that follow the means, kept within 0 and 100%.
+
+    Args:
+      panels: that share the axis.
+      means: every line drawn on them.
+      strip: fraction of the panel to keep free below the lines.
+    """
+    low, high = _range(means)
+    low, high = (low, high) if low <= high else (0.0, 1.0)
+    room = max(0.08 * (high - low), 0.01)
+    for panel in panels:
+        panel.yaxis.set_major_formatter(FuncFormatter(_percent))
+        bottom, top = max(low - room, 0.0), min(high + room, 1.005)
+        panel.set_ylim(bottom - strip / (1 - strip) * (top - bottom), top)
+
+
+def _range(means: Sequence[np.ndarray]) -> tuple[float, float]:
+    values = np.concatenate([np.ravel(mean) for mean in means] or [np.zeros(0)])
+    values = values[np.isfinite(values)]
+    return (values.min(), values.max()) if values.size else (np.nan, np.nan)
+
+
+def _percent(fraction: float, _: object) -> str:
+    """A tick's text; none below zero, where only the strip of crosses is."""
+    return f"{100 * fraction:.4g}%" if fraction > -1e-9 else ""
+
+
+def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
+    """A figure as the bytes of a file, the same in every run.
+
+    Args:
+      figure: drawn by one of this package's functions.
+      kind: ``svg``, ``png`` or ``pdf``.
+      dpi: of a PNG.
+
+    Returns:
+      The file, without a date in it.
+    """
+    file = io.BytesIO()
+    with house():
+        figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
+    return file.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Fixes the layout as it is now, so that three files cost one layout, not six.
+
+    Args:
+      figure: that will be rendered more than once.
+    """
+    with house():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")

@@ -1,0 +1,107 @@
+"""What a result was made with: versions, hardware, commit, command, date."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+_PACKAGES = ("optlab", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def environment(command: Sequence[str]) -> dict[str, str]:
+    """Everything beside config and seeds that is needed to make a result again.
+
+    Args:
+      command: the words the user typed, such as ``sys.orig_argv``. Of the program's
+        own path only the name is kept; all other words stay as typed.
+
+    Returns:
+      Label to text, in reading order.
+
+    >>> made_with = environment(["/opt/bin/python", "-m", "experiments.compare"])
+    >>> made_with["command"]
+    'python -m experiments.compare'
+    """
+    devices = jax.devices()
+    kinds = dict.fromkeys(device.device_kind for device in devices)
+    return {
+        "command": _command(command),
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+        "platform": jax.default_backend(),
+        "devices": f"{len(devices)} x {', '.join(kinds)}",
+        "processor": _processor(),
+        "cores": str(_cores()),
+        "memory": _memory(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def commit() -> str:
+    """The commit this package was run from, with a mark for uncommitted changes.
+
+    Returns:
+      The hash, the hash and ``(with uncommitted changes)``, or ``not a git checkout``
+      where this file is not under version control.
+    """
+    try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        revision = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "not a git checkout"
+    return f"{revision} (with uncommitted changes)" if changed else revision
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    ).stdout.strip()
+
+
+def _command(words: Sequence[str]) -> str:
+    program = [Path(word).name if os.path.isabs(word) else word for word in words[:1]]
+    return shlex.join([*program, *words[1:]])
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # what this process may use, not all there are
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> str:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # no such question on this system
+        return "unknown"
+    return f"{size / 2**30:.0f} GiB"

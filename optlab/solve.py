@@ -1,0 +1,258 @@
+"""The loop around an optimizer: until a criterion holds, compiled, for one start or many.
+
+    solution = optlab.solve(tx, params, value_fn=f)
+    solution = jax.vmap(lambda p: optlab.solve(tx, p, value_fn=f))(starts)
+
+Everything is an array, so it works under ``jit`` and ``vmap``, over starts and over
+the numbers inside ``tx`` and ``stop``.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from optlab.errors import InputError
+from optlab.optim import info as diagnostics
+from optlab.optim.contract import extra_args
+from optlab.optim.lift import half_square
+
+
+class Reason(enum.IntEnum):
+    """Why a run ended; a solution carries the number."""
+
+    RUNNING = 0  # only inside the loop
+    GRADIENT = 1  # largest |gradient entry| <= stop.gradient
+    STEP = 2  # an accepted step with |s| <= stop.step * (|x| + stop.step)
+    DECREASE = 3  # an accepted step with |f - f+| <= stop.decrease * |f|
+    TARGET = 4  # f <= stop.target
+    STEPS = 5  # stop.steps updates were made
+    STALLED = 6  # the optimizer rejected its step and has nothing smaller to try
+    NON_FINITE = 7  # f or its gradient is not finite; params are the last good ones
+
+
+class Stop(NamedTuple):
+    """When to stop; numbers or tracers. A negative tolerance turns a criterion off."""
+
+    gradient: Any = 1e-6
+    step: Any = 0.0
+    decrease: Any = -1.0
+    target: Any = -jnp.inf
+    steps: Any = 1000
+
+
+class History(NamedTuple):
+    """The first updates of a run, NaN (False) after its end; shapes [history]."""
+
+    value: jax.Array  # before the update
+    gradient_norm: jax.Array  # largest absolute entry, before the update
+    step_norm: jax.Array  # of the change made: zero where a step was rejected
+    accepted: jax.Array  # bool
+
+
+class Solution(NamedTuple):
+    """Where a run ended."""
+
+    params: Any
+    value: jax.Array  # scalar
+    gradient_norm: jax.Array  # largest absolute entry
+    steps: jax.Array  # int32: updates made, rejected ones too
+    evaluations: jax.Array  # int32: one a value_and_grad, and the optimizer's own
+    reason: jax.Array  # int32: a Reason
+    history: History
+    state: Any  # of the optimizer
+
+
+class _Loop(NamedTuple):
+    params: Any
+    state: Any
+    value: jax.Array
+    grad: Any
+    steps: jax.Array
+    reason: jax.Array
+    history: History
+
+
+def solve(
+    tx: optax.GradientTransformation,
+    params: Any,
+    *,
+    value_fn: Callable | None = None,
+    residual_fn: Callable | None = None,
+    output_fn: Callable | None = None,
+    output_loss_fn: Callable | None = None,
+    stop: Stop = Stop(),
+    history: int = 0,
+) -> Solution:
+    """Minimize from ``params`` with any optax transformation.
+
+    Of the functions give one, or ``output_fn`` with ``output_loss_fn``; every one that
+    is given is passed on to ``tx``. A rejected step ends neither by its (zero) length
+    nor by its decrease: a method that can go nowhere says so itself (``STALLED``).
+
+    Args:
+      tx: the optimizer.
+      params: the start, a tree of floating-point arrays.
+      value_fn: params -> scalar f.
+      residual_fn: params -> residuals r of any shape, with f == 0.5 * sum(r**2).
+      output_fn: params -> outputs z.
+      output_loss_fn: z -> scalar f.
+      stop: the criteria.
+      history: how many updates to record, static.
+
+    Returns:
+      A ``Solution``. Where the start itself is not finite, it is returned after zero
+      steps with ``Reason.NON_FINITE``.
+
+    Raises:
+      InputError: no function; ``value_fn`` and the others disagree at a (concrete)
+        start; ``optax.MultiSteps`` around a method that evaluates the objective.
+
+    >>> solution = solve(optax.sgd(0.5), jnp.zeros(2), value_fn=lambda x: x @ x - x[0])
+    >>> solution.params, Reason(int(solution.reason)).name
+    (Array([0.5, 0. ], dtype=float32), 'GRADIENT')
+    """
+    functions = {
+        "value_fn": value_fn,
+        "residual_fn": residual_fn,
+        "output_fn": output_fn,
+        "output_loss_fn": output_loss_fn,
+    }
+    functions["value_fn"] = _objective(params, **functions)
+    params = jax.tree.map(jnp.asarray, params)
+    tx = optax.with_extra_args_support(tx)
+    state = tx.init(params)
+    diagnostics.refuse_accumulation(state)
+    value_and_grad = jax.value_and_grad(functions["value_fn"])
+    value, grad = value_and_grad(params)
+    norm = _max_norm(grad)
+    unknown = jnp.full((history,), jnp.nan, value.dtype)
+    none = History(unknown, unknown, unknown, jnp.zeros((history,), bool))
+
+    def start_reason(value, norm):
+        reason = jnp.where(norm <= stop.gradient, Reason.GRADIENT, Reason.RUNNING)
+        reason = jnp.where(value <= stop.target, Reason.TARGET, reason)
+        return jnp.where(_finite(value, norm), reason, Reason.NON_FINITE)
+
+    def body(loop):
+        updates, state = tx.update(
+            loop.grad,
+            loop.state,
+            loop.params,
+            **extra_args(loop.params, loop.value, loop.grad, **functions),
+        )
+        params = optax.apply_updates(loop.params, updates)
+        change = jax.tree.map(jnp.subtract, params, loop.params)
+        s, x = _norm(change), _norm(loop.params)
+        value, grad = value_and_grad(params)
+        norm = _max_norm(grad)
+        infos = diagnostics.find(state)
+        accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
+        stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+
+        steps = loop.steps + 1
+        drop = jnp.abs(loop.value - value)
+        reasons = (  # the last that holds wins
+            (Reason.STEPS, steps >= stop.steps),
+            (Reason.STALLED, stalled),
+            (Reason.DECREASE, accepted & (drop <= stop.decrease * jnp.abs(value))),
+            (Reason.STEP, accepted & (s <= stop.step * (x + abs(stop.step)))),
+        )
+        reason = jnp.full_like(loop.reason, Reason.RUNNING)
+        for code, holds in reasons:
+            reason = jnp.where(holds, code, reason)
+        met = start_reason(value, norm)
+        reason = jnp.where(met == Reason.RUNNING, reason, met).astype(jnp.int32)
+
+        finite = _finite(value, norm)
+        keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
+        note = lambda all, one: all.at[loop.steps].set(one)  # noqa: E731
+        record = History(loop.value, _max_norm(loop.grad), s, accepted)
+        return _Loop(
+            params=jax.tree.map(keep, params, loop.params),
+            state=state,
+            value=keep(value, loop.value),
+            grad=jax.tree.map(keep, grad, loop.grad),
+            steps=steps,
+            reason=reason,
+            history=jax.tree.map(note, loop.history, record) if history else none,
+        )
+
+    loop = jax.lax.while_loop(
+        lambda loop: (loop.reason == Reason.RUNNING) & (loop.steps < stop.steps),
+        body,
+        _Loop(
+            params=params,
+            state=state,
+            value=value,
+            grad=grad,
+            steps=jnp.zeros((), jnp.int32),
+            reason=start_reason(value, norm).astype(jnp.int32),
+            history=none,
+        ),
+    )
+    own = [i.evaluations for i in diagnostics.find(loop.state)]
+    return Solution(
+        params=loop.params,
+        value=loop.value,
+        gradient_norm=_max_norm(loop.grad),
+        steps=loop.steps,
+        evaluations=sum(own, loop.steps + 1),
+        # A start that may make no step at all ends by the count of steps.
+        reason=jnp.where(loop.reason == Reason.RUNNING, Reason.STEPS, loop.reason),
+        history=loop.history,
+        state=loop.state,
+    )
+
+
+def _objective(params, value_fn, residual_fn, output_fn, output_loss_fn):
+    """The function to minimize, checked against its parts where both are given."""
+    if (output_fn is None) != (output_loss_fn is None):
+        raise InputError("solve: output_fn and output_loss_fn belong together")
+    parts = None
+    if residual_fn is not None:
+
+        def parts(params):
+            return half_square(ravel_pytree(residual_fn(params))[0])
+
+    elif output_fn is not None:
+
+        def parts(params):
+            return output_loss_fn(output_fn(params))
+
+    if value_fn is None and parts is None:
+        raise InputError(
+            "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"
+        )
+    if value_fn is None or parts is None:
+        return value_fn or parts
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(params))
+    if not traced:
+        f, g = value_fn(params), parts(params)
+        if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
+            raise InputError(
+                f"solve: value_fn gives {f:.6g} at the start, but the residuals (or "
+                f"outputs) give {g:.6g}; the value must be 0.5 * sum(residuals**2)"
+            )
+    return value_fn
+
+
+def _norm(tree):
+    return optax.tree.norm(tree)
+
+
+def _max_norm(tree):
+    return optax.tree.norm(tree, ord=jnp.inf)
+
+
+def _finite(*scalars):
+    return jnp.all(jnp.isfinite(jnp.stack(scalars)))
+
+
+def _any(flags, empty):
+    return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(empty)

@@ -1,0 +1,161 @@
+"""NIST's 27 nonlinear regressions: models as functions, everything else from its files.
+
+Each file has data, two starts and values certified to eleven digits. The rows hold the
+response first. Nelson's response is log(y). Rat43's file says 9 degrees of freedom;
+it is N - p = 11.
+
+Source: NIST Statistical Reference Datasets, Nonlinear Least Squares Regression,
+https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml (public domain).
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from optlab.errors import InputError, near
+
+_exp = jnp.exp
+
+
+def _decay(b, x):
+    return _exp(-b[0] * x) / (b[1] + b[2] * x)
+
+
+def _rise(b, x):
+    return b[0] * (1 - _exp(-b[1] * x))
+
+
+def _three_decays(b, x):
+    return sum(b[i] * _exp(-b[i + 1] * x) for i in (0, 2, 4))
+
+
+def _two_peaks(b, x):
+    peaks = (b[i] * _exp(-(((x - b[i + 1]) / b[i + 2]) ** 2)) for i in (2, 5))
+    return b[0] * _exp(-b[1] * x) + sum(peaks)
+
+
+def _cubics(b, x):
+    above = b[0] + x * (b[1] + x * (b[2] + x * b[3]))
+    return above / (1 + x * (b[4] + x * (b[5] + x * b[6])))
+
+
+def _seasons(b, x):
+    def wave(period, cosine, sine):
+        angle = 2 * jnp.pi * x / period
+        return cosine * jnp.cos(angle) + sine * jnp.sin(angle)
+
+    return b[0] + wave(12, b[1], b[2]) + wave(b[3], b[4], b[5]) + wave(b[6], b[7], b[8])
+
+
+MODELS: dict[str, Callable] = {
+    "Misra1a": _rise,
+    "Chwirut2": _decay,
+    "Chwirut1": _decay,
+    "Lanczos3": _three_decays,
+    "Gauss1": _two_peaks,
+    "Gauss2": _two_peaks,
+    "DanWood": lambda b, x: b[0] * x ** b[1],
+    "Misra1b": lambda b, x: b[0] * (1 - (1 + b[1] * x / 2) ** -2),
+    "Kirby2": lambda b, x: (
+        (b[0] + x * (b[1] + x * b[2])) / (1 + x * (b[3] + x * b[4]))
+    ),
+    "Hahn1": _cubics,
+    "Nelson": lambda b, x: b[0] - b[1] * x[0] * _exp(-b[2] * x[1]),
+    "MGH17": lambda b, x: b[0] + b[1] * _exp(-x * b[3]) + b[2] * _exp(-x * b[4]),
+    "Lanczos1": _three_decays,
+    "Lanczos2": _three_decays,
+    "Gauss3": _two_peaks,
+    "Misra1c": lambda b, x: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
+    "Misra1d": lambda b, x: b[0] * b[1] * x / (1 + b[1] * x),
+    "Roszman1": lambda b, x: b[0] - b[1] * x - jnp.arctan(b[2] / (x - b[3])) / jnp.pi,
+    "ENSO": _seasons,
+    "MGH09": lambda b, x: b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3]),
+    "Thurber": _cubics,
+    "BoxBOD": _rise,
+    "Rat42": lambda b, x: b[0] / (1 + _exp(b[1] - b[2] * x)),
+    "MGH10": lambda b, x: b[0] * _exp(b[1] / (x + b[2])),
+    "Eckerle4": lambda b, x: b[0] / b[1] * _exp(-0.5 * ((x - b[2]) / b[1]) ** 2),
+    "Rat43": lambda b, x: b[0] / (1 + _exp(b[1] - b[2] * x)) ** (1 / b[3]),
+    "Bennett5": lambda b, x: b[0] * (b[1] + x) ** (-1 / b[2]),
+}
+
+
+class Regression(NamedTuple):
+    """One problem; numpy arrays of float64."""
+
+    name: str
+    x: np.ndarray  # [N], or [2, N] for two predictors
+    y: np.ndarray  # [N], the response that the model predicts
+    starts: np.ndarray  # [2, p]
+    certified: np.ndarray  # [p]
+    certified_squares: float  # sum of squared residuals there
+
+    def residual_fn(self, b: jax.Array) -> jax.Array:
+        """Residuals [N] of the model with parameters b [p]."""
+        return MODELS[self.name](b, self.x) - self.y
+
+
+def directory() -> pathlib.Path:
+    """Where the .dat files lie: ``OPTLAB_NIST_DIR``, else beside the checkout."""
+    beside = pathlib.Path(__file__).resolve().parents[3] / "shared" / "nist_strd"
+    return pathlib.Path(os.environ.get("OPTLAB_NIST_DIR", beside))
+
+
+def load(name: str, data_dir: str | os.PathLike) -> Regression:
+    """Read one problem from its file.
+
+    Args:
+      name: a key of ``MODELS``, as NIST spells it.
+      data_dir: the folder of NIST's .dat files.
+
+    Raises:
+      InputError: an unknown name, a folder without the file, or a file that is not one
+        of NIST's.
+    """
+    if name not in MODELS:
+        raise InputError(f"no NIST problem {name!r}; {near(name, MODELS)}")
+    path = pathlib.Path(data_dir) / f"{name}.dat"
+    try:
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path} ({error.strerror}); the folder must hold the .dat files "
+            "of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"
+        ) from error
+    number = r"([-+\d.E]+)"
+    rows = re.findall(rf"^ +b\d+ = +{number} +{number} +{number} ", text, re.MULTILINE)
+    squares = re.search(rf"^Residual Sum of Squares: +{number}", text, re.MULTILINE)
+    table = text.rpartition("\nData:")[2].partition("\n")[2].split()
+    count = re.search(r"^Number of Observations: +(\d+)", text, re.MULTILINE)
+    if not (rows and squares and count and table):
+        raise InputError(f"{path} is not a file of NIST's nonlinear regressions")
+    values = np.array(rows, float)
+    y, *predictors = np.array(table, float).reshape(int(count[1]), -1).T
+    return Regression(
+        name=name,
+        x=np.stack(predictors) if len(predictors) > 1 else predictors[0],
+        y=np.log(y) if name == "Nelson" else y,
+        starts=values[:, :2].T,
+        certified=values[:, 2],
+        certified_squares=float(squares[1]),
+    )
+
+
+def log_relative_error(found: np.ndarray, certified: np.ndarray) -> np.ndarray:
+    """Correct digits of the worst parameter, from 0 to 11, the digits certified.
+
+    >>> float(log_relative_error(np.array([1.001, 200.0]), np.array([1.0, 200.0])))
+    3.0
+    >>> float(log_relative_error(np.array([np.nan]), np.array([1.0])))
+    0.0
+    """
+    with np.errstate(divide="ignore"):
+        digits = -np.log10(np.abs(found - certified) / np.abs(certified))
+    digits = np.where(np.isnan(digits), 0.0, digits)
+    return np.clip(digits.min(-1), 0.0, 11.0).round(10)

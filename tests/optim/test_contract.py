@@ -1,0 +1,294 @@
+"""What every method of the house promises; a new one is under test by existing.
+
+One least-squares problem offers every extra argument of the update contract, so that
+no test asks for a method's name. Comparisons run in float64, where two ways of
+computing the same thing agree to many digits and a wrong one does not.
+"""
+
+import functools
+import inspect
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from optlab.optim import METHODS, make
+from optlab.optim.contract import extra_args
+
+RTOL = 1e-7
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(params=METHODS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def factory(name):
+    return METHODS[name]
+
+
+# The problem: 16 examples, 8 inputs, 2 outputs; f = 0.5 |x w + b - y|^2.
+
+
+@functools.cache
+def data(dtype=jnp.float64):
+    x, noise = (jax.random.normal(jax.random.key(i), (16, 8)) for i in range(2))
+    y = x[:, :2] - x[:, 2:4] + 0.1 * noise[:, :2]
+    return (x / 4).astype(dtype), y.astype(dtype)
+
+
+@functools.cache
+def start(dtype=jnp.float64, seed=2):
+    w = jax.random.normal(jax.random.key(seed), (8, 2), dtype)
+    return {"layer": {"w": w, "b": jnp.ones(2, dtype)}}
+
+
+def functions(data):
+    x, y = data
+
+    def output_fn(params):
+        return x @ params["layer"]["w"] + params["layer"]["b"]
+
+    def output_loss_fn(outputs):
+        return 0.5 * jnp.sum((outputs - y) ** 2)
+
+    return {
+        "value_fn": lambda params: output_loss_fn(output_fn(params)),
+        "residual_fn": lambda params: output_fn(params) - y,
+        "output_fn": output_fn,
+        "output_loss_fn": output_loss_fn,
+    }
+
+
+def on_w(functions, params):
+    """The problem in w alone, with b held at its value in params."""
+
+    def fill(part):
+        return {"layer": {"w": part["layer"]["w"], "b": params["layer"]["b"]}}
+
+    loss = functions["output_loss_fn"]
+    others = {k: f for k, f in functions.items() if k != "output_loss_fn"}
+    narrowed = {k: (lambda p, f=f: f(fill(p))) for k, f in others.items()}
+    return {**narrowed, "output_loss_fn": loss}
+
+
+def w_of(tree):
+    return {"layer": {"w": tree["layer"]["w"]}}
+
+
+def update(tx, params, state, functions, **extra):
+    value, grad = jax.value_and_grad(functions["value_fn"])(params)
+    everything = extra_args(params, value, grad, **functions) | extra
+    updates, state = tx.update(grad, state, params, **everything)
+    return updates, state, value
+
+
+def run(tx, params, data, steps=4):
+    """Parameters after some steps, and the value before each."""
+
+    def step(carry, _):
+        params, state = carry
+        updates, state, value = update(tx, params, state, functions(data))
+        return (optax.apply_updates(params, updates), state), value
+
+    (params, _), values = jax.lax.scan(step, (params, tx.init(params)), length=steps)
+    return params, values
+
+
+def compiled(tx, steps=4):
+    return jax.jit(lambda params, data: run(tx, params, data, steps))
+
+
+@functools.cache
+def reference(factory):
+    """The method alone at its defaults, compiled once for all the tests."""
+    return compiled(factory())
+
+
+def numbers(factory):
+    """Every hyperparameter that is a float by default: what a user may sweep."""
+    parameters = inspect.signature(factory).parameters.values()
+    return {p.name: p.default for p in parameters if isinstance(p.default, float)}
+
+
+def assert_close(a, b):
+    chex.assert_trees_all_close(a, b, rtol=RTOL, atol=1e-10)
+
+
+def test_makes_progress_at_its_defaults(name):
+    tx = make(name)
+    assert isinstance(tx, optax.GradientTransformationExtraArgs)
+    _, values = compiled(tx, steps=25)(start(), data())
+    assert values[-1] < 0.999 * values[0]
+
+
+def test_stays_finite_at_a_minimum_of_zero(factory):
+    x, _ = data()
+    params = start()
+    y = x @ params["layer"]["w"] + params["layer"]["b"]
+    end, values = reference(factory)(params, (x, y))
+    chex.assert_tree_all_finite((end, values))
+
+
+def test_jit_traces_once_and_scan_does_the_same(factory):
+    traces = []
+    tx = factory()
+
+    @jax.jit
+    def step(params, state, data):
+        traces.append(None)
+        updates, state, _ = update(tx, params, state, functions(data))
+        return optax.apply_updates(params, updates), state
+
+    params = start()
+    state = tx.init(params)
+    for _ in range(4):
+        params, state = step(params, state, data())
+    assert len(traces) == 1
+    assert_close(params, reference(factory)(start(), data())[0])
+
+
+def test_vmap_over_parameters_equals_a_loop(factory):
+    starts = [start(seed=seed) for seed in range(3)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+    one = reference(factory)
+    lanes = jax.jit(jax.vmap(one, in_axes=(0, None)))(stacked, data())
+    loop = [one(params, data()) for params in starts]
+    assert_close(lanes, jax.tree.map(lambda *leaves: jnp.stack(leaves), *loop))
+
+
+def test_vmap_over_hyperparameters_equals_a_loop(factory):
+    lanes = [numbers(factory), {k: 0.9 * v for k, v in numbers(factory).items()}]
+    stacked = {k: jnp.array([lane[k] for lane in lanes]) for k in lanes[0]}
+
+    @jax.jit
+    def sweep(lanes, params, data):
+        return jax.vmap(lambda lane: run(factory(**lane), params, data))(lanes)
+
+    swept = sweep(stacked, start(), data())
+    for i, lane in enumerate(lanes):
+        alone = compiled(factory(**lane))(start(), data())
+        assert_close(jax.tree.map(lambda x, i=i: x[i], swept), alone)
+
+
+def test_chain(factory):
+    @jax.jit
+    def both(params, data):
+        alone, halved = factory(), optax.chain(factory(), optax.scale(0.5))
+        return [
+            update(tx, params, tx.init(params), functions(data))[0]
+            for tx in (alone, halved)
+        ]
+
+    alone, halved = both(start(), data())
+    assert_close(halved, jax.tree.map(lambda u: u / 2, alone))
+
+
+def test_partition_works_on_its_part_while_the_rest_moves(factory):
+    labels = {"layer": {"w": "method", "b": "rest"}}
+    tx = optax.partition({"method": factory(), "rest": optax.sgd(0.05)}, labels)
+
+    @jax.jit
+    def by_hand(params, data):
+        tx = factory()
+        state = tx.init(w_of(params))
+        for _ in range(4):
+            everything = functions(data)
+            grad_b = jax.grad(everything["value_fn"])(params)["layer"]["b"]
+            part = w_of(params)
+            updates, state, _ = update(tx, part, state, on_w(everything, params))
+            w = optax.apply_updates(part, updates)["layer"]["w"]
+            params = {"layer": {"w": w, "b": params["layer"]["b"] - 0.05 * grad_b}}
+        return params
+
+    end, _ = compiled(tx)(start(), data())
+    assert_close(end, by_hand(start(), data()))
+
+
+def test_masked_leaves_the_rest_of_the_gradient_alone(factory):
+    @jax.jit
+    def both(params, data):
+        everything = functions(data)
+        tx = optax.masked(factory(), {"layer": {"w": True, "b": False}})
+        masked, _, _ = update(tx, params, tx.init(params), everything)
+        part, tx = w_of(params), factory()
+        alone, _, _ = update(tx, part, tx.init(part), on_w(everything, params))
+        return masked, alone, jax.grad(everything["value_fn"])(params)
+
+    masked, alone, grad = both(start(), data())
+    assert_close(w_of(masked), alone)
+    assert_close(masked["layer"]["b"], grad["layer"]["b"])
+
+
+def test_inject_hyperparams(factory):
+    structure = set(inspect.signature(factory).parameters) - set(numbers(factory))
+    injected = optax.inject_hyperparams(factory, static_args=structure)()
+    assert set(injected.init(start()).hyperparams) == set(numbers(factory))
+    plain = reference(factory)(start(), data())
+    assert_close(compiled(injected)(start(), data()), plain)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_dtype_is_kept_whatever_the_hyperparameters_have(factory, dtype):
+    @jax.jit
+    def two_steps(hyperparameters, params, data):  # float64 over narrower parameters
+        return run(factory(**hyperparameters), params, data, steps=2)
+
+    wide = {k: jnp.float64(v) for k, v in numbers(factory).items()}
+    end, values = two_steps(wide, start(dtype), data(dtype))
+    chex.assert_trees_all_equal_dtypes(end, start(dtype))
+    chex.assert_tree_all_finite((end, values))
+    tx = factory()
+    updates, _, _ = jax.eval_shape(
+        lambda p: update(tx, p, tx.init(p), functions(data(dtype))), start(dtype)
+    )
+    chex.assert_trees_all_equal_dtypes(updates, start(dtype))
+
+
+def test_swallows_extra_arguments_it_does_not_know(factory):
+    @jax.jit
+    def both(params, data):
+        tx = factory()
+        state = tx.init(params)
+        plain = update(tx, params, state, functions(data))
+        return plain, update(tx, params, state, functions(data), nobody_knows="this")
+
+    chex.assert_trees_all_equal(*both(start(), data()))
+
+
+def test_says_what_is_missing(name, factory):
+    def complaint():
+        tx, params = factory(), start()
+        try:
+            jax.eval_shape(lambda p: tx.update(p, tx.init(p), p), params)
+        except TypeError as error:
+            return str(error)
+        return f"{name} needs no value_fn"
+
+    assert name in complaint()
+    assert any(argument in complaint() for argument in functions(data()))
+
+
+def test_sharded_equals_unsharded(factory):
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    assert mesh.size == 8
+    rows = NamedSharding(mesh, PartitionSpec("data"))
+    whole = NamedSharding(mesh, PartitionSpec())
+    one = reference(factory)
+    sharded = one(
+        jax.device_put(start(), {"layer": {"w": rows, "b": whole}}),
+        jax.device_put(data(), rows),
+    )
+    assert len(sharded[0]["layer"]["w"].sharding.device_set) == 8
+    assert_close(jax.device_get(sharded), jax.device_get(one(start(), data())))
