@@ -45,10 +45,13 @@ def get_config() -> ConfigDict:
     config.optimizers.adam.learning_rate = (
         1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1
     )  # fmt: skip
+    config.optimizers.adam.b1 = (0.9,)
+    config.optimizers.adam.b2 = (0.999,)
     config.optimizers.lamb = ConfigDict()
     config.optimizers.lamb.learning_rate = (
         3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0
     )  # fmt: skip
+    config.optimizers.lamb.weight_decay = (0.01,)
 
     # For an optimizer that is named on the command line and stands not above.
     config.learning_rate = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)

@@ -1,5 +1,6 @@
 """Command lines: flags and config in, one clear line where they are wrong."""
 
+import inspect
 import logging as stdlib_logging
 import re
 import runpy
@@ -8,11 +9,33 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from optlab.errors import InputError, near
 
 #: ``--config.optimizers=adam,mypackage.mymodule.my_optimizer``
 SELECTION = re.compile(r"--?config\.optimizers=([^{].*)")
+
+OVERRIDE = re.compile(r"--?config\.([^=]+)(=.*)?")
+
+
+def define_config(default: str) -> flags.FlagHolder:
+    """Defines ``--config=FILE`` or ``FILE:VARIANT``, every key of it a flag.
+
+    Args:
+      default: the file that runs where none is named.
+
+    Returns:
+      The flag; its value is a locked ConfigDict.
+    """
+    # Not ml_collections' own default: that is read while modules are imported, where
+    # a mistyped override would end in a traceback.
+    given = [w for w in sys.argv if re.fullmatch(r"--?config(=.*)?", w)]
+    if not given:
+        sys.argv.insert(1, f"--config={default}")
+    return config_flags.DEFINE_config_file(
+        "config", None, f"What to run: FILE or FILE:VARIANT, by default {default}."
+    )
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -29,17 +52,13 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     selection: list[str] = []
 
     def parse(argv: Sequence[str]) -> list[str]:
-        # ml_collections reads only a dict there, and refuses dots in names.
-        for word in list(argv):
-            if match := SELECTION.fullmatch(word):
-                selection.extend(name.strip() for name in match[1].split(","))
-                # It looks for its overrides in sys.argv, not in argv.
-                sys.argv.remove(word)
-                argv = [other for other in argv if other is not word]
         try:
-            rest = flags.FLAGS(argv)
-        except (flags.Error, KeyError, AttributeError, ValueError, OSError) as error:
-            _fail(_explained(error, argv))
+            _check_overrides(argv)
+            selection.extend(_take_selection(argv))
+            # ml_collections looks for its overrides in sys.argv.
+            rest = flags.FLAGS(sys.argv)
+        except (flags.Error, InputError) as error:
+            _fail(str(error))
         if len(rest) > 1:
             _fail(f"unexpected word {rest[1]!r}: every option begins with --")
         return rest
@@ -50,40 +69,9 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         except InputError as error:
             _fail(str(error))
         except KeyboardInterrupt:
-            _fail("stopped; the same command goes on from the last epoch")
+            _fail("stopped; the same command goes on from the last saved epoch")
 
     app.run(guarded, flags_parser=parse)
-
-
-def _fail(message: str) -> None:
-    sys.exit("error: " + " ".join(message.split()))  # prints it; exit code 1
-
-
-def _explained(error: Exception, argv: Sequence[str]) -> str:
-    """A parsing error in words: which key of which config, and what is near."""
-    if isinstance(error, flags.Error):
-        return str(error)
-    words = dict(
-        word.lstrip("-").partition("=")[::2] for word in argv if word.startswith("-")
-    )
-    path, _, variant = words.get("config", flags.FLAGS["config"].default).partition(":")
-    try:
-        get_config = runpy.run_path(path)["get_config"]
-        config = get_config(variant) if variant else get_config()
-    except OSError:
-        return f"no config file {path!r}"
-    except InputError as refused:
-        return str(refused)
-    known = flatten(config)
-    for word in words:
-        key = word.removeprefix("config.")
-        if key != word and key not in known and not _is_branch(key, known):
-            return f"unknown config key {key!r}; {near(key, known)}"
-    return f"{type(error).__name__}: {error}"
-
-
-def _is_branch(key: str, known: dict[str, Any]) -> bool:
-    return any(name.startswith(key + ".") for name in known)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -106,3 +94,45 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
+
+
+def _fail(message: str) -> None:
+    sys.exit("error: " + " ".join(message.split()))  # prints it; exit code 1
+
+
+def _check_overrides(argv: Sequence[str]) -> None:
+    """Refuses a config that cannot be read and a key that it does not have."""
+    known = None
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if match := re.fullmatch(r"--?config(?:=(.*))?", word):
+            known = flatten(_read_config(match[1] or following))
+        elif (match := OVERRIDE.fullmatch(word)) and known is not None:
+            key = match[1]
+            if key not in known and not any(k.startswith(f"{key}.") for k in known):
+                raise InputError(f"unknown config key {key!r}; {near(key, known)}")
+
+
+def _read_config(value: str) -> Any:
+    path, _, variant = value.partition(":")
+    try:
+        get_config = runpy.run_path(path)["get_config"]
+    except OSError as error:
+        raise InputError(f"no config file {path!r}: {error.strerror}") from error
+    except KeyError as error:
+        raise InputError(f"config file {path!r} defines no get_config()") from error
+    if variant and not inspect.signature(get_config).parameters:
+        raise InputError(f"config file {path!r} has no variants: leave out :{variant}")
+    return get_config(variant) if variant else get_config()
+
+
+def _take_selection(argv: Sequence[str]) -> list[str]:
+    """Takes ``--config.optimizers=NAME,NAME`` out of the command line.
+
+    ml_collections accepts only a dict there, and no dots in names.
+    """
+    names: list[str] = []
+    for word in argv:
+        if match := SELECTION.fullmatch(word):
+            names += [name.strip() for name in match[1].split(",")]
+            sys.argv.remove(word)
+    return names

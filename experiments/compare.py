@@ -1,4 +1,4 @@
-"""Compares optimizers on a data set: tuned on validation, reported on test.
+r"""Compares optimizers on a data set: tuned on validation, reported on test.
 
   python -m experiments.compare
   python -m experiments.compare --config.batch_size=512 --config.epochs=10
@@ -23,7 +23,6 @@ from typing import Any
 
 import optax
 from absl import flags
-from ml_collections import config_flags
 from rich.console import Console
 
 from experiments import cli
@@ -33,9 +32,8 @@ from optlab import comparison, data, models, optim, problems, report, results, s
 from optlab.comparison import Contender, Protocol
 from optlab.errors import InputError
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", "configs/digits_optimizers.py", "What to run; FILE or FILE:VARIANT."
-)
+CONFIG = cli.define_config("configs/digits_optimizers.py")
+flags.declare_key_flag("config")
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Where tensorflow-datasets keeps prepared data sets."
 )
@@ -47,7 +45,9 @@ PARALLEL = flags.DEFINE_string(
     "parallel", "jit", "jit: lanes over devices, then batches; pmap: batches only."
 )
 WIDTH = flags.DEFINE_integer(
-    "width", None, "Lanes to run at a time; by default what this machine's memory holds."
+    "width",
+    None,
+    "Lanes to run at a time; by default what fits the memory.",
 )
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write event files too.")
 
@@ -65,7 +65,7 @@ def main(selection: Sequence[str]) -> None:
     settings = config.to_dict()
     if selection:
         settings["optimizers"] = {
-            name: settings["optimizers"].get(name, {"learning_rate": None})
+            name: settings["optimizers"].get(name, _default_grid(name, config))
             for name in selection
         }
     contenders = make_contenders(settings)
@@ -78,9 +78,7 @@ def main(selection: Sequence[str]) -> None:
         parallel=PARALLEL.value,
         width=WIDTH.value,
     )
-    dataset = data.load(
-        data_dir=DATA_DIR.value, download=DOWNLOAD.value, **config.data
-    )
+    dataset = data.load(data_dir=DATA_DIR.value, download=DOWNLOAD.value, **config.data)
     module = models.make(classes=dataset.classes, **config.model)
     problem = problems.classification(module, dataset.train.images.shape[1:])
     comparison.check(dataset, contenders, protocol)
@@ -112,8 +110,7 @@ def make_contenders(settings: Mapping[str, Any]) -> list[Contender]:
 
     Args:
       settings: ``optimizers``: label to hyperparameters, where a tuple is swept and
-        ``optimizer`` names one that is not the label; ``learning_rate``: the grid of
-        those that name none; ``schedule``.
+        ``optimizer`` names one that is not the label; ``schedule``.
 
     Returns:
       One contender an entry.
@@ -127,10 +124,15 @@ def make_contenders(settings: Mapping[str, Any]) -> list[Contender]:
     ]
 
 
+def _default_grid(name: str, config: Any) -> dict[str, Any]:
+    """The grid of an optimizer that has none of its own in the config."""
+    if optim.takes(name, "learning_rate"):
+        return {"learning_rate": config.learning_rate}
+    return {}
+
+
 def _contender(label: str, entry: dict, settings: Mapping[str, Any]) -> Contender:
     name = entry.pop("optimizer", label)
-    if "learning_rate" in entry and entry["learning_rate"] is None:
-        entry["learning_rate"] = settings["learning_rate"]
     axes = {key: value for key, value in entry.items() if isinstance(value, tuple)}
     fixed = {key: value for key, value in entry.items() if key not in axes}
     for key, values in axes.items():

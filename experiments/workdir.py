@@ -27,7 +27,9 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
     """
     text = json.dumps(json.loads(json.dumps(config)), indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    folder = pathlib.Path(workdir) if workdir else pathlib.Path("runs", f"{name}-{digest}")
+    folder = (
+        pathlib.Path(workdir) if workdir else pathlib.Path("runs", f"{name}-{digest}")
+    )
     mark = folder / "config.json"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir={folder} is a file; name a folder")

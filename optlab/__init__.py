@@ -9,6 +9,11 @@ import importlib
 
 from optlab import optim as optim
 from optlab.errors import InputError as InputError
+from optlab.optim.methods import *  # noqa: F403  optlab.adam() is optlab.optim.adam()
+from optlab.solve import Reason as Reason
+from optlab.solve import Solution as Solution
+from optlab.solve import Stop as Stop
+from optlab.solve import solve as solve
 
 #: In the order in which data flow.
 _MODULES = (

@@ -37,9 +37,7 @@ def random_crop(keys: jax.Array, images: jax.Array, padding: int = 4) -> jax.Arr
     def crop(key, image):
         border = ((padding, padding), (padding, padding), (0, 0))
         corner = jax.random.randint(key, (2,), 0, 2 * padding + 1)
-        return jax.lax.dynamic_slice(
-            jnp.pad(image, border), (*corner, 0), image.shape
-        )
+        return jax.lax.dynamic_slice(jnp.pad(image, border), (*corner, 0), image.shape)
 
     return jax.vmap(crop)(keys, images)
 

@@ -74,12 +74,12 @@ class Stage(NamedTuple):
 class History(NamedTuple):
     """What a stage has measured so far; NaN is what has not been measured."""
 
-    epoch: np.ndarray  # [], epochs done
+    epoch: Any  # [], epochs done
     seconds: np.ndarray  # [epochs + 1], training time since the start
     steps: Metrics  # [seeds, points, steps], of each mini-batch
     evaluations: dict[str, Metrics]  # split -> [epochs + 1, seeds, points]
-    compiles: np.ndarray  # [], training programs compiled for this stage
-    compile_seconds: np.ndarray  # []
+    compiles: Any  # [], training programs compiled for this stage
+    compile_seconds: Any  # []
 
 
 class Progress(NamedTuple):
@@ -155,7 +155,11 @@ def compare(
             cell = _compare_cell(
                 dataset, problem, contender, batch_size, protocol, observer
             )
-            outcome = Outcome(*(a + b for a, b in zip(outcome, cell, strict=True)))
+            outcome = Outcome(
+                outcome.rows + cell.rows,
+                outcome.cells + cell.cells,
+                outcome.traces + cell.traces,
+            )
     return outcome
 
 
@@ -319,6 +323,7 @@ def _run_stage(stage: Stage, compiler: _Compiler, observer: Observer) -> History
         states = init(lanes)
         history = _with_evaluations(history, program, states, stage.splits)
         observer.segment(stage, Progress(history, states))
+    assert states is not None
     while history.epoch < stage.epochs:
         epoch = int(history.epoch)
         started = time.perf_counter()
@@ -404,7 +409,7 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
     """
     epoch, steps = int(history.epoch), stage.steps_per_epoch
     losses = history.steps.loss[:, :, : epoch * steps]
-    lost = ~np.isfinite(losses).all(axis=-1)
+    lost: Any = ~np.isfinite(losses).all(axis=-1)
     for split in stage.splits:
         lost |= ~np.isfinite(history.evaluations[split].loss[: epoch + 1]).all(axis=0)
     if epoch:
@@ -413,9 +418,7 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
     return lost
 
 
-def rows_of(
-    stage: Stage, history: History, first_epoch: int = 0
-) -> tuple[Row, ...]:
+def rows_of(stage: Stage, history: History, first_epoch: int = 0) -> tuple[Row, ...]:
     """Tidy rows of what a stage has measured.
 
     Args:

@@ -203,7 +203,9 @@ def _tfds(name: str, data_dir: str | os.PathLike | None, download: bool) -> _Sou
         known = tfds.list_builders(with_community_datasets=False)
         base = name.split("/")[0]
         if base not in known:
-            raise InputError(f"unknown data set {name!r}; {near(base, known)}")
+            raise InputError(
+                f"unknown data set {name!r}; {near(base, [*known, 'digits'])}"
+            )
         if not download:
             raise InputError(
                 f"data set {name!r} is not prepared in {root}: name the folder that "
@@ -214,16 +216,15 @@ def _tfds(name: str, data_dir: str | os.PathLike | None, download: bool) -> _Sou
     else:
         builder = tfds.builder_from_directory(folder)
 
-    image_key, label_key = _feature_keys(name, builder.info.features)
+    features: Any = builder.info.features
+    image_key, label_key = _feature_keys(name, features)
     splits = builder.info.splits
     test_name = next((s for s in ("test", "validation") if s in splits), None)
 
     def read(split: str, indices: Sequence[int] | np.ndarray) -> Split:
-        records = builder.as_data_source(split=split)
+        records: Any = builder.as_data_source(split)  # type: ignore[reportCallIssue]
         # A few hundred records at a time: all decoded at once would double memory.
-        images = np.empty(
-            (len(indices), *builder.info.features[image_key].shape), np.uint8
-        )
+        images = np.empty((len(indices), *features[image_key].shape), np.uint8)
         labels = np.empty(len(indices), np.int32)
         for start in range(0, len(indices), 512):
             chunk = [int(i) for i in indices[start : start + 512]]
@@ -232,12 +233,15 @@ def _tfds(name: str, data_dir: str | os.PathLike | None, download: bool) -> _Sou
                 labels[offset] = record[label_key]
         return Split(images, labels)
 
+    def read_test() -> Split:
+        assert test_name is not None
+        return read(test_name, range(splits[test_name].num_examples))
+
     return _Source(
-        classes=builder.info.features[label_key].num_classes,
+        classes=features[label_key].num_classes,
         train_size=splits["train"].num_examples,
         read_train=lambda indices: read("train", indices),
-        read_test=test_name
-        and (lambda: read(test_name, range(splits[test_name].num_examples))),
+        read_test=None if test_name is None else read_test,
     )
 
 

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+#: Where no name is near, at most so many are listed.
+MOST_LISTED = 20
+
 
 class InputError(ValueError):
     """Something the user gave is wrong; the message is one line that says what to do.
@@ -19,7 +22,8 @@ def near(name: str, known: Iterable[str]) -> str:
       known: every accepted name.
 
     Returns:
-      ``did you mean a, b?`` or, where nothing is close, ``known: a, b, c``.
+      ``did you mean a, b?`` or, where nothing is close, ``known: a, b, c``, cut
+      after ``MOST_LISTED``.
 
     >>> near("adma", ["adam", "lamb", "sgd"])
     'did you mean adam?'
@@ -27,5 +31,8 @@ def near(name: str, known: Iterable[str]) -> str:
     'known: adam, sgd'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=4, cutoff=0.6)
-    return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+    if close := difflib.get_close_matches(name, known, n=4, cutoff=0.6):
+        return f"did you mean {', '.join(close)}?"
+    some = known if len(known) <= MOST_LISTED else known[: MOST_LISTED - 1]
+    more = f" and {len(known) - len(some)} more" if len(some) < len(known) else ""
+    return f"known: {', '.join(some)}{more}"

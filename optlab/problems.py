@@ -15,8 +15,8 @@ import optax
 class Batch(NamedTuple):
     """Examples as the model takes them."""
 
-    inputs: jax.Array  # [n, ...], floating
-    targets: jax.Array  # [n] class numbers, or [n, outputs] for regression
+    inputs: Any  # [n, ...], floating
+    targets: Any  # [n] class numbers, or [n, outputs] for regression
 
 
 class Problem(NamedTuple):

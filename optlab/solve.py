@@ -1,4 +1,4 @@
-"""The loop around an optimizer: until a criterion holds, compiled, for one start or many.
+"""The loop around an optimizer: until a criterion holds, for one start or many.
 
     solution = optlab.solve(tx, params, value_fn=f)
     solution = jax.vmap(lambda p: optlab.solve(tx, p, value_fn=f))(starts)
@@ -46,6 +46,9 @@ class Stop(NamedTuple):
     steps: Any = 1000
 
 
+DEFAULT_STOP = Stop()
+
+
 class History(NamedTuple):
     """The first updates of a run, NaN (False) after its end; shapes [history]."""
 
@@ -86,7 +89,7 @@ def solve(
     residual_fn: Callable | None = None,
     output_fn: Callable | None = None,
     output_loss_fn: Callable | None = None,
-    stop: Stop = Stop(),
+    stop: Stop = DEFAULT_STOP,
     history: int = 0,
 ) -> Solution:
     """Minimize from ``params`` with any optax transformation.
@@ -118,17 +121,16 @@ def solve(
     (Array([0.5, 0. ], dtype=float32), 'GRADIENT')
     """
     functions = {
-        "value_fn": value_fn,
         "residual_fn": residual_fn,
         "output_fn": output_fn,
         "output_loss_fn": output_loss_fn,
     }
-    functions["value_fn"] = _objective(params, **functions)
+    value_fn = _objective(params, value_fn, **functions)
     params = jax.tree.map(jnp.asarray, params)
     tx = optax.with_extra_args_support(tx)
     state = tx.init(params)
     diagnostics.refuse_accumulation(state)
-    value_and_grad = jax.value_and_grad(functions["value_fn"])
+    value_and_grad = jax.value_and_grad(value_fn)
     value, grad = value_and_grad(params)
     norm = _max_norm(grad)
     unknown = jnp.full((history,), jnp.nan, value.dtype)
@@ -144,7 +146,9 @@ def solve(
             loop.grad,
             loop.state,
             loop.params,
-            **extra_args(loop.params, loop.value, loop.grad, **functions),
+            **extra_args(
+                loop.params, loop.value, loop.grad, value_fn=value_fn, **functions
+            ),
         )
         params = optax.apply_updates(loop.params, updates)
         change = jax.tree.map(jnp.subtract, params, loop.params)
@@ -214,17 +218,16 @@ def _objective(params, value_fn, residual_fn, output_fn, output_loss_fn):
     """The function to minimize, checked against its parts where both are given."""
     if (output_fn is None) != (output_loss_fn is None):
         raise InputError("solve: output_fn and output_loss_fn belong together")
+
+    def from_residuals(params):
+        return half_square(ravel_pytree(residual_fn(params))[0])
+
+    def from_outputs(params):
+        return output_loss_fn(output_fn(params))
+
     parts = None
-    if residual_fn is not None:
-
-        def parts(params):
-            return half_square(ravel_pytree(residual_fn(params))[0])
-
-    elif output_fn is not None:
-
-        def parts(params):
-            return output_loss_fn(output_fn(params))
-
+    if residual_fn is not None or output_fn is not None:
+        parts = from_outputs if residual_fn is None else from_residuals
     if value_fn is None and parts is None:
         raise InputError(
             "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"

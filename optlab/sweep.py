@@ -69,10 +69,15 @@ class Program(NamedTuple):
 class _Examples(NamedTuple):
     """A split on the device, with what its pixels are normalized by."""
 
-    images: jax.Array  # [n, height, width, channels], as stored
-    labels: jax.Array  # [n]
-    mean: jax.Array  # [channels]
-    std: jax.Array  # [channels]
+    images: Any  # [n, height, width, channels], as stored
+    labels: Any  # [n]
+    mean: Any  # [channels]
+    std: Any  # [channels]
+
+
+def _examples(dataset: Dataset, name: str) -> _Examples:
+    images, labels = getattr(dataset, name)
+    return _Examples(images, labels, dataset.mean, dataset.std)
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], ...]:
@@ -130,7 +135,6 @@ def init_states(task: Task, lanes: Lanes) -> TrainState:
       A state whose arrays are ``[seeds, points, ...]``; lanes of one seed start from
       the same parameters.
     """
-
     params, model_state = _init_models(task.problem, lanes.seeds)
     # Jitted anew for each optimizer: cheap, for it is mostly zeros.
     return jax.jit(functools.partial(_init_optimizers, task))(
@@ -180,7 +184,7 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
     placement = jax.tree.map(lambda _: by_lane, lanes)._replace(seeds=whole)
     splits = {
         name: jax.device_put(
-            _Examples(*getattr(task.dataset, name), task.dataset.mean, task.dataset.std),
+            _examples(task.dataset, name),
             whole,
         )
         for name in ("train", "validation", "test")
@@ -206,7 +210,9 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
         epoch_shape = ()
     states = jax.eval_shape(functools.partial(init_states, task), lanes)
     started = time.perf_counter()
-    lowered = wrapped.lower(states, lanes, splits["train"], jnp.zeros(epoch_shape, jnp.uint32))
+    lowered = wrapped.lower(
+        states, lanes, splits["train"], jnp.zeros(epoch_shape, jnp.uint32)
+    )
     compiled = lowered.compile()
     compile_seconds = time.perf_counter() - started
     return Program(

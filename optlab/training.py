@@ -34,8 +34,8 @@ class TrainState(NamedTuple):
 class Metrics(NamedTuple):
     """Means over the examples of a batch or a split."""
 
-    loss: jax.Array  # []
-    accuracy: jax.Array  # [], share of right answers; NaN for regression
+    loss: Any  # []
+    accuracy: Any  # [], share of right answers; NaN for regression
 
 
 def init(
@@ -124,9 +124,7 @@ def make_step(
                 "grad": grad,
                 "full_params": state.params,
             }
-        updates, opt_state = tx.update(
-            grad, state.opt_state, state.params, **arguments
-        )
+        updates, opt_state = tx.update(grad, state.opt_state, state.params, **arguments)
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
 

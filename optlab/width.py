@@ -45,7 +45,7 @@ def choose_width(task: Task, lanes: Lanes, layout: Layout) -> int:
         memory = (device.memory_stats() or {}).get("bytes_limit", 8 * 2**30)
         budget = ACCELERATOR_SHARE * memory * layout.mesh.size
     seeds, points = lanes.shape
-    lane_bytes = step_bytes(task, {name: 1e-3 for name in lanes.hyperparameters})
+    lane_bytes = step_bytes(task, dict.fromkeys(lanes.hyperparameters, 0.001))
     widths = (seeds * points, points)
     return next((width for width in widths if width * lane_bytes <= budget), 1)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+
 from optlab import curvature
 from optlab.errors import InputError
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+
 from optlab.errors import InputError
 from optlab.optim import info
 from optlab.optim.lift import lift
@@ -62,9 +63,7 @@ def test_history_is_fixed_in_shape():
         optax.sgd(0.5), START, value_fn=bowl, stop=OFF._replace(steps=3), history=5
     )
     nan = np.nan
-    np.testing.assert_allclose(
-        solution.history.value, [12.5, 3.125, 0.78125, nan, nan]
-    )
+    np.testing.assert_allclose(solution.history.value, [12.5, 3.125, 0.78125, nan, nan])
     np.testing.assert_allclose(solution.history.gradient_norm, [4, 2, 1, nan, nan])
     np.testing.assert_allclose(solution.history.step_norm, [2.5, 1.25, 0.625, nan, nan])
     np.testing.assert_array_equal(solution.history.accepted, [1, 1, 1, 0, 0])

@@ -61,33 +61,17 @@ def patch_convolution(
     return patches @ kernel.reshape(kh * kw * channels, out)
 
 
-def _convolution(
-    images,
-    kernel,
-    window_strides,
-    padding,
-    *,
-    lhs_dilation=(1, 1),
-    rhs_dilation=(1, 1),
-    dimension_numbers=None,
-    feature_group_count=1,
-    precision=None,
-    preferred_element_type=None,
-):
+def _convolution(images, kernel, window_strides, padding, **options):
     """What ``nn.Conv`` calls: patches on a CPU, XLA's convolution elsewhere."""
     native = functools.partial(
         lax.conv_general_dilated,
         window_strides=window_strides,
         padding=padding,
-        lhs_dilation=lhs_dilation,
-        rhs_dilation=rhs_dilation,
-        dimension_numbers=DIMENSIONS,
-        feature_group_count=feature_group_count,
-        precision=precision,
-        preferred_element_type=preferred_element_type,
+        **options | {"dimension_numbers": DIMENSIONS},
     )
-    dilated = {*lhs_dilation, *rhs_dilation} != {1}
-    if dilated or feature_group_count != 1:  # no patch form: rarer than it is worth
+    dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
+    # Grouped and dilated ones have no patch form here: rarer than it is worth.
+    if set(dilations) != {1} or options["feature_group_count"] != 1:
         return native(images, kernel)
     return lax.platform_dependent(
         images,

@@ -8,4 +8,5 @@ from optlab.optim import schedules as schedules
 from optlab.optim.catalogue import METHODS as METHODS
 from optlab.optim.catalogue import make as make
 from optlab.optim.catalogue import names as names
+from optlab.optim.catalogue import takes as takes
 from optlab.optim.methods import *  # noqa: F403  (one import line there per method)

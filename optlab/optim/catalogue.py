@@ -74,6 +74,25 @@ def names() -> list[str]:
     return [*METHODS, *(name for name in _optax_optimizers() if name not in METHODS)]
 
 
+def takes(name: str, argument: str) -> bool:
+    """Whether an optimizer has an argument of some name.
+
+    Args:
+      name: as for `make`.
+      argument: such as ``learning_rate``.
+
+    Returns:
+      Whether it stands in the factory's signature.
+
+    Raises:
+      InputError: the optimizer is unknown.
+
+    >>> takes("momentum", "momentum"), takes("adam", "momentum")
+    (True, False)
+    """
+    return argument in inspect.signature(_find(name)).parameters
+
+
 def call(label: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """Calls a factory with a user's arguments, once their names are right.
 

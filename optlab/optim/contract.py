@@ -31,12 +31,19 @@ def extra_args(
     """
 
     def value_of(
-        params, *, full_params=None, residual_fn=None, output_fn=None, output_loss_fn=None
+        params,
+        *,
+        full_params=None,
+        residual_fn=None,
+        output_fn=None,
+        output_loss_fn=None,
     ):
         del full_params, residual_fn, output_fn, output_loss_fn
         return value_fn(params)
 
-    given = {key: function for key, function in functions.items() if function is not None}
+    given = {
+        key: function for key, function in functions.items() if function is not None
+    }
     return {
         "value": value,
         "grad": grad,

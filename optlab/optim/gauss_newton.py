@@ -20,13 +20,13 @@ import optax
 
 from optlab.optim import info as diagnostics
 from optlab.optim.least_squares import (
-    SOLVERS,
     attempt,
     check_choice,
     local,
     predicted_decrease,
 )
 from optlab.optim.lift import OUTPUTS, lift
+from optlab.optim.linear import SOLVERS
 
 
 class GaussNewtonState(NamedTuple):
@@ -50,7 +50,7 @@ def scale_by_gauss_newton(
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
         here = local(objective, x, solver=solver, name="gauss_newton")
-        d = damping * here.diagonal
+        d = jnp.asarray(damping, x.dtype) * here.diagonal
         s, products = here.solve(d, here.u)
         length = state.length
         direction, info = attempt(
@@ -90,7 +90,8 @@ def gauss_newton(
       ``damping`` is the length a.
 
     >>> from optlab.solve import solve
-    >>> line = lambda x: x[0] * jnp.array([0.0, 1.0, 2.0]) + x[1] - jnp.array([1.0, 3, 5])
+    >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])
+    >>> line = lambda x: x[0] * t + x[1] - y
     >>> solution = solve(gauss_newton(), jnp.zeros(2), residual_fn=line)
     >>> solution.params.round(4), int(solution.steps) <= 2
     (Array([2., 1.], dtype=float32), True)

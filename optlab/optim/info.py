@@ -1,4 +1,4 @@
-"""What a method says of its last update: one fixed-shape tuple, so that a scan stacks it.
+"""What a method says of its last update, in one shape, so that a scan stacks it.
 
 The field is ``loss`` and not ``value`` because optax's line searches look up the
 names ``value`` and ``grad`` in the whole chained state and accept one of each.

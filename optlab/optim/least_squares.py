@@ -2,14 +2,9 @@
 
     (G + diag(d)) s = J^T u,      G = J^T H J,      f(x) = l(z(x)),   u = l'(z)
 
-A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I. Three solvers,
-by name:
+A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I.
 
-    cholesky   of G + diag(d); the fastest, and batched well on a GPU
-    qr         of [J; sqrt(d)], which does not square the condition number; only H = I
-    cg         conjugate gradients on products, no matrix at all
-
-Source: Nocedal, Wright, Numerical Optimization (2nd ed.), sections 10.2 and 10.3.
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), section 10.2.
 """
 
 from collections.abc import Callable
@@ -17,19 +12,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg as jsl
 
 from optlab import curvature
 from optlab.errors import InputError, near
 from optlab.optim.info import Info
 from optlab.optim.lift import Objective, half_square
+from optlab.optim.linear import cg_solve, cholesky_solve, qr_solve
 from optlab.optim.trial import judge
 
 SOLVERS = ("cholesky", "qr", "cg")
-# Conjugate gradients end at this residual, relative to the gradient, or after as many
-# products: damping keeps the condition number, hence their count, low.
-CG_TOLERANCE = 1e-3
-CG_PRODUCTS = 100
 
 
 class Local(NamedTuple):
@@ -43,72 +34,6 @@ class Local(NamedTuple):
     u: jax.Array  # l'(z) [m]
     bend: Callable  # s [n] -> H z'' [m], z'' the second derivative of z along s
     evaluations: int  # that it took to get here
-
-
-def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # noqa: N803
-    """Solve (G + diag(d)) s = g, G [n, n] positive semi-definite.
-
-    Both sides are scaled to a unit diagonal first, so that parameters in units of
-    1e-9 and 1e3 do no harm. Guard: n * eps on that diagonal, the size of the rounding
-    of a matrix product, keeps a singular G factorizable.
-
-    >>> G, d, g = jnp.array([[3.0, 1.0], [1.0, 2.0]]), jnp.ones(2), jnp.array([11.0, 0])
-    >>> cholesky_solve(G, d, g).round(3) + 0.0
-    Array([ 3., -1.], dtype=float32)
-    """
-    A = G + jnp.diag(d)  # noqa: N806
-    c = _scale(jnp.diag(A))
-    A = A / c[:, None] / c[None, :]  # noqa: N806
-    guard = g.size * jnp.finfo(g.dtype).eps
-    factor = jsl.cho_factor(A + guard * jnp.eye(g.size, dtype=g.dtype))
-    return jsl.cho_solve(factor, g / c) / c
-
-
-def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N803
-    """Solve (J^T J + diag(d)) s = J^T u by the least squares [J; sqrt(d)] s ~ [u; 0].
-
-    Columns are scaled to length one; J is [m, n]. Guard: ``eps`` under the root keeps
-    the triangle invertible where J is singular and d is zero.
-
-    >>> qr_solve(jnp.array([[1.0], [1.0]]), jnp.array([2.0]), jnp.array([4.0, 8.0])).round(4)
-    Array([3.], dtype=float32)
-    """
-    c = _scale(jnp.sum(J**2, 0) + d)
-    rows = jnp.diag(jnp.sqrt(d / c**2 + jnp.finfo(d.dtype).eps ** 2))
-    Q, R = jnp.linalg.qr(jnp.concatenate([J / c, rows]))  # noqa: N806
-    return jsl.solve_triangular(R, Q[: u.size].T @ u) / c
-
-
-def cg_solve(
-    product: Callable, d: jax.Array, g: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Solve (G + diag(d)) s = g with v -> G v alone; also the number of products.
-
-    Any iterate is an ascent direction of f, since conjugate gradients start from zero.
-
-    >>> s, products = cg_solve(lambda v: v * jnp.array([1.0, 3.0]), jnp.ones(2),
-    ...                        jnp.array([2.0, 4.0]))
-    >>> s.round(4), int(products)
-    (Array([1., 1.], dtype=float32), 2)
-    """
-
-    def going(carry):
-        _, r, _, k = carry
-        unsolved = jnp.vdot(r, r) > CG_TOLERANCE**2 * jnp.vdot(g, g)
-        return unsolved & (k < CG_PRODUCTS)
-
-    def step(carry):
-        s, r, p, k = carry
-        Ap = product(p) + d * p  # noqa: N806
-        rr = jnp.vdot(r, r)
-        alpha = rr / jnp.vdot(p, Ap)
-        r = r - alpha * Ap
-        p_next = r + jnp.vdot(r, r) / rr * p
-        return s + alpha * p, r, p_next, k + 1
-
-    start = jnp.zeros_like(g), g, g, jnp.zeros((), jnp.int32)
-    s, _, _, products = jax.lax.while_loop(going, step, start)
-    return s, products
 
 
 def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
@@ -237,14 +162,9 @@ def predicted_decrease(
 def check_choice(method: str, argument: str, given: str, known: tuple) -> None:
     """Refuse a name that is not among the known ones.
 
-    >>> check_choice("gauss_newton", "solver", "qrr", SOLVERS)
+    >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
     Traceback (most recent call last):
     optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
     """
     if given not in known:
         raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")
-
-
-def _scale(diagonal):
-    """Square roots of a diagonal; one where it is zero (a parameter without effect)."""
-    return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))

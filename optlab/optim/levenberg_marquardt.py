@@ -1,19 +1,14 @@
 """Levenberg-Marquardt: Gauss-Newton, damped by how well the last step was predicted.
 
     (J^T J + nu D) s = J^T r,      x+ = x - s   if f falls as predicted, else x
-    trainlm   nu+ = decrease * nu          after an accepted step, increase * nu else
-    nielsen   nu+ = nu * max(decrease, 1 - (2 rho - 1)^3)
-              nu+ = nu * v, v+ = 2 v       after the first, second, ... rejection
-    D = I, diag(J^T J), or its running maximum; for a loss l(z): J^T H J and J^T l'(z)
+    nu and D follow one of `damping`'s rules; for a loss l(z): J^T H J and J^T l'(z)
 
 One update is one trial: a rejected step is a zero update, and the next tries again
 with more damping. Lanes of a vmap run in lockstep, so an inner loop would make each
 of them wait for the one with the most rejections.
 
-Sources: Marquardt, SIAM J. Appl. Math. 11 (1963); Hagan, Menhaj, IEEE Trans. Neural
-Networks 5 (1994), the rule of MATLAB's trainlm; Nielsen, IMM-REP-1999-05, DTU, eq.
-(2.8); More, The Levenberg-Marquardt Algorithm, LNM 630 (1978), section 6 (the running
-maximum); Transtrum, Sethna, arXiv:1201.5885, eq. (15), (16) (geodesic acceleration).
+Sources: Marquardt, SIAM J. Appl. Math. 11 (1963); Transtrum, Sethna, arXiv:1201.5885,
+eq. (15), (16) (geodesic acceleration).
 """
 
 from typing import Any, NamedTuple
@@ -24,20 +19,16 @@ import optax
 
 from optlab.errors import InputError
 from optlab.optim import info as diagnostics
+from optlab.optim.damping import RULES, SCALINGS, next_damping, next_scale
 from optlab.optim.least_squares import (
-    SOLVERS,
     attempt,
     check_choice,
     local,
     predicted_decrease,
 )
 from optlab.optim.lift import OUTPUTS, lift
+from optlab.optim.linear import SOLVERS
 
-RULES = ("trainlm", "nielsen")
-SCALINGS = ("identity", "marquardt", "more", "fading")
-# What a fading maximum keeps at each step. A plain maximum never forgets the start,
-# where a column of J may be 1e20 times as long as anywhere near the solution.
-FADE = 0.9
 # A geodesic correction longer than this, relative to the step, means that the step
 # left the region where two derivatives describe the function (Transtrum, Sethna).
 BEND_LIMIT = 0.75
@@ -50,26 +41,6 @@ class LevenbergMarquardtState(NamedTuple):
     growth: jax.Array  # scalar: v of Nielsen's rule
     scale: jax.Array  # D [n]
     info: diagnostics.Info
-
-
-def next_damping(
-    rule: str, nu: Any, growth: Any, ratio: Any, accepted: Any, factors: tuple[Any, Any]
-) -> tuple[jax.Array, jax.Array]:
-    """The damping after a trial, and Nielsen's growth factor.
-
-    >>> nu, v = next_damping("nielsen", 1.0, 2.0, 1.0, jnp.array(True), (1 / 3, 2.0))
-    >>> round(float(nu), 4), float(v)
-    (0.3333, 2.0)
-    >>> nu, v = next_damping("nielsen", 1.0, 2.0, -1.0, jnp.array(False), (1 / 3, 2.0))
-    >>> float(nu), float(v)
-    (2.0, 4.0)
-    """
-    decrease, increase = factors
-    if rule == "trainlm":
-        return nu * jnp.where(accepted, decrease, increase), growth
-    shrink = jnp.maximum(decrease, 1 - (2 * ratio - 1) ** 3)
-    nu = nu * jnp.where(accepted, shrink, growth)
-    return nu, jnp.where(accepted, increase, 2 * growth)
 
 
 def scale_by_levenberg_marquardt(
@@ -110,12 +81,7 @@ def scale_by_levenberg_marquardt(
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
         here = local(objective, x, solver=solver, name="levenberg_marquardt")
-        scale = {
-            "identity": jnp.ones_like(x),
-            "marquardt": here.diagonal,
-            "more": jnp.maximum(state.scale, here.diagonal),
-            "fading": jnp.maximum(FADE * state.scale, here.diagonal),
-        }[scaling]
+        scale = next_scale(scaling, state.scale, here.diagonal)
         nu, d = state.nu, state.nu * scale
         s, products = here.solve(d, here.u)
         predicted = predicted_decrease(here.gradient, s, d)

@@ -106,34 +106,18 @@ def lift(
     def init_tree(params):
         for path, leaf in jax.tree.leaves_with_path(params):
             if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+                where = jax.tree_util.keystr(path) or "(the only one)"
                 raise InputError(
-                    f"{name}: parameter {jax.tree_util.keystr(path) or '(the only one)'}"
-                    f" is {jnp.result_type(leaf)}; give floating-point parameters, or "
-                    "mask this one with optax.masked"
+                    f"{name}: parameter {where} is {jnp.result_type(leaf)}; "
+                    "give floating-point parameters, or mask this one with optax.masked"
                 )
         return init(_flat(params)[0])
 
-    def update_tree(
-        updates,
-        state,
-        params=None,
-        *,
-        value=None,
-        value_fn=None,
-        residual_fn=None,
-        output_fn=None,
-        output_loss_fn=None,
-        full_params=None,
-        **_,
-    ):
+    def update_tree(updates, state, params=None, **extra_args):
         if params is None:
             raise TypeError(f"{name} needs params: tx.update(grad, state, params, ...)")
-        functions = {
-            "value_fn": value_fn,
-            "residual_fn": residual_fn,
-            "output_fn": output_fn,
-            "output_loss_fn": output_loss_fn,
-        }
+        functions = {key: extra_args.get(key) for key in _PASS}
+        value, full_params = extra_args.get("value"), extra_args.get("full_params")
         _require(name, needs, functions)
         leaves = jax.tree.leaves(params, is_leaf=_is_masked)
         if full_params is None and any(map(_is_masked, leaves)):

@@ -6,7 +6,11 @@ A line here exports the method from `optlab.optim`, makes it known to
 
 from optlab.optim.adagrad import adagrad as adagrad
 from optlab.optim.adam import adam as adam
+from optlab.optim.gauss_newton import gauss_newton as gauss_newton
 from optlab.optim.lamb import lamb as lamb
+from optlab.optim.levenberg_marquardt import (
+    levenberg_marquardt as levenberg_marquardt,
+)
 from optlab.optim.momentum import momentum as momentum
 from optlab.optim.nadam import nadam as nadam
 from optlab.optim.nesterov import nesterov as nesterov

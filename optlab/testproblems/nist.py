@@ -22,30 +22,38 @@ from optlab.errors import InputError, near
 
 _exp = jnp.exp
 
+# Models are functions of parameters b [p] and the two predictors, of which all but
+# Nelson's ignore the second. Those of several problems are one object, so that a
+# program for all of them holds each once.
 
-def _decay(b, x):
+
+def _decay(b, x, _):
     return _exp(-b[0] * x) / (b[1] + b[2] * x)
 
 
-def _rise(b, x):
+def _rise(b, x, _):
     return b[0] * (1 - _exp(-b[1] * x))
 
 
-def _three_decays(b, x):
+def _three_decays(b, x, _):
     return sum(b[i] * _exp(-b[i + 1] * x) for i in (0, 2, 4))
 
 
-def _two_peaks(b, x):
+def _two_peaks(b, x, _):
     peaks = (b[i] * _exp(-(((x - b[i + 1]) / b[i + 2]) ** 2)) for i in (2, 5))
     return b[0] * _exp(-b[1] * x) + sum(peaks)
 
 
-def _cubics(b, x):
+def _cubics(b, x, _):
     above = b[0] + x * (b[1] + x * (b[2] + x * b[3]))
     return above / (1 + x * (b[4] + x * (b[5] + x * b[6])))
 
 
-def _seasons(b, x):
+def _squares(b, x, _):
+    return (b[0] + x * (b[1] + x * b[2])) / (1 + x * (b[3] + x * b[4]))
+
+
+def _seasons(b, x, _):
     def wave(period, cosine, sine):
         angle = 2 * jnp.pi * x / period
         return cosine * jnp.cos(angle) + sine * jnp.sin(angle)
@@ -60,45 +68,83 @@ MODELS: dict[str, Callable] = {
     "Lanczos3": _three_decays,
     "Gauss1": _two_peaks,
     "Gauss2": _two_peaks,
-    "DanWood": lambda b, x: b[0] * x ** b[1],
-    "Misra1b": lambda b, x: b[0] * (1 - (1 + b[1] * x / 2) ** -2),
-    "Kirby2": lambda b, x: (
-        (b[0] + x * (b[1] + x * b[2])) / (1 + x * (b[3] + x * b[4]))
-    ),
+    "DanWood": lambda b, x, _: b[0] * x ** b[1],
+    "Misra1b": lambda b, x, _: b[0] * (1 - (1 + b[1] * x / 2) ** -2),
+    "Kirby2": _squares,
     "Hahn1": _cubics,
-    "Nelson": lambda b, x: b[0] - b[1] * x[0] * _exp(-b[2] * x[1]),
-    "MGH17": lambda b, x: b[0] + b[1] * _exp(-x * b[3]) + b[2] * _exp(-x * b[4]),
+    "Nelson": lambda b, x, z: b[0] - b[1] * x * _exp(-b[2] * z),
+    "MGH17": lambda b, x, _: b[0] + b[1] * _exp(-x * b[3]) + b[2] * _exp(-x * b[4]),
     "Lanczos1": _three_decays,
     "Lanczos2": _three_decays,
     "Gauss3": _two_peaks,
-    "Misra1c": lambda b, x: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
-    "Misra1d": lambda b, x: b[0] * b[1] * x / (1 + b[1] * x),
-    "Roszman1": lambda b, x: b[0] - b[1] * x - jnp.arctan(b[2] / (x - b[3])) / jnp.pi,
+    "Misra1c": lambda b, x, _: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
+    "Misra1d": lambda b, x, _: b[0] * b[1] * x / (1 + b[1] * x),
+    "Roszman1": lambda b, x, _: (
+        b[0] - b[1] * x - jnp.arctan(b[2] / (x - b[3])) / jnp.pi
+    ),
     "ENSO": _seasons,
-    "MGH09": lambda b, x: b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3]),
+    "MGH09": lambda b, x, _: b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3]),
     "Thurber": _cubics,
     "BoxBOD": _rise,
-    "Rat42": lambda b, x: b[0] / (1 + _exp(b[1] - b[2] * x)),
-    "MGH10": lambda b, x: b[0] * _exp(b[1] / (x + b[2])),
-    "Eckerle4": lambda b, x: b[0] / b[1] * _exp(-0.5 * ((x - b[2]) / b[1]) ** 2),
-    "Rat43": lambda b, x: b[0] / (1 + _exp(b[1] - b[2] * x)) ** (1 / b[3]),
-    "Bennett5": lambda b, x: b[0] * (b[1] + x) ** (-1 / b[2]),
+    "Rat42": lambda b, x, _: b[0] / (1 + _exp(b[1] - b[2] * x)),
+    "MGH10": lambda b, x, _: b[0] * _exp(b[1] / (x + b[2])),
+    "Eckerle4": lambda b, x, _: b[0] / b[1] * _exp(-0.5 * ((x - b[2]) / b[1]) ** 2),
+    "Rat43": lambda b, x, _: b[0] / (1 + _exp(b[1] - b[2] * x)) ** (1 / b[3]),
+    "Bennett5": lambda b, x, _: b[0] * (b[1] + x) ** (-1 / b[2]),
 }
+_DISTINCT = list(dict.fromkeys(MODELS.values()))
+LARGEST = (250, 9)  # observations of Gauss1, parameters of ENSO
+
+
+class Data(NamedTuple):
+    """What a model is fitted to; the arrays of `pad` have the same shape for all."""
+
+    model: np.ndarray  # int32 scalar
+    x: np.ndarray  # [2, N], the second row zero where there is one predictor
+    y: np.ndarray  # [N], the response that the model predicts
+    weight: np.ndarray  # [N], zero where a row was added
+
+    def residual_fn(self, b: jax.Array) -> jax.Array:
+        """Residuals [N] of the model with parameters b; `Data` may be traced."""
+        return self.weight * (
+            jax.lax.switch(self.model, _DISTINCT, b, *self.x) - self.y
+        )
 
 
 class Regression(NamedTuple):
-    """One problem; numpy arrays of float64."""
+    """One problem, in float64."""
 
     name: str
-    x: np.ndarray  # [N], or [2, N] for two predictors
-    y: np.ndarray  # [N], the response that the model predicts
+    data: Data
     starts: np.ndarray  # [2, p]
     certified: np.ndarray  # [p]
     certified_squares: float  # sum of squared residuals there
 
     def residual_fn(self, b: jax.Array) -> jax.Array:
         """Residuals [N] of the model with parameters b [p]."""
-        return MODELS[self.name](b, self.x) - self.y
+        return MODELS[self.name](b, *self.data.x) - self.data.y
+
+
+def pad(regression: Regression) -> tuple[Data, np.ndarray]:
+    """Data and starts in the shape of the largest problem: one program fits all.
+
+    An added row repeats the last one and weighs nothing; an added parameter is zero,
+    and no model reads it.
+
+    Returns:
+      ``Data`` with N = 250, and starts [2, 9].
+    """
+    rows, columns = LARGEST
+    x, y, weight = regression.data[1:]
+    more = rows - y.size
+    data = Data(
+        model=regression.data.model,
+        x=np.pad(x, ((0, 0), (0, more)), "edge"),
+        y=np.pad(y, (0, more), "edge"),
+        weight=np.pad(weight, (0, more)),
+    )
+    free = columns - regression.certified.size
+    return data, np.pad(regression.starts, ((0, 0), (0, free)))
 
 
 def directory() -> pathlib.Path:
@@ -125,8 +171,8 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
         text = path.read_text(encoding="ascii")
     except OSError as error:
         raise InputError(
-            f"cannot read {path} ({error.strerror}); the folder must hold the .dat files "
-            "of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"
+            f"cannot read {path} ({error.strerror}); the folder must hold the .dat "
+            "files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"
         ) from error
     number = r"([-+\d.E]+)"
     rows = re.findall(rf"^ +b\d+ = +{number} +{number} +{number} ", text, re.MULTILINE)
@@ -137,10 +183,16 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
         raise InputError(f"{path} is not a file of NIST's nonlinear regressions")
     values = np.array(rows, float)
     y, *predictors = np.array(table, float).reshape(int(count[1]), -1).T
+    x = np.zeros((2, y.size))
+    x[: len(predictors)] = predictors
     return Regression(
         name=name,
-        x=np.stack(predictors) if len(predictors) > 1 else predictors[0],
-        y=np.log(y) if name == "Nelson" else y,
+        data=Data(
+            model=np.int32(_DISTINCT.index(MODELS[name])),
+            x=x,
+            y=np.log(y) if name == "Nelson" else y,
+            weight=np.ones_like(y),
+        ),
         starts=values[:, :2].T,
         certified=values[:, 2],
         certified_squares=float(squares[1]),

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from jax.flatten_util import ravel_pytree
+
 from optlab.errors import InputError
 from optlab.optim import info
 from optlab.optim.lift import OUTPUTS, Objective, fill, lift
@@ -22,7 +23,9 @@ PARAMS = {"a": jnp.array([1.0, 2.0]), "b": jnp.array([[3.0]]), "none": None}
 
 def bowl(p):
     return (
-        jnp.sum(p["a"] ** 2) + 2 * jnp.sum((p["b"] - 1.0) ** 2) + p["a"][0] * p["b"].sum()
+        jnp.sum(p["a"] ** 2)
+        + 2 * jnp.sum((p["b"] - 1.0) ** 2)
+        + p["a"][0] * p["b"].sum()
     )
 
 
@@ -72,7 +75,7 @@ def test_a_mask_over_a_subtree():
 
 def test_a_part_without_the_whole_is_refused():
     tx = optax.masked(TX, {"a": True, "b": False, "none": None})
-    with pytest.raises(TypeError, match="toy .* needs full_params: pass full_params"):
+    with pytest.raises(TypeError, match=r"toy .* needs full_params: pass full_params"):
         tx.update(PARAMS, tx.init(PARAMS), PARAMS, value_fn=bowl)
 
 
@@ -122,7 +125,9 @@ def test_half_precision_computes_in_float32(dtypes):
 
     tx = lift(lambda x: x, update, name="toy")
     params = {"a": jnp.ones(2, dtypes[0]), "b": jnp.ones(1, dtypes[1])}
-    updates, _ = tx.update(params, tx.init(params), params, value_fn=lambda p: p["a"].sum())
+    updates, _ = tx.update(
+        params, tx.init(params), params, value_fn=lambda p: p["a"].sum()
+    )
     assert set(seen["types"]) == {jnp.dtype("float32")}
     assert (updates["a"].dtype, updates["b"].dtype) == tuple(map(jnp.dtype, dtypes))
 

@@ -1,0 +1,37 @@
+"""NIST's 27 nonlinear regressions, both starts, by every method that can fit them.
+
+    python -m experiments.solve --config=configs/nist.py --data_dir=../shared/nist_strd
+
+float64. A problem is solved where four digits of every parameter agree with the
+certified ones (log relative error, LRE).
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config = ConfigDict()
+    config.problems = ()  # names as NIST spells them; none: all 27
+    config.digits = 4.0  # LRE from which a problem counts as solved
+
+    # See optlab.solve.Stop. Gradients have the units of the problem: off.
+    config.stop = ConfigDict()
+    config.stop.gradient = -1.0
+    config.stop.step = 1e-15  # relative to the parameters
+    config.stop.decrease = 1e-14  # relative to the value
+    config.stop.steps = 20_000  # MGH10 from start 1 is a long, bent valley
+
+    config.optimizers = ConfigDict()
+    lm = config.optimizers.levenberg_marquardt = ConfigDict()
+    lm.damping = 1.0
+    lm.rule = "nielsen"
+    lm.decrease = 1 / 3
+    lm.increase = 2.0
+    lm.scaling = "fading"
+    lm.geodesic = True
+    config.optimizers.gauss_newton = ConfigDict()
+    config.optimizers.gauss_newton.damping = 1e-14
+    config.optimizers.bfgs = ConfigDict()
+    config.optimizers.dfp = ConfigDict()
+    return config

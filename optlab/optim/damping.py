@@ -1,0 +1,54 @@
+"""How much Levenberg-Marquardt damps, and in which units.
+
+    trainlm   nu+ = decrease * nu          after an accepted step, increase * nu else
+    nielsen   nu+ = nu * max(decrease, 1 - (2 rho - 1)^3)    after an accepted step
+              nu+ = nu * v, v+ = 2 v       after the first, second, ... rejection
+    D         I, diag(G), the maximum of diag(G) so far, or a maximum that fades
+
+Sources: Hagan, Menhaj, IEEE Trans. Neural Networks 5 (1994), as in MATLAB's trainlm;
+Nielsen, IMM-REP-1999-05, DTU, eq. (2.8); Marquardt, SIAM J. Appl. Math. 11 (1963);
+More, The Levenberg-Marquardt Algorithm, LNM 630 (1978), section 6 (the maximum).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+RULES = ("trainlm", "nielsen")
+SCALINGS = ("identity", "marquardt", "more", "fading")
+# What a fading maximum keeps at each step. A plain maximum never forgets the start,
+# where a column of J may be 1e20 times as long as anywhere near the solution.
+FADE = 0.9
+
+
+def next_damping(
+    rule: str, nu: Any, growth: Any, ratio: Any, accepted: Any, factors: tuple[Any, Any]
+) -> tuple[jax.Array, jax.Array]:
+    """The damping after a trial, and Nielsen's growth factor.
+
+    >>> nu, v = next_damping("nielsen", 1.0, 2.0, 1.0, jnp.array(True), (1 / 3, 2.0))
+    >>> round(float(nu), 4), float(v)
+    (0.3333, 2.0)
+    >>> nu, v = next_damping("nielsen", 1.0, 2.0, -1.0, jnp.array(False), (1 / 3, 2.0))
+    >>> float(nu), float(v)
+    (2.0, 4.0)
+    """
+    decrease, increase = factors
+    if rule == "trainlm":
+        return nu * jnp.where(accepted, decrease, increase), growth
+    shrink = jnp.maximum(decrease, 1 - (2 * ratio - 1) ** 3)
+    nu = nu * jnp.where(accepted, shrink, growth)
+    return nu, jnp.where(accepted, increase, 2 * growth)
+
+
+def next_scale(scaling: str, before: jax.Array, diagonal: jax.Array) -> jax.Array:
+    """The diagonal D [n] of the damping, from the last one and that of G.
+
+    >>> next_scale("fading", jnp.array([10.0, 1.0]), jnp.array([1.0, 2.0]))
+    Array([9., 2.], dtype=float32)
+    """
+    if scaling == "identity":
+        return jnp.ones_like(diagonal)
+    memory = {"marquardt": 0.0, "more": 1.0, "fading": FADE}[scaling]
+    return jnp.maximum(memory * before, diagonal)
