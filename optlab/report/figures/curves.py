@@ -90,7 +90,9 @@ def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
                 recorded.add(cell.optimizer)
                 colour = looks[cell.optimizer].colour
                 for row, values in enumerate(averages):
-                    mean = style.band(axes[row, column], steps, values, color=colour)
+                    mean = style.band(
+                        axes[row, column], steps, values, row == 0, color=colour
+                    )
                     drawn[row].append(mean)
                     end = (cell.optimizer, colour, *_last(steps, mean))
                     ends.setdefault(column, [[], []])[row].append(end)
@@ -122,16 +124,17 @@ def _progress(results: Results, title: str, label: str, seconds: bool) -> Figure
                 if not x.size or not np.isfinite(x).all():
                     continue
                 recorded.add(cell.optimizer)
-                train = style.band(top, x, values["train loss"], color=colour)
+                train = style.band(top, x, values["train loss"], True, color=colour)
                 held = style.band(
                     top,
                     x,
                     values["validation loss"],
+                    True,
                     color=colour,
                     linestyle=(0, (4, 1.5)),
                 )
                 right = style.band(
-                    bottom, x, values["validation accuracy"], color=colour
+                    bottom, x, values["validation accuracy"], False, color=colour
                 )
                 losses += [train, held]
                 accuracies.append(

@@ -132,6 +132,7 @@ def _line(
         panel,
         curve.rates,
         values,
+        values is curve.loss,
         color=look.colour,
         marker=look.marker,
         markersize=4.5,

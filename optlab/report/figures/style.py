@@ -150,13 +150,20 @@ def over_seeds(counts: Iterable[int]) -> str:
     return f"mean of {span} seeds, band: 95% interval"
 
 
-def band(panel: Axes, x: np.ndarray, values: np.ndarray, **line: Any) -> np.ndarray:
+def band(
+    panel: Axes, x: np.ndarray, values: np.ndarray, positive: bool, **line: Any
+) -> np.ndarray:
     """Draws a mean line, and the 95% interval over seeds as a band around it.
+
+    The plain interval ``m - h, m + h`` may leave the values that are possible. A
+    positive quantity, drawn on a log axis, gets ``m exp(-h / m), m exp(h / m)``, the
+    interval of its logarithm by the delta method; a fraction's is cut at 0 and 1.
 
     Args:
       panel: to draw on.
       x: ``[n]``.
       values: ``[seeds, n]``; what is not finite is left out.
+      positive: whether values are above 0 without a bound (a loss), else fractions.
       **line: of ``Axes.plot``; ``color`` also fills the band.
 
     Returns:
@@ -165,6 +172,12 @@ def band(panel: Axes, x: np.ndarray, values: np.ndarray, **line: Any) -> np.ndar
     mean, low, high = mean_band(values)
     panel.plot(x, mean, **line)
     if np.isfinite(low).any():
+        if positive:
+            size = np.where(mean > 0, mean, 1.0)
+            ratio = np.exp(np.minimum((high - mean) / size, 50.0))
+            low, high = mean / ratio, mean * ratio
+        else:
+            low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
         colour = line.get("color")
         panel.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     return mean
