@@ -16,10 +16,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from optlab import checkpoint, comparison
-from optlab.comparison import Observer, Stage
+from optlab import checkpoint, stages
 from optlab.errors import InputError
 from optlab.results import Row, write_csv
+from optlab.stages import Observer, Stage
 
 #: States are saved when that costs at most this share of the time since the last save.
 SAVING_SHARE = 0.05
@@ -70,14 +70,14 @@ class Host(Observer):
         """Sets the bar's length."""
         self.task = self.bar.add_task("starting", total=segments, alive="-")
 
-    def restore(self, stage: Stage, fresh: comparison.Progress) -> comparison.Progress:
+    def restore(self, stage: Stage, fresh: stages.Progress) -> stages.Progress:
         """The stage as it was saved, or the fresh one."""
         finished, under_way = self._paths(stage)
         if finished.exists():
             history = checkpoint.restore(finished, fresh.history)
             self.bar.advance(self.task, stage.epochs)
-            self.rows += comparison.rows_of(stage, history)
-            return comparison.Progress(history, None)
+            self.rows += stages.rows_of(stage, history)
+            return stages.Progress(history, None)
         if not under_way.exists():
             return fresh
         progress = checkpoint.restore(under_way, fresh)
@@ -89,16 +89,16 @@ class Host(Observer):
         """Says so: it takes seconds in which nothing moves."""
         self._describe(stage, "compile")
 
-    def segment(self, stage: Stage, progress: comparison.Progress) -> None:
+    def segment(self, stage: Stage, progress: stages.Progress) -> None:
         """Moves the bar; writes events, state and rows."""
         history, states = progress
         self._describe(stage, stage.phase)
-        lost = comparison.diverged(stage, history)
+        lost = stages.diverged(stage, history)
         alive = f"{lost.size - lost.sum()}/{lost.size}"
         self.bar.update(self.task, advance=int(history.epoch > 0), alive=alive)
         if self.events is not None:
             epoch = int(history.epoch)
-            self.events.write(comparison.rows_of(stage, history, first_epoch=epoch))
+            self.events.write(stages.rows_of(stage, history, first_epoch=epoch))
         finished, under_way = self._paths(stage)
         if states is not None:
             since = time.monotonic() - self.saved_at
@@ -110,7 +110,7 @@ class Host(Observer):
             return
         checkpoint.save(finished, history)
         under_way.unlink(missing_ok=True)
-        self.rows += comparison.rows_of(stage, history)
+        self.rows += stages.rows_of(stage, history)
         write_csv(self.workdir / "rows.csv", self.rows)
         logging.info(
             "%s: %d epochs, %s lanes alive, %.1f s training, %.1f s compiling",

@@ -20,10 +20,11 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from optlab import augment, training
+from optlab import training
+from optlab.batches import Examples, examples_of, load_batch
 from optlab.data import Dataset
 from optlab.parallel import DATA, LANE, Layout
-from optlab.problems import Batch, Problem
+from optlab.problems import Problem
 from optlab.training import Metrics, TrainState
 
 #: Examples evaluated at a time: bounds memory, changes no result.
@@ -64,20 +65,6 @@ class Program(NamedTuple):
     train: Callable[[TrainState, Lanes, int], tuple[TrainState, Metrics]]  # an epoch
     evaluate: Callable[[TrainState, str], Metrics]  # on a split, by its name
     compile_seconds: float  # spent on the training program
-
-
-class _Examples(NamedTuple):
-    """A split on the device, with what its pixels are normalized by."""
-
-    images: Any  # [n, height, width, channels], as stored
-    labels: Any  # [n]
-    mean: Any  # [channels]
-    std: Any  # [channels]
-
-
-def _examples(dataset: Dataset, name: str) -> _Examples:
-    images, labels = getattr(dataset, name)
-    return _Examples(images, labels, dataset.mean, dataset.std)
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], ...]:
@@ -184,7 +171,7 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
     placement = jax.tree.map(lambda _: by_lane, lanes)._replace(seeds=whole)
     splits = {
         name: jax.device_put(
-            _examples(task.dataset, name),
+            examples_of(task.dataset, name),
             whole,
         )
         for name in ("train", "validation", "test")
@@ -240,7 +227,7 @@ def _train_epoch(
     width: int,
     states: TrainState,
     lanes: Lanes,
-    examples: _Examples,
+    examples: Examples,
     epoch: jax.Array,
 ) -> tuple[TrainState, Metrics]:
     """One epoch of every lane; metrics are ``[seeds, points, steps]``."""
@@ -253,7 +240,7 @@ def _train_epoch(
         order_key, key = jax.random.split(jax.random.fold_in(train_key, epoch))
         return training.scan_epoch(
             step_with(task.optimizer(hyperparameters)),
-            functools.partial(_load_batch, examples, layout, task.augmentations),
+            functools.partial(load_batch, examples, layout, task.augmentations),
             state,
             training.epoch_order(order_key, len(examples.labels), task.batch_size),
             key,
@@ -270,7 +257,7 @@ def _evaluate_lanes(
     width: int,
     params: Any,
     model_state: Any,
-    examples: _Examples,
+    examples: Examples,
 ) -> Metrics:
     """Loss and accuracy of every lane, ``[seeds, points]``."""
     shares = layout.mesh.shape[DATA]
@@ -279,7 +266,7 @@ def _evaluate_lanes(
         return training.evaluate(
             functools.partial(problem.outputs, params, model_state),
             problem,
-            functools.partial(_load_batch, examples, layout, ()),
+            functools.partial(load_batch, examples, layout, ()),
             len(examples.labels),
             -(-EVALUATION_BATCH // shares) * shares,
         )
@@ -324,33 +311,3 @@ def _over_lanes(
     if width >= count * points:
         return jax.vmap(run_seed)(seeds, lanes)
     return lax.map(lambda arguments: run_seed(*arguments), (seeds, lanes))
-
-
-def _load_batch(
-    examples: _Examples,
-    layout: Layout,
-    augmentations: tuple[str, ...],
-    numbers: jax.Array,
-    key: jax.Array | None = None,
-) -> Batch:
-    """Gathers, normalizes and augments; under ``pmap``, this device's share of it.
-
-    Without a key it is an evaluation batch, whole on every device.
-    """
-    keys = jax.random.split(
-        jax.random.key(0) if key is None else key, (len(augmentations), len(numbers))
-    )
-    if layout.axis_name is not None and key is not None:
-        share = len(numbers) // layout.mesh.shape[DATA]
-        start = lax.axis_index(layout.axis_name) * share
-        numbers = lax.dynamic_slice_in_dim(numbers, start, share)
-        keys = lax.dynamic_slice_in_dim(keys, start, share, axis=1)
-    images = augment.normalize(examples.images[numbers], examples.mean, examples.std)
-    labels = examples.labels[numbers]
-    if layout.mode == "jit" and layout.mesh.size > 1:
-        images, labels = lax.with_sharding_constraint(
-            (images, labels), layout.sharding(DATA)
-        )
-    for name, example_keys in zip(augmentations, keys, strict=True):
-        images = augment.AUGMENTATIONS[name](example_keys, images)
-    return Batch(images, labels)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from optlab.errors import InputError
 from optlab.optim.contract import extra_args
 from optlab.problems import Batch, Problem
 
@@ -66,7 +67,8 @@ def make_step(
       axis_name: the mapped axis to average over under ``jax.pmap``.
 
     Returns:
-      A pure function; its metrics are of the batch before the update.
+      A pure function; its metrics are of the batch before the update. When traced
+      under ``pmap``, it raises InputError for an optimizer that needs functions.
 
     >>> import optlab
     >>> from optlab import models, problems
@@ -124,7 +126,16 @@ def make_step(
                 "grad": grad,
                 "full_params": state.params,
             }
-        updates, opt_state = tx.update(grad, state.opt_state, state.params, **arguments)
+        try:
+            updates, opt_state = tx.update(
+                grad, state.opt_state, state.params, **arguments
+            )
+        except TypeError as error:
+            if axis_name is None:
+                raise
+            raise InputError(
+                f"{error}; under pmap the step has no such function: use jit"
+            ) from error
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, model_state, opt_state), metrics
 

@@ -25,7 +25,8 @@ def xla_convolution(images, kernel, strides, padding):
 
 
 def normal(seed, *shape):
-    return jax.random.normal(jax.random.key(seed), shape)
+    draws = np.random.default_rng(seed).normal(size=shape)  # compiles nothing
+    return jnp.asarray(draws, jnp.float32)
 
 
 sides = st.integers(1, 7)
@@ -36,7 +37,7 @@ paddings = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=16, deadline=None, derandomize=True, database=None)
 @given(
     image=st.tuples(st.integers(1, 3), sides, sides, channels),
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3), channels),
@@ -112,13 +113,12 @@ def test_the_layer_has_a_hessian():
 def test_the_layer_is_flax_s(options):
     x = normal(0, 2, 7, 6, 4)
     ours, reference = Conv(6, (3, 3), **options), nn.Conv(6, (3, 3), **options)
-    variables = reference.init(jax.random.key(1), x)
-    jax.tree.map(
-        np.testing.assert_array_equal, ours.init(jax.random.key(1), x), variables
+    (found, variables), (expected, expected_variables) = (
+        jax.jit(layer.init_with_output)(jax.random.key(1), x)
+        for layer in (ours, reference)
     )
-    np.testing.assert_allclose(
-        ours.apply(variables, x), reference.apply(variables, x), rtol=1e-4, atol=1e-5
-    )
+    jax.tree.map(np.testing.assert_array_equal, variables, expected_variables)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_on_a_cpu_the_layer_is_one_matrix_product():
@@ -140,7 +140,7 @@ def test_lanes_of_kernels_are_one_batched_product():
         np.testing.assert_allclose(lane, expected, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@settings(max_examples=8, deadline=None, derandomize=True, database=None)
 @given(
     shape=st.tuples(st.integers(1, 2), st.integers(3, 8), st.integers(3, 8), channels),
     window=st.integers(1, 3),
@@ -203,7 +203,6 @@ def test_a_step_in_a_scan_costs_what_it_costs_outside():
         ratios.append(inside / plainly)
         if ratios[-1] <= 1.3:
             break
-    print(ratios)
     assert min(ratios) <= 1.3, ratios
 
 
