@@ -3,7 +3,11 @@
     python -m experiments.solve --config=configs/nist.py --data_dir=../shared/nist_strd
 
 float64. A problem is solved where four digits of every parameter agree with the
-certified ones (log relative error, LRE).
+certified ones (log relative error, LRE). All problems share one program, in which
+each has nine parameters and 250 rows, most of them idle: an evaluation is a value
+(with its gradient) or a product, and a Jacobian counts nine.
+
+On 2 CPU cores: Levenberg-Marquardt 54/54, Gauss-Newton 49/54 of the fits.
 """
 
 from ml_collections import ConfigDict

@@ -17,7 +17,6 @@ import jax
 import numpy as np
 import optax
 from absl import flags
-from ml_collections import config_flags
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +25,7 @@ from optlab import optim
 from optlab.solve import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 
-CONFIG = config_flags.DEFINE_config_file("config", "configs/nist.py", "What to run.")
+CONFIG = cli.define_config("configs/nist.py")
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of NIST's .dat files; by default $OPTLAB_NIST_DIR."
 )

@@ -125,12 +125,13 @@ def solve(
         "output_fn": output_fn,
         "output_loss_fn": output_loss_fn,
     }
-    value_fn = _objective(params, value_fn, **functions)
-    params = jax.tree.map(jnp.asarray, params)
+    objective = _objective(params, value_fn, **functions)
+    # A Python number has a weak type, which would change inside the loop.
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
     tx = optax.with_extra_args_support(tx)
     state = tx.init(params)
     diagnostics.refuse_accumulation(state)
-    value_and_grad = jax.value_and_grad(value_fn)
+    value_and_grad = jax.value_and_grad(objective)
     value, grad = value_and_grad(params)
     norm = _max_norm(grad)
     unknown = jnp.full((history,), jnp.nan, value.dtype)
@@ -147,7 +148,7 @@ def solve(
             loop.state,
             loop.params,
             **extra_args(
-                loop.params, loop.value, loop.grad, value_fn=value_fn, **functions
+                loop.params, loop.value, loop.grad, value_fn=objective, **functions
             ),
         )
         params = optax.apply_updates(loop.params, updates)
@@ -175,7 +176,9 @@ def solve(
 
         finite = _finite(value, norm)
         keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
-        note = lambda all, one: all.at[loop.steps].set(one)  # noqa: E731
+        note = lambda all, one: (  # noqa: E731
+            all.at[loop.steps].set(one.astype(all.dtype))
+        )
         record = History(loop.value, _max_norm(loop.grad), s, accepted)
         return _Loop(
             params=jax.tree.map(keep, params, loop.params),
@@ -214,34 +217,37 @@ def solve(
     )
 
 
-def _objective(params, value_fn, residual_fn, output_fn, output_loss_fn):
+def _objective(
+    params: Any,
+    value_fn: Callable | None,
+    residual_fn: Callable | None,
+    output_fn: Callable | None,
+    output_loss_fn: Callable | None,
+) -> Callable:
     """The function to minimize, checked against its parts where both are given."""
     if (output_fn is None) != (output_loss_fn is None):
         raise InputError("solve: output_fn and output_loss_fn belong together")
-
-    def from_residuals(params):
-        return half_square(ravel_pytree(residual_fn(params))[0])
-
-    def from_outputs(params):
-        return output_loss_fn(output_fn(params))
-
-    parts = None
-    if residual_fn is not None or output_fn is not None:
-        parts = from_outputs if residual_fn is None else from_residuals
-    if value_fn is None and parts is None:
+    if residual_fn is not None:
+        from_parts = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
+    elif output_fn is not None and output_loss_fn is not None:
+        from_parts = lambda p: output_loss_fn(output_fn(p))  # noqa: E731
+    elif value_fn is not None:
+        return value_fn
+    else:
         raise InputError(
             "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"
         )
-    if value_fn is None or parts is None:
-        return value_fn or parts
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(params))
-    if not traced:
-        f, g = value_fn(params), parts(params)
-        if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
-            raise InputError(
-                f"solve: value_fn gives {f:.6g} at the start, but the residuals (or "
-                f"outputs) give {g:.6g}; the value must be 0.5 * sum(residuals**2)"
-            )
+    if value_fn is None:
+        return from_parts
+    try:
+        f, g = float(value_fn(params)), float(from_parts(params))
+    except jax.errors.ConcretizationTypeError:  # traced: the numbers are not known
+        return value_fn
+    if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
+        raise InputError(
+            f"solve: value_fn gives {f:.6g} at the start, but the residuals (or "
+            f"outputs) give {g:.6g}; the value must be 0.5 * sum(residuals**2)"
+        )
     return value_fn
 
 

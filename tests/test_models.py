@@ -29,6 +29,12 @@ def normal(seed, *shape):
     return jnp.asarray(draws, jnp.float32)
 
 
+def variables_of(module, inputs):
+    """Variables of the right shapes, in a tenth of the time that ``init`` compiles."""
+    shapes = jax.eval_shape(module.init, jax.random.key(0), inputs)
+    return jax.tree.map(lambda leaf: 0.1 * normal(leaf.size, *leaf.shape), shapes)
+
+
 sides = st.integers(1, 7)
 channels = st.integers(1, 3)
 paddings = st.one_of(
@@ -82,7 +88,7 @@ def test_its_derivatives_are_a_convolution_s(strides, padding):
 
 def test_the_layer_has_a_hessian():
     layer, x = Conv(2, (2, 2)), normal(0, 1, 3, 3, 1)
-    params = jax.jit(layer.init)(jax.random.key(0), x)["params"]
+    params = variables_of(layer, x)["params"]
     reference = nn.Conv(2, (2, 2))
 
     def energy(layer):
@@ -113,18 +119,19 @@ def test_the_layer_has_a_hessian():
 def test_the_layer_is_flax_s(options):
     x = normal(0, 2, 7, 6, 4)
     ours, reference = Conv(6, (3, 3), **options), nn.Conv(6, (3, 3), **options)
-    (found, variables), (expected, expected_variables) = (
-        jax.jit(layer.init_with_output)(jax.random.key(1), x)
-        for layer in (ours, reference)
+    variables = variables_of(ours, x)
+    np.testing.assert_allclose(
+        jax.jit(ours.apply)(variables, x),
+        jax.jit(reference.apply)(variables, x),
+        rtol=1e-4,
+        atol=1e-5,
     )
-    jax.tree.map(np.testing.assert_array_equal, variables, expected_variables)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_on_a_cpu_the_layer_is_one_matrix_product():
     x = normal(0, 2, 6, 6, 1)
     layer = Conv(4, (3, 3))
-    variables = jax.jit(layer.init)(jax.random.key(0), x)
+    variables = variables_of(layer, x)
     program = jax.jit(layer.apply).lower(variables, x).compile().as_text()
     assert " convolution(" not in program
     grouped = Conv(4, (3, 3), feature_group_count=1, kernel_dilation=2)
@@ -210,7 +217,7 @@ def test_a_step_in_a_scan_costs_what_it_costs_outside():
 def test_every_model_maps_images_to_logits(name):
     module = models.make(name, classes=7)
     images = normal(0, 3, 16, 16, 2)
-    variables = jax.jit(module.init)(jax.random.key(0), images)
+    variables = variables_of(module, images)
     for train in (False, True):
         assert jax.jit(module.apply, static_argnames="train")(
             variables, images, train=train, rngs={"dropout": jax.random.key(1)}
@@ -231,7 +238,7 @@ def test_the_options_shape_the_model():
 def test_dropout_is_for_training_only():
     module = models.make("cnn", classes=3, features=(4,), dense=16, dropout=0.5)
     images = normal(0, 2, 4, 4, 1)
-    variables = jax.jit(module.init)(jax.random.key(0), images)
+    variables = variables_of(module, images)
 
     def train(seed):
         keys = {"dropout": jax.random.key(seed)}

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs.nist import get_config
 from optlab.errors import InputError
 from optlab.optim.levenberg_marquardt import levenberg_marquardt
 from optlab.solve import Stop, solve
@@ -50,20 +51,14 @@ def test_padding_changes_no_residual(name):
 
 @needs_data
 def test_levenberg_marquardt_fits_all_27_from_both_starts():
-    tx = levenberg_marquardt(
-        damping=1.0,
-        decrease=1 / 3,
-        increase=2.0,
-        rule="nielsen",
-        scaling="fading",
-        geodesic=True,
-    )
-    stop = Stop(gradient=-1.0, step=1e-15, decrease=1e-14, steps=20_000)
+    config = get_config()
+    tx = levenberg_marquardt(**config.optimizers.levenberg_marquardt.to_dict())
 
     @jax.jit
     def fit(data, starts):
+        residual_fn, stop = jax.jit(data.residual_fn), Stop(**config.stop)
         return jax.vmap(
-            lambda start: solve(tx, start, residual_fn=data.residual_fn, stop=stop)
+            lambda start: solve(tx, start, residual_fn=residual_fn, stop=stop)
         )(starts).params
 
     short = {}

@@ -11,7 +11,7 @@ README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_loop_and_solve_examples_fit_a_line_to_the_sine():
+def test_examples_fit_a_line_and_a_net_as_README_says():
     names: dict = {}
     for block in BLOCKS[1:]:
         exec(compile(block, "README.md", "exec"), names)
@@ -20,6 +20,15 @@ def test_the_loop_and_solve_examples_fit_a_line_to_the_sine():
     slope = jnp.sum(x * jnp.sin(x)) / jnp.sum(x * x)
     for params in (names["w"], names["fit"].params):
         assert params == pytest.approx([0.0, float(slope)], abs=1e-3)
+
+    adam_alone = names["optlab"].solve(
+        names["optlab"].adam(1e-2),
+        names["params"],
+        residual_fn=names["residuals"],
+        stop=names["optlab"].Stop(steps=200),
+    )
+    assert names["net"].value < 0.002
+    assert adam_alone.value > 0.04
 
 
 def test_own_optimizer_is_short_and_found_by_its_dotted_name(tmp_path, monkeypatch):

@@ -161,6 +161,24 @@ def test_functions_that_do_not_fit(functions, message):
         solve(optax.sgd(0.5), START, **functions)
 
 
+def test_a_check_that_cannot_be_made_is_left_out():
+    @jax.jit
+    def run(scale):
+        return solve(
+            optax.sgd(0.5),
+            START,
+            value_fn=lambda x: scale * bowl(x),
+            residual_fn=lambda x: jnp.sqrt(scale) * x,
+        )
+
+    np.testing.assert_allclose(run(1.0).params, 0.0, atol=1e-5)
+
+
+def test_a_python_number_is_a_start():
+    solution = solve(optax.sgd(0.5), 3.0, value_fn=lambda x: x**2, history=1)
+    assert solution.params == 0.0
+
+
 @pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd", "adam"])
 def test_optax_methods_get_all_they_need(name):
     tx = {

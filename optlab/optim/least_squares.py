@@ -20,8 +20,6 @@ from optlab.optim.lift import Objective, half_square
 from optlab.optim.linear import cg_solve, cholesky_solve, qr_solve
 from optlab.optim.trial import judge
 
-SOLVERS = ("cholesky", "qr", "cg")
-
 
 class Local(NamedTuple):
     """The objective near x, as the linear problem sees it."""
@@ -42,57 +40,51 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     Args:
       objective: with ``residual_fn``, or ``output_fn`` and ``output_loss_fn``.
       x: the point [n].
-      solver: one of ``SOLVERS``.
+      solver: one of ``linear.SOLVERS``.
       name: of the method, for messages.
 
     Raises:
       InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
     """
-    squares = objective.residual_fn is not None
-    output_fn = objective.residual_fn if squares else objective.output_fn
-    loss_fn = half_square if squares else objective.output_loss_fn
+    if objective.residual_fn is not None:
+        output_fn, loss_fn, squares = objective.residual_fn, half_square, True
+    else:
+        output_fn, loss_fn = objective.output_fn, objective.output_loss_fn
+        squares = False
+    assert output_fn is not None  # the lift saw to it
+    assert loss_fn is not None
     if solver == "qr" and not squares:
         raise InputError(f"{name}: solver='qr' needs residual_fn; use 'cholesky'")
+
+    def curve(z):  # l'(z) and v -> H v
+        return (z, lambda v: v) if squares else jax.linearize(jax.grad(loss_fn), z)
 
     if solver == "cg":
         z, push = jax.linearize(output_fn, x)
         transposed = jax.linear_transpose(push, x)
         pull = lambda u: transposed(u)[0]  # noqa: E731
-        diagonal = jnp.ones_like(x)
-        evaluations = 2
+        u, H = curve(z)  # noqa: N806
+        diagonal, evaluations = jnp.ones_like(x), 2
+        solve = lambda d, u: cg_solve(  # noqa: E731
+            lambda v: pull(H(push(v))), d, pull(u)
+        )
     else:
         m, n = jax.eval_shape(output_fn, x).size, x.size
         curvature.require_memory(
-            name, [(m, n), (n, n)], x.dtype, f"{name}(solver='cg', scaling='identity')"
+            name, [(m, n), (n, n)], x.dtype, f"{name}(solver='cg')"
         )
         z, J = curvature.jacobian(output_fn, x)  # noqa: N806
         pull = lambda u: J.T @ u  # noqa: E731
+        u, H = curve(z)  # noqa: N806
         evaluations = n
-
-    if squares:
-        u, H = z, lambda v: v  # noqa: N806
-    else:
-        u, H = jax.linearize(jax.grad(loss_fn), z)  # noqa: N806
-    g = pull(u)
-
-    if solver == "cg":
-
-        def solve(d, u):
-            return cg_solve(lambda v: pull(H(push(v))), d, pull(u))
-
-    elif solver == "qr":
-        diagonal = jnp.sum(J**2, 0)
-
-        def solve(d, u):
-            return qr_solve(J, d, u), 0
-
-    else:
-        HJ = J if squares else jax.vmap(H, in_axes=1, out_axes=1)(J)  # noqa: N806
-        G = J.T @ HJ  # noqa: N806
-        diagonal = jnp.diag(G)
-
-        def solve(d, u):
-            return cholesky_solve(G, d, pull(u)), 0
+        if solver == "qr":
+            diagonal = jnp.sum(J**2, 0)
+            solve = lambda d, u: (qr_solve(J, d, u), 0)  # noqa: E731
+        else:
+            HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
+            G = J.T @ HJ  # noqa: N806
+            diagonal = jnp.diag(G)
+            solve = lambda d, u: (cholesky_solve(G, d, pull(u)), 0)  # noqa: E731
 
     def decrease(s):
         if squares:
@@ -107,8 +99,16 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
         t = jnp.zeros((), x.dtype)
         return H(jax.jvp(tangent, (t,), (jnp.ones_like(t),))[1])
 
-    value = half_square(z) if squares else objective.value
-    return Local(value, g, diagonal, solve, decrease, u, bend, evaluations)
+    return Local(
+        value=half_square(z) if squares else objective.value,
+        gradient=pull(u),
+        diagonal=diagonal,
+        solve=solve,
+        decrease=decrease,
+        u=u,
+        bend=bend,
+        evaluations=evaluations,
+    )
 
 
 def attempt(

@@ -175,28 +175,29 @@ def _flat_objective(x, whole, value, functions):
             return None
         return lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)
 
+    residuals, outputs = vector(residual_fn), vector(output_fn)
     outputs_loss = None
     if output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         unravel_outputs = _flat(zeros)[1]
-
-        def outputs_loss(z):
-            return jnp.asarray(output_loss_fn(unravel_outputs(z)), z.dtype)
+        outputs_loss = lambda z: (  # noqa: E731
+            jnp.asarray(output_loss_fn(unravel_outputs(z)), z.dtype)
+        )
 
     def scalar(x):
         if value_fn is not None:
-            f = value_fn(whole(x))
-        elif residual_fn is not None:
-            f = half_square(vector(residual_fn)(x))
-        else:
-            f = output_loss_fn(output_fn(whole(x)))
-        return jnp.asarray(f, x.dtype)
+            return jnp.asarray(value_fn(whole(x)), x.dtype)
+        if residuals is not None:
+            return half_square(residuals(x))
+        assert outputs is not None  # _require saw to it
+        assert outputs_loss is not None
+        return outputs_loss(outputs(x))
 
     return Objective(
         value=scalar(x) if value is None else jnp.asarray(value, x.dtype),
         value_fn=scalar,
-        residual_fn=vector(residual_fn),
-        output_fn=vector(output_fn),
+        residual_fn=residuals,
+        output_fn=outputs,
         output_loss_fn=outputs_loss,
     )

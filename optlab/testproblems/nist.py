@@ -188,7 +188,7 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
     return Regression(
         name=name,
         data=Data(
-            model=np.int32(_DISTINCT.index(MODELS[name])),
+            model=np.array(_DISTINCT.index(MODELS[name]), np.int32),
             x=x,
             y=np.log(y) if name == "Nelson" else y,
             weight=np.ones_like(y),

@@ -1,0 +1,43 @@
+"""The command that fits NIST's problems, as a user runs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from optlab.testproblems import nist
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "experiments.solve", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(
+    not nist.directory().is_dir(),
+    reason=f"no NIST .dat files in {nist.directory()}; set OPTLAB_NIST_DIR",
+)
+def test_fits_the_problems_it_is_given():
+    done = run(
+        f"--data_dir={nist.directory()}",
+        "--config.optimizers=gauss_newton",
+        "--config.problems=('Misra1a','Nelson')",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4/4" in done.stdout
+    assert "BoxBOD" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data_dir=/nowhere",), "error: cannot read /nowhere/Misra1a.dat"),
+        (("--config.problems=('MGH1',)",), "error: no NIST problem 'MGH1'; did you"),
+        (("--config.digit=3",), "error: unknown config key 'digit'; did you mean di"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith(message)
+    assert done.stderr.count("\n") == 1
