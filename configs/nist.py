@@ -24,6 +24,7 @@ def get_config() -> ConfigDict:
     config.stop.gradient = -1.0
     config.stop.step = 1e-15  # relative to the parameters
     config.stop.decrease = 1e-14  # relative to the value
+    config.stop.patience = 3  # such steps in a row
     config.stop.steps = 20_000  # MGH10 from start 1 is a long, bent valley
 
     config.optimizers = ConfigDict()

@@ -21,6 +21,11 @@ from optlab.sweep import Lanes, Program, Task
 from optlab.training import Metrics, TrainState
 
 
+#: Relative; by so much the same loss may differ when its examples are summed in
+#: another order.
+ROUNDING = 1e-3
+
+
 class Contender(NamedTuple):
     """An optimizer and the grid that it is tuned on."""
 
@@ -203,7 +208,8 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
     """Which lanes have diverged so far.
 
     A lane has diverged when one of its losses is no finite number, or when the mean
-    mini-batch loss of its last epoch is above the loss of its first step.
+    mini-batch loss of its last epoch is above the loss of its first step. (One that
+    has not moved is not lost, whatever the rounding.)
 
     Args:
       stage: the lanes.
@@ -219,7 +225,8 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
         lost |= ~np.isfinite(history.evaluations[split].loss[: epoch + 1]).all(axis=0)
     if epoch:
         with np.errstate(over="ignore", invalid="ignore"):
-            lost |= losses[:, :, -steps:].mean(axis=-1) > losses[:, :, 0]
+            last = losses[:, :, -steps:].mean(axis=-1)
+            lost |= last > (1 + ROUNDING) * losses[:, :, 0]
     return lost
 
 

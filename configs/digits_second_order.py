@@ -1,0 +1,37 @@
+"""Second-order methods beside Adam on digits: mini-batches of 64, and full batches.
+
+    python -m experiments.compare --config=configs/digits_second_order.py
+
+A net of 610 parameters (64-8-10, tanh), cross-entropy; the Gauss-Newton matrices
+are the generalized ones. The full batch is all 1,150 training images: one step an epoch.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.get_config()
+    config.title = "Second-order methods and Adam on handwritten digits"
+    config.model = ConfigDict()
+    config.model.name = "mlp"
+    config.model.hidden = (8,)
+    config.model.activation = "tanh"
+    config.epochs = 10
+    config.tune_seeds = 2
+    config.batch_size = (64, 1150)
+    config.target_accuracy = 0.9
+
+    config.optimizers = ConfigDict()
+    config.optimizers.adam = ConfigDict()
+    config.optimizers.adam.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    config.optimizers.levenberg_marquardt = ConfigDict()
+    config.optimizers.levenberg_marquardt.damping = (1e-2, 1e-1, 1.0)
+    config.optimizers.gauss_newton = ConfigDict()
+    config.optimizers.gauss_newton.damping = (1e-2, 1e-1, 1.0)
+    config.optimizers.newton_cg = ConfigDict()
+    config.optimizers.newton_cg.radius = (0.1, 1.0)
+    config.optimizers.bfgs = ConfigDict()
+    return config
