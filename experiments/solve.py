@@ -11,7 +11,7 @@ lanes. Every line of the config is a flag: --config.KEY=VALUE.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -48,9 +48,9 @@ def main(selection: Sequence[str]) -> None:
     settings = config.optimizers.to_dict()
     folder = DATA_DIR.value or nist.directory()
     problems = [nist.load(name, folder) for name in config.problems or nist.MODELS]
-    console, totals = Console(), _table("totals", "method", "solved", "digits", "steps")
-    for column in ("evaluations", "compile s", "run s"):
-        totals.add_column(column, justify="right")
+    console = Console()
+    numbers = ("solved", "LRE", "steps", "evaluations", "compile", "run")
+    totals = _table("totals: median LRE, times in seconds", "method", *numbers)
     with jax.enable_x64(True):
         for method in selection or settings:
             tx = optim.make(method, **settings.get(method, {}))
@@ -125,9 +125,9 @@ def fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
     return table
 
 
-def _table(title: str, first: str, *numbers: Any) -> Table:
+def _table(title: str, first: str, *numbers: str) -> Table:
     table = Table(title=title)
-    table.add_column(first)
+    table.add_column(first, no_wrap=True, min_width=19)  # the longest method
     for number in numbers:
         table.add_column(number, justify="right")
     return table

@@ -32,6 +32,7 @@ _MODULES = (
     "checkpoint",
     "results",
     "report",
+    "testproblems",
 )
 
 

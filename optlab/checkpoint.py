@@ -51,9 +51,13 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     ([0.0, 1.0, 2.0], [0, 7])
     """
     data = pathlib.Path(path).read_bytes()
-    shapes = jax.eval_shape(lambda tree: jax.tree.map(_raw, tree), like)
+    shapes = jax.tree.map(_shape, like)
     try:
-        raw = serialization.from_bytes(shapes, data)
+        saved = serialization.msgpack_restore(data)
+        expected = serialization.to_state_dict(shapes)
+        if jax.tree.structure(saved) != jax.tree.structure(expected):
+            raise ValueError("its structure differs")
+        raw = serialization.from_state_dict(shapes, saved)
         return jax.tree.map(_typed, raw, like, shapes)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -68,6 +72,12 @@ def _is_key(leaf: Any) -> bool:
 
 def _raw(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    # Not eval_shape of all: that would take numpy's float64 for float32.
+    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    return jax.ShapeDtypeStruct(raw.shape, raw.dtype)
 
 
 def _typed(raw: Any, like: Any, shape: Any) -> Any:

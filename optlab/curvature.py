@@ -55,8 +55,8 @@ def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     if outputs.size < x.size:
         z, pull = jax.vjp(output_fn, x)
         return z, jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
-    z, push = jax.linearize(output_fn, x)
-    return z, jax.vmap(push, out_axes=1)(jnp.eye(x.size, dtype=x.dtype))
+    push = lambda v: jax.jvp(output_fn, (x,), (v,))  # noqa: E731
+    return jax.vmap(push, out_axes=(None, 1))(jnp.eye(x.size, dtype=x.dtype))
 
 
 def gauss_newton(

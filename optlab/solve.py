@@ -28,8 +28,8 @@ class Reason(enum.IntEnum):
 
     RUNNING = 0  # only inside the loop
     GRADIENT = 1  # largest |gradient entry| <= stop.gradient
-    STEP = 2  # an accepted step with |s| <= stop.step * (|x| + stop.step)
-    DECREASE = 3  # an accepted step with |f - f+| <= stop.decrease * |f|
+    STEP = 2  # accepted steps with |s| <= stop.step * (|x| + stop.step)
+    DECREASE = 3  # accepted steps with |f - f+| <= stop.decrease * |f|
     TARGET = 4  # f <= stop.target
     STEPS = 5  # stop.steps updates were made
     STALLED = 6  # the optimizer rejected its step and has nothing smaller to try
@@ -37,13 +37,18 @@ class Reason(enum.IntEnum):
 
 
 class Stop(NamedTuple):
-    """When to stop; numbers or tracers. A negative tolerance turns a criterion off."""
+    """When to stop; numbers or tracers. A negative tolerance turns a criterion off.
+
+    ``patience`` is the number of accepted steps in a row that must be within ``step``
+    or ``decrease``: a quasi-Newton method makes single poor steps on its way.
+    """
 
     gradient: Any = 1e-6
     step: Any = 0.0
     decrease: Any = -1.0
     target: Any = -jnp.inf
     steps: Any = 1000
+    patience: Any = 1
 
 
 DEFAULT_STOP = Stop()
@@ -77,6 +82,7 @@ class _Loop(NamedTuple):
     value: jax.Array
     grad: Any
     steps: jax.Array
+    calm: jax.Array  # accepted steps in a row that were within tolerance
     reason: jax.Array
     history: History
 
@@ -162,11 +168,16 @@ def solve(
 
         steps = loop.steps + 1
         drop = jnp.abs(loop.value - value)
+        small_drop = drop <= stop.decrease * jnp.abs(value)
+        small_step = s <= stop.step * (x + abs(stop.step))
+        calm = jnp.where(small_drop | small_step, loop.calm + 1, 0)
+        calm = jnp.where(accepted, calm, loop.calm)
+        patient = accepted & (calm >= stop.patience)
         reasons = (  # the last that holds wins
             (Reason.STEPS, steps >= stop.steps),
             (Reason.STALLED, stalled),
-            (Reason.DECREASE, accepted & (drop <= stop.decrease * jnp.abs(value))),
-            (Reason.STEP, accepted & (s <= stop.step * (x + abs(stop.step)))),
+            (Reason.DECREASE, patient & small_drop),
+            (Reason.STEP, patient & small_step),
         )
         reason = jnp.full_like(loop.reason, Reason.RUNNING)
         for code, holds in reasons:
@@ -186,6 +197,7 @@ def solve(
             value=keep(value, loop.value),
             grad=jax.tree.map(keep, grad, loop.grad),
             steps=steps,
+            calm=calm,
             reason=reason,
             history=jax.tree.map(note, loop.history, record) if history else none,
         )
@@ -199,6 +211,7 @@ def solve(
             value=value,
             grad=grad,
             steps=jnp.zeros((), jnp.int32),
+            calm=jnp.zeros((), jnp.int32),
             reason=start_reason(value, norm).astype(jnp.int32),
             history=none,
         ),

@@ -146,8 +146,8 @@ def _init_optimizers(
     """Every lane's state, from the parameters of its seed."""
 
     def init_lane(params, model_state, hyperparameters):
-        opt_state = task.optimizer(hyperparameters).init(params)
-        return TrainState(jnp.int32(0), params, model_state, opt_state)
+        tx = task.optimizer(hyperparameters)
+        return training.initial_state(params, model_state, tx)
 
     over_points = jax.vmap(init_lane, (None, None, 0), axis_size=lanes.shape[1])
     return jax.vmap(over_points)(params, model_state, lanes.hyperparameters)

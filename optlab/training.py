@@ -20,6 +20,7 @@ from jax import lax
 
 from optlab.errors import InputError
 from optlab.optim.contract import extra_args
+from optlab.optim.info import refuse_accumulation
 from optlab.problems import Batch, Problem
 
 
@@ -53,7 +54,28 @@ def init(
       A state at step 0.
     """
     params, model_state = problem.init(key)
-    return TrainState(jnp.int32(0), params, model_state, tx.init(params))
+    return initial_state(params, model_state, tx)
+
+
+def initial_state(
+    params: Any, model_state: Any, tx: optax.GradientTransformation
+) -> TrainState:
+    """The state before the first step, from parameters that are already there.
+
+    Args:
+      params: the initial parameters.
+      model_state: batch statistics and the like; an empty dict for most nets.
+      tx: the optimizer.
+
+    Returns:
+      A state at step 0.
+
+    Raises:
+      InputError: ``optax.MultiSteps`` around an optimizer that evaluates the objective.
+    """
+    opt_state = tx.init(params)
+    refuse_accumulation(opt_state)
+    return TrainState(jnp.int32(0), params, model_state, opt_state)
 
 
 def make_step(

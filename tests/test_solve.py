@@ -27,6 +27,8 @@ OFF = Stop(gradient=-1.0, step=-1.0, steps=20)
         (OFF._replace(gradient=0.5), Reason.GRADIENT, 3),
         (OFF._replace(step=0.5), Reason.STEP, 1),
         (OFF._replace(decrease=3.0), Reason.DECREASE, 1),
+        (OFF._replace(step=0.5, patience=3), Reason.STEP, 3),
+        (OFF._replace(decrease=3.0, patience=2), Reason.DECREASE, 2),
         (OFF._replace(target=0.2), Reason.TARGET, 3),
         (OFF, Reason.STEPS, 20),
         (OFF._replace(gradient=4.0), Reason.GRADIENT, 0),

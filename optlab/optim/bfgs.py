@@ -31,14 +31,14 @@ def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa
 
 
 def scale_by_bfgs(
-    scaling: str = "first", curvature: Any = 0.9
+    scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     """The step t V g of `bfgs`, to be subtracted in full."""
-    return scale_by_secant(bfgs_formula, scaling, curvature, name="bfgs")
+    return scale_by_secant(bfgs_formula, scaling, curvature, first_step, name="bfgs")
 
 
 def bfgs(
-    scaling: str = "first", curvature: Any = 0.9
+    scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     r"""The method of Broyden, Fletcher, Goldfarb and Shanno, dense.
 
@@ -46,9 +46,10 @@ def bfgs(
               - \frac{s r^T V + V r s^T}{s^T r}
 
     Args:
-      scaling: of V before an update, by the curvature along the step, static:
-        ``first`` time only, ``always`` or ``none`` (V starts as the identity).
+      scaling: of V before an update, by the curvature along r, static: ``none``,
+        ``first`` (the identity only, for large and well-scaled problems) or ``always``.
       curvature: c2 of the line search; smaller for a more exact one.
+      first_step: the longest first trial, while V is the identity.
 
     Returns:
       The optimizer. Its state's ``info`` says what the last search came to.
@@ -61,4 +62,4 @@ def bfgs(
     >>> solve(bfgs(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(3)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(scale_by_bfgs(scaling, curvature), optax.scale(-1.0))
+    return optax.chain(scale_by_bfgs(scaling, curvature, first_step), optax.scale(-1.0))

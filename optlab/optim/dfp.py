@@ -31,14 +31,14 @@ def dfp_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa:
 
 
 def scale_by_dfp(
-    scaling: str = "first", curvature: Any = 0.1
+    scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     """The step t V g of `dfp`, to be subtracted in full."""
-    return scale_by_secant(dfp_formula, scaling, curvature, name="dfp")
+    return scale_by_secant(dfp_formula, scaling, curvature, first_step, name="dfp")
 
 
 def dfp(
-    scaling: str = "first", curvature: Any = 0.1
+    scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     r"""The method of Davidon, Fletcher and Powell, dense.
 
@@ -47,9 +47,10 @@ def dfp(
     It recovers more slowly than `bfgs` from a wrong V, and wants a more exact search.
 
     Args:
-      scaling: of V before an update, by the curvature along the step, static:
-        ``first`` time only, ``always`` or ``none`` (V starts as the identity).
+      scaling: of V before an update, by the curvature along r, static: ``none``,
+        ``first`` (the identity only, for large and well-scaled problems) or ``always``.
       curvature: c2 of the line search; smaller for a more exact one.
+      first_step: the longest first trial, while V is the identity.
 
     Returns:
       The optimizer. Its state's ``info`` says what the last search came to.
@@ -62,4 +63,4 @@ def dfp(
     >>> solve(dfp(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(3)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(scale_by_dfp(scaling, curvature), optax.scale(-1.0))
+    return optax.chain(scale_by_dfp(scaling, curvature, first_step), optax.scale(-1.0))

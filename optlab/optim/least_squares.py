@@ -20,6 +20,10 @@ from optlab.optim.lift import Objective, half_square
 from optlab.optim.linear import cg_solve, cholesky_solve, qr_solve
 from optlab.optim.trial import judge
 
+# A correction longer than this, relative to the step, means that the step left the
+# region where two derivatives describe the function (Transtrum, Sethna).
+BEND_LIMIT = 0.75
+
 
 class Local(NamedTuple):
     """The objective near x, as the linear problem sees it."""
@@ -109,6 +113,25 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
         bend=bend,
         evaluations=evaluations,
     )
+
+
+def follow_geodesic(
+    here: Local, d: jax.Array, s: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Correct a step for the curvature of its path (geodesic acceleration).
+
+    The correction a solves the same problem with the second derivative of the outputs
+    along s on the right: s + a / 2 fits them to second order.
+
+    Source: Transtrum, Sethna, arXiv:1201.5885, eq. (15) and (16).
+
+    Returns:
+      The corrected step, whether |a| is small enough beside |s| for it to be trusted,
+      and the number of products that it took.
+    """
+    a, products = here.solve(d, here.bend(s))
+    trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
+    return s + 0.5 * a, trusted, products + jnp.int32(2)
 
 
 def attempt(

@@ -7,8 +7,7 @@ One update is one trial: a rejected step is a zero update, and the next tries ag
 with more damping. Lanes of a vmap run in lockstep, so an inner loop would make each
 of them wait for the one with the most rejections.
 
-Sources: Marquardt, SIAM J. Appl. Math. 11 (1963); Transtrum, Sethna, arXiv:1201.5885,
-eq. (15), (16) (geodesic acceleration).
+Source: Marquardt, SIAM J. Appl. Math. 11 (1963).
 """
 
 from typing import Any, NamedTuple
@@ -23,15 +22,12 @@ from optlab.optim.damping import RULES, SCALINGS, next_damping, next_scale
 from optlab.optim.least_squares import (
     attempt,
     check_choice,
+    follow_geodesic,
     local,
     predicted_decrease,
 )
 from optlab.optim.lift import OUTPUTS, lift
 from optlab.optim.linear import SOLVERS
-
-# A geodesic correction longer than this, relative to the step, means that the step
-# left the region where two derivatives describe the function (Transtrum, Sethna).
-BEND_LIMIT = 0.75
 
 
 class LevenbergMarquardtState(NamedTuple):
@@ -53,17 +49,10 @@ def scale_by_levenberg_marquardt(
     geodesic: bool = False,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
-    """The step s of `levenberg_marquardt`, to be subtracted in full.
-
-    The trial is made at x - s: whatever is chained after it and changes the length of
-    s changes a step that was judged without it.
-    """
-    for argument, given, known in (
-        ("rule", rule, RULES),
-        ("scaling", scaling, SCALINGS),
-        ("solver", solver, SOLVERS),
-    ):
-        check_choice("levenberg_marquardt", argument, given, known)
+    """The step of `levenberg_marquardt`, to be subtracted in full: so it was tried."""
+    check_choice("levenberg_marquardt", "rule", rule, RULES)
+    check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
+    check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
     if solver == "cg" and scaling != "identity":
         raise InputError(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
@@ -85,11 +74,10 @@ def scale_by_levenberg_marquardt(
         nu, d = state.nu, state.nu * scale
         s, products = here.solve(d, here.u)
         predicted = predicted_decrease(here.gradient, s, d)
-        trusted = jnp.array(True)
+        trusted = True
         if geodesic:
-            a, more_products = here.solve(d, here.bend(s))
-            trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
-            s, products = s + 0.5 * a, products + more_products + 2
+            s, trusted, more_products = follow_geodesic(here, d, s)
+            products = products + more_products
         low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
         direction, info = attempt(
             here,
@@ -104,8 +92,7 @@ def scale_by_levenberg_marquardt(
             rule, nu, state.growth, info.gain_ratio, info.accepted, (decrease, increase)
         )
         return direction, LevenbergMarquardtState(
-            # Guard: below eps the damping changes no digit, but takes as many
-            # rejections to come back from as it took steps to get there.
+            # Guard: less than eps changes no digit, but is slow to come back from.
             nu=jnp.clip(nu, low, high).astype(x.dtype),
             growth=jnp.minimum(growth, high).astype(x.dtype),
             scale=scale,
@@ -129,9 +116,8 @@ def levenberg_marquardt(
 
     .. math:: (J^T J + \nu D)\, s = J^T r, \qquad x^+ = x - s
 
-    Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
-    loss that is no sum of squares (cross-entropy), which takes the generalized
-    Gauss-Newton matrix.
+    Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
+    as cross-entropy) ``output_fn`` and ``output_loss_fn``.
 
     Args:
       damping: the first nu.
@@ -145,8 +131,7 @@ def levenberg_marquardt(
         J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
         far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
         at each step).
-      geodesic: correct the step for the curvature of its path, static. Costs two
-        products and one more solve.
+      geodesic: correct the step for its path's curvature, static; two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static.
 
@@ -155,14 +140,11 @@ def levenberg_marquardt(
 
     >>> from optlab.solve import solve
     >>> rosenbrock = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
-    >>> solve(
-    ...     levenberg_marquardt(), jnp.array([-1.2, 1.0]), residual_fn=rosenbrock
-    ... ).params.round(4)
+    >>> start = jnp.array([-1.2, 1.0])
+    >>> solve(levenberg_marquardt(), start, residual_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(
-        scale_by_levenberg_marquardt(
-            damping, decrease, increase, max_damping, rule, scaling, geodesic, solver
-        ),
-        optax.scale(-1.0),
+    step = scale_by_levenberg_marquardt(
+        damping, decrease, increase, max_damping, rule, scaling, geodesic, solver
     )
+    return optax.chain(step, optax.scale(-1.0))

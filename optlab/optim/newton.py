@@ -6,7 +6,8 @@
     saddle-free: |l| in place of l
 
 Far from the minimum nu turns Newton's step towards the gradient's; close to it nu is 0
-and convergence quadratic.
+and convergence quadratic. All of it happens in the coordinates D x, D^2 = |diag(H)|, in
+which H has a unit diagonal: the step does not depend on the parameters' units.
 
 Sources: More, Sorensen, Computing a Trust Region Step, SIAM J. Sci. Stat. Comput. 4
 (1983), sections 2 and 3; Dauphin et al., arXiv:1406.2572, algorithm 1 (saddle-free).
@@ -73,6 +74,16 @@ def secular_shift(l: jax.Array, c: jax.Array, radius: Any) -> jax.Array:  # noqa
     return jnp.where(interior, 0.0, nu)
 
 
+def unit_diagonal(H: jax.Array) -> jax.Array:  # noqa: N803
+    """D [n], so that H / D / D^T has a diagonal of ones; one where H has a zero.
+
+    >>> unit_diagonal(jnp.array([[4.0, 1.0], [1.0, 0.0]]))
+    Array([2., 1.], dtype=float32)
+    """
+    diagonal = jnp.abs(jnp.diag(H))
+    return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
+
+
 def newton_step(
     H: jax.Array,  # noqa: N803
     g: jax.Array,
@@ -80,7 +91,7 @@ def newton_step(
     damping: Any = 0.0,
     absolute: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """The step s in the region that minimizes -g.s + s.(H + damping I) s / 2.
+    """The step s with |s| <= radius that minimizes -g.s + s.(H + damping I) s / 2.
 
     Args:
       H: Hessian [n, n].
@@ -114,7 +125,7 @@ def newton_step(
 
 def scale_by_newton(
     damping: Any = 0.0,
-    radius: Any = 1.0,
+    radius: Any = 100.0,
     max_radius: Any = 1e10,
     indefinite: str = "trust_region",
 ) -> optax.GradientTransformationExtraArgs:
@@ -126,17 +137,22 @@ def scale_by_newton(
         shapes = [(n, n), (n, n)]
         curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
         H = curvature.hessian(objective.value_fn, x)  # noqa: N806
-        s, predicted = newton_step(
-            H, g, radius, damping, absolute=indefinite == "saddle_free"
+        # Guard: without a finite Hessian, the step is the gradient's.
+        H = jnp.where(jnp.all(jnp.isfinite(H)), H, 0.0)  # noqa: N806
+        # The absolute value of a matrix depends on the coordinates: the paper's are x.
+        absolute = indefinite == "saddle_free"
+        D = jnp.ones_like(x) if absolute else unit_diagonal(H)  # noqa: N806
+        s, predicted = newton_step(H / D[:, None] / D, g / D, radius, damping, absolute)
+        return Trial(
+            step=s / D, length=jnp.linalg.norm(s), predicted=predicted, evaluations=n
         )
-        return Trial(step=s, predicted=predicted, evaluations=n)
 
     return scale_by_trust_region(minimize_model, radius, max_radius, name="newton")
 
 
 def newton(
     damping: Any = 0.0,
-    radius: Any = 1.0,
+    radius: Any = 100.0,
     max_radius: Any = 1e10,
     indefinite: str = "trust_region",
 ) -> optax.GradientTransformationExtraArgs:
@@ -145,12 +161,12 @@ def newton(
     .. math:: (H + \nu I)\, s = g, \qquad x^+ = x - s
 
     Args:
-      damping: added to the Hessian's diagonal, always; for noisy batches.
-      radius: of the first trust region.
+      damping: added to the Hessian's diagonal (of ones), always; for noisy batches.
+      radius: of the first trust region, in the coordinates D x.
       max_radius: of the largest; finite, since an indefinite model has no minimizer
         without a region.
       indefinite: what to do with negative curvature, static: ``trust_region`` follows
-        it to the region's boundary, ``saddle_free`` takes its absolute value.
+        it to the region's boundary, ``saddle_free`` takes its absolute value (D = I).
 
     Returns:
       The optimizer. Its state's ``info`` says what the last trial came to.

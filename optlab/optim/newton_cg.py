@@ -103,7 +103,12 @@ def scale_by_newton_cg(
         s, predicted, products = steihaug_step(
             product, g, radius, forcing, max_products
         )
-        return Trial(step=s, predicted=predicted, evaluations=products + 1)
+        return Trial(
+            step=s,
+            length=jnp.linalg.norm(s),
+            predicted=predicted,
+            evaluations=products + 1,
+        )
 
     return scale_by_trust_region(minimize_model, radius, max_radius, name="newton_cg")
 

@@ -41,7 +41,7 @@ def guarded_update(
     V: jax.Array,  # noqa: N803
     s: jax.Array,
     r: jax.Array,
-    rescale: jax.Array,
+    rescale: Any,
 ) -> tuple[jax.Array, jax.Array]:
     """V+ where the pair has positive curvature, V where it has none.
 
@@ -55,8 +55,8 @@ def guarded_update(
     Returns:
       V+ and whether it was updated.
 
-    >>> keep = jnp.array(False)
-    >>> guarded_update(lambda V, s, r: 0 * V, jnp.eye(1), jnp.ones(1), -jnp.ones(1), keep)
+    >>> one = jnp.ones(1)
+    >>> guarded_update(lambda V, s, r: 0 * V, jnp.eye(1), one, -one, False)
     (Array([[1.]], dtype=float32), Array(False, dtype=bool))
     """
     sr = jnp.vdot(s, r)
@@ -71,7 +71,7 @@ def guarded_update(
 
 
 def scale_by_secant(
-    formula: Callable, scaling: str, curvature: Any, *, name: str
+    formula: Callable, scaling: str, curvature: Any, first_step: Any, *, name: str
 ) -> optax.GradientTransformationExtraArgs:
     """The step t V g of a secant method, to be subtracted in full.
 
@@ -79,6 +79,7 @@ def scale_by_secant(
       formula: (V [n, n], s [n], r [n]) -> V+ [n, n].
       scaling: one of ``SCALINGS``, static.
       curvature: c2 of the line search.
+      first_step: length of the first trial while V is the identity.
       name: of the method, for messages.
     """
     check_choice(name, "scaling", scaling, SCALINGS)
@@ -99,24 +100,26 @@ def scale_by_secant(
         fresh = state.fresh | ~descends
         V = jnp.where(fresh, identity, state.V)  # noqa: N806
         d = V @ g
-        # The identity knows no scale: its first trial is no longer than one.
-        t = jnp.where(fresh, 1 / jnp.maximum(jnp.linalg.norm(g), 1.0), 1.0)
-        point, evaluations = search(
-            jax.value_and_grad(objective.value_fn), x, objective.value, g, d, t, curvature
-        )
+        # The identity knows no scale. A short first trial costs the search a few more,
+        # a long one may land on a plateau from which no gradient leads back.
+        t = jnp.where(fresh, first_step / jnp.maximum(jnp.linalg.norm(g), 1.0), 1.0)
+        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
+        point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
         found = point.t > 0
         step = jnp.where(found, point.t * d, 0.0)
-        rescale = {"none": jnp.zeros_like(fresh), "first": fresh, "always": True}[scaling]
-        V, updated = guarded_update(formula, V, -step, point.gradient - g, rescale)  # noqa: N806
+        moved = jnp.any(x - step != x)
+        rescale = {"none": False, "first": fresh, "always": True}[scaling]
+        r = point.gradient - g
+        V, updated = guarded_update(formula, V, -step, r, rescale)  # noqa: N806
         info = diagnostics.Info(
-            loss=objective.value,
+            loss=f,
             gradient_norm=jnp.linalg.norm(g),
             step_norm=jnp.linalg.norm(step),
             damping=point.t,
-            gain_ratio=(objective.value - point.value) / jnp.vdot(step, g),
-            accepted=found,
-            # Not even along the gradient itself: there is nothing else to try.
-            stalled=~found & fresh,
+            gain_ratio=(f - point.value) / jnp.vdot(step, g),
+            accepted=moved,
+            # Nothing along the gradient itself, or a step that changes no digit of x.
+            stalled=~moved & (fresh | found),
             evaluations=state.info.evaluations + evaluations,
         )
         # After a search in vain, the next update starts from the identity.

@@ -42,23 +42,22 @@ def scale_by_steepest_descent(
             state.gain / squared,
             1 / jnp.maximum(jnp.sqrt(squared), 1.0),
         )
-        point, evaluations = search(
-            jax.value_and_grad(objective.value_fn), x, objective.value, g, g, t, curvature
-        )
-        found = point.t > 0
-        step = jnp.where(found, point.t * g, 0.0)
+        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
+        point, evaluations = search(value_and_grad, x, f, g, g, t, curvature)
+        step = point.t * g
+        moved = jnp.any(x - step != x) & (point.t > 0)
         info = diagnostics.Info(
-            loss=objective.value,
+            loss=f,
             gradient_norm=jnp.sqrt(squared),
             step_norm=jnp.linalg.norm(step),
             damping=point.t,
-            gain_ratio=(objective.value - point.value) / (point.t * squared),
-            accepted=found,
-            stalled=~found & (state.gain == 0),
+            gain_ratio=(f - point.value) / (point.t * squared),
+            accepted=moved,
+            stalled=~moved & (state.gain == 0),
             evaluations=state.info.evaluations + evaluations,
         )
-        gain = jnp.where(found, point.t * squared, 0.0)
-        return step, SteepestDescentState(gain=gain, info=info)
+        gain = jnp.where(moved, point.t * squared, 0.0)
+        return jnp.where(moved, step, 0.0), SteepestDescentState(gain=gain, info=info)
 
     return lift(init, update, name="steepest_descent")
 

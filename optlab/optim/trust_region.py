@@ -3,13 +3,15 @@
     s minimizes m(s) = -g.s + s.H s / 2  over |s| <= radius        (the trial is x - s)
     rho = (f(x) - f(x - s)) / -m(s)
     radius+ = |s| / 4      where rho < 1/4
-              2 radius     where rho > 3/4 and s ends at the boundary
+              10 radius    where rho > 3/4 and s ends at the boundary
 
 One update is one trial: a rejected step is a zero update, and the next tries again in
 a smaller region. Newton and Newton-CG differ in how they minimize m, and in nothing
 else.
 
-Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1.
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
+the radius. Ten solves more: the norm may change with x, and what was the same region
+a step ago then has another radius.
 """
 
 from collections.abc import Callable
@@ -35,6 +37,7 @@ class Trial(NamedTuple):
     """A minimizer of the model in the region."""
 
     step: jax.Array  # s [n], an ascent direction: the trial is x - s
+    length: jax.Array  # |s| in the region's norm, scalar
     predicted: jax.Array  # -m(s), scalar, not negative
     evaluations: jax.Array  # int: Hessian columns or products that it took
 
@@ -45,12 +48,11 @@ def next_radius(
     """The radius after a trial of this length and gain ratio (NaN: not finite).
 
     >>> [float(next_radius(2.0, 2.0, jnp.array(rho), 9.0)) for rho in (0.1, 0.5, 0.9)]
-    [0.5, 2.0, 4.0]
+    [0.5, 2.0, 9.0]
     """
     poor = ~(ratio >= 0.25)
     at_boundary = length >= 0.9 * radius
-    grown = jnp.where((ratio > 0.75) & at_boundary, 2 * radius, radius)
-    # An infinite radius times zero is no number; the length of the step always is.
+    grown = jnp.where((ratio > 0.75) & at_boundary, 10 * radius, radius)
     return jnp.where(poor, 0.25 * length, jnp.minimum(grown, max_radius))
 
 
@@ -67,8 +69,9 @@ def scale_by_trust_region(
     """
 
     def init(x):
+        first = jnp.minimum(radius, max_radius)
         return TrustRegionState(
-            radius=jnp.asarray(radius, x.dtype), info=diagnostics.initial(x.dtype)
+            radius=jnp.asarray(first, x.dtype), info=diagnostics.initial(x.dtype)
         )
 
     def update(g, state, x, objective):
@@ -76,22 +79,22 @@ def scale_by_trust_region(
         # Guard: a gradient or curvature that is not finite leads to no step at all.
         usable = jnp.all(jnp.isfinite(trial.step)) & jnp.all(jnp.isfinite(g))
         s = jnp.where(usable, trial.step, 0.0)
-        length = jnp.linalg.norm(s)
         f = objective.value
         ratio, accepted = judge(f, f - objective.value_fn(x - s), trial.predicted)
-        accepted = accepted & usable
+        # A step that changes no digit of x has no smaller one to try.
+        stalled = jnp.all(x - s == x)
+        accepted = accepted & usable & ~stalled
         info = diagnostics.Info(
             loss=f,
             gradient_norm=jnp.linalg.norm(g),
-            step_norm=length,
+            step_norm=jnp.linalg.norm(s),
             damping=state.radius,
             gain_ratio=ratio,
             accepted=accepted,
-            # A step that changes no digit of x has no smaller one to try.
-            stalled=~accepted & jnp.all(x - s == x),
+            stalled=stalled,
             evaluations=state.info.evaluations + trial.evaluations + 1,
         )
-        radius = next_radius(state.radius, length, ratio, max_radius)
+        radius = next_radius(state.radius, trial.length, ratio, max_radius)
         radius = jnp.where(usable, radius, state.radius).astype(x.dtype)
         return jnp.where(accepted, s, 0.0), TrustRegionState(radius=radius, info=info)
 

@@ -1,0 +1,1 @@
+"""Test problems as data: source, start, formula, known optimum."""
