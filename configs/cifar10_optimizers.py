@@ -3,8 +3,10 @@
     python -m experiments.compare --config=configs/cifar10_optimizers.py \
         --data_dir=DIR --workdir=runs/cifar10
 
-A CNN with max-pooling (356,810 parameters), cross-entropy, 20 epochs. The talk's
-figures, one run each; its losses are stated per image:
+A CNN with max-pooling (356,810 parameters), cross-entropy, 20 epochs. Adam at an
+untuned rate of 1e-3, batch 64, one seed, reaches 78.6% on test with mirrored images
+and 76.3% after 14 epochs without, where it has begun to overfit. The talk's figures,
+one run each; its losses are stated per image:
 
     batch  optimizer  test accuracy  train loss  validation loss  time
     64     SGD        79.19%         .0071       .192             1:27
@@ -18,12 +20,14 @@ figures, one run each; its losses are stated per image:
 the training images, 4 epochs, one tuning seed, three fresh ones.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict, config_dict
 
 from optlab.errors import InputError
 
 # optimizer, batch size, test accuracy, training loss, validation loss, seconds
-_TALK = (
+_TALK: tuple[tuple[Any, ...], ...] = (
     ("momentum", 64, 0.7919, 0.0071, 0.192, 87),
     ("adam", 64, 0.7958, 0.0044, 0.218, 109),
     ("lamb", 64, 0.7836, 0.0066, 0.204, 90),
@@ -49,7 +53,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.data.name = "cifar10"
     config.data.validation_fraction = 0.1
     config.data.examples = config_dict.placeholder(int)
-    config.augment = ()
+    config.augment = ("flip",)
 
     config.model = ConfigDict()
     config.model.name = "cnn"
@@ -100,7 +104,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     return config
 
 
-def _published(optimizer: str, batch_size: int, *figures: float) -> dict:
+def _published(optimizer: str, batch_size: int, *figures: float) -> dict[str, Any]:
     """A line of the talk's table; it states losses and times for batch 64 only."""
     names = ("test_accuracy", "train_loss", "validation_loss", "seconds")
     given = dict(zip(names, figures, strict=False))

@@ -3,7 +3,8 @@
     python -m experiments.compare --config=configs/digits_second_order.py
 
 A net of 610 parameters (64-8-10, tanh), cross-entropy; the Gauss-Newton matrices
-are the generalized ones. The full batch is all 1,150 training images: one step an epoch.
+are the generalized ones. The full batch is all 1,150 training images, one step an
+epoch.
 """
 
 from ml_collections import ConfigDict

@@ -46,9 +46,6 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     Args:
       main: receives the names in ``--config.optimizers=NAME,NAME``, or none.
     """
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
-    stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)  # libraries: less
     selection: list[str] = []
 
     def parse(argv: Sequence[str]) -> list[str]:
@@ -64,6 +61,9 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         return rest
 
     def guarded(_: Sequence[str]) -> None:
+        if not flags.FLAGS["verbosity"].present:  # our own lines, and no library's
+            stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)
+            logging.get_absl_logger().setLevel(stdlib_logging.INFO)
         try:
             main(selection)
         except InputError as error:

@@ -53,8 +53,8 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     data = pathlib.Path(path).read_bytes()
     shapes = jax.tree.map(_shape, like)
     try:
-        saved = serialization.msgpack_restore(data)
-        expected = serialization.to_state_dict(shapes)
+        saved: Any = serialization.msgpack_restore(data)
+        expected: Any = serialization.to_state_dict(shapes)
         if jax.tree.structure(saved) != jax.tree.structure(expected):
             raise ValueError("its structure differs")
         raw = serialization.from_state_dict(shapes, saved)

@@ -246,7 +246,9 @@ def rows_of(stage: Stage, history: History, first_epoch: int = 0) -> tuple[Row, 
     alone = len(stage.seeds) == len(stage.points) == 1
     rows = []
     for epoch in range(first_epoch, int(history.epoch) + 1):
-        for split, metrics in history.evaluations.items():
+        # Not in the dictionary's order: that of a restored one is another.
+        for split in stage.splits + stage.final_splits:
+            metrics = history.evaluations[split]
             if split in stage.final_splits and epoch < stage.epochs:
                 continue
             for i, seed in enumerate(stage.seeds):

@@ -139,4 +139,3 @@ def test_pmap_agrees_with_one_device(augmentations):
 def test_what_is_compared_would_show_a_difference():
     plain, augmented = trained("jit", 1), trained("jit", 1, AUGMENTED)
     assert np.abs(plain[1][0].loss - augmented[1][0].loss).max() > 0.01
-    assert np.abs(plain[2].loss[:, 0] - plain[2].loss[:, 1]).min() > 0.01

@@ -34,7 +34,8 @@ def judge_rise(
 ) -> tuple[jax.Array, jax.Array]:
     """Whether f fell, and whether the step may stay; neither where it is not finite.
 
-    >>> fell, stays = judge_rise(jnp.array(100.0), jnp.array([99.0, 103.0, 105.0]), 0.04)
+    >>> trials = jnp.array([99.0, 103.0, 105.0])
+    >>> fell, stays = judge_rise(jnp.array(100.0), trials, 0.04)
     >>> fell, stays
     (Array([ True, False, False], dtype=bool), Array([ True,  True, False], dtype=bool))
     """

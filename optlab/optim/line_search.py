@@ -112,7 +112,10 @@ def search(
     t = jnp.asarray(t, x.dtype)
     begin = _Search(start, nowhere, t, jnp.zeros((), bool), jnp.zeros((), jnp.int32))
     end = jax.lax.while_loop(going, trial, begin)
-    return end.low, end.k
+    # Guard: a gain that is only rounding counts where the slope says so too, and not
+    # where the evaluations ran out; else a search in vain would look like progress.
+    paid = end.low.value <= value + SUFFICIENT_DECREASE * end.low.t * start.slope
+    return _where(end.done | paid, end.low, start), end.k
 
 
 def _next(low, high, state):

@@ -123,6 +123,7 @@ def scale_by_secant(
             evaluations=state.info.evaluations + evaluations,
         )
         # After a search in vain, the next update starts from the identity.
-        return step, SecantState(V=V, fresh=~found | (fresh & ~updated), info=info)
+        fresh = ~found | (fresh & ~updated)
+        return jnp.where(moved, step, 0.0), SecantState(V=V, fresh=fresh, info=info)
 
     return lift(init, update, name=name)

@@ -36,7 +36,7 @@ def scale_by_steepest_descent(
 
     def update(g, state, x, objective):
         squared = jnp.vdot(g, g)
-        # Without a last step, or after one in vain, the first trial is at most one long.
+        # Without a last step, or after one in vain, the first trial is at most 1 long.
         t = jnp.where(
             state.gain > 0,
             state.gain / squared,
