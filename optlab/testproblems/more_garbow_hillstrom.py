@@ -294,7 +294,7 @@ def _linear_rank_1(x):
     return _range(1, 10) * jnp.sum(_range(1, 5) * x) - 1  # m = 10
 
 
-@_add(34, np.ones(5), (127 / 34,))
+@_add(34, np.ones(5), (124 / 34,))
 def _linear_rank_1_with_zeros(x):
     inner = jnp.sum(_range(2, 4) * x[1:4])  # neither x1 nor xn, m = 10
     return _join(-1.0, _range(1, 8) * inner - 1, -1.0)

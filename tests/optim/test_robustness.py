@@ -2,22 +2,26 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from optlab.optim import make
 from optlab.solve import Stop, solve
 from optlab.testproblems.unconstrained import PROBLEMS
 
-EVERYBODY = ["beale", "helical_valley", "box", "brown_dennis", "himmelblau", "cliff"]
-SECOND_ORDER = [*EVERYBODY, "powell_badly_scaled", "brown_badly_scaled", "biggs_exp6"]
+EVERYBODY = ["beale", "helical_valley", "brown_dennis", "cliff"]
 SOLVES = {
-    "newton": [*SECOND_ORDER, "meyer", "watson", "jennrich_sampson", "trigonometric"],
-    "bfgs": [*SECOND_ORDER, "wood", "gulf_research", "kowalik_osborne"],
-    "newton_cg": [*EVERYBODY, "wood", "powell_singular", "penalty_1"],
+    "newton": [*EVERYBODY, "brown_badly_scaled", "biggs_exp6", "meyer", "watson"],
+    "bfgs": [*EVERYBODY, "powell_badly_scaled", "wood", "gulf_research", "meyer"],
+    "newton_cg": [*EVERYBODY, "powell_singular", "penalty_1"],
     "dfp": [*EVERYBODY, "extended_rosenbrock", "freudenstein_roth"],
-    "steepest_descent": ["himmelblau", "three_hump_camel", "booth"],
+    "steepest_descent": ["himmelblau", "three_hump_camel"],
 }
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -25,13 +29,15 @@ SOLVES = {
 )
 def test_finds_a_known_minimum(method, name):
     problem = PROBLEMS[name]
-    with jax.enable_x64(True):
-        solution = jax.jit(
-            lambda x: solve(
-                make(method), x, value_fn=problem.value_fn, stop=Stop(1e-8, steps=2000)
-            ),
-            # Half the time to compile, and there is little to run.
-            compiler_options={"xla_backend_optimization_level": 0},
-        )(jnp.asarray(problem.start))
-    misses = [abs(solution.value - f) / max(1.0, abs(f)) for f in problem.minima]
-    np.testing.assert_array_less(min(misses), 1e-6)
+    stop = Stop(gradient=1e-8, steps=2000)
+
+    def value_at_the_end(x):
+        return solve(make(method), x, value_fn=problem.value_fn, stop=stop).value
+
+    # Half the time to compile, and there is little to run.
+    options = {"xla_backend_optimization_level": 0}
+    end = jax.jit(value_at_the_end, compiler_options=options)(
+        jnp.asarray(problem.start)
+    )
+    misses = [abs(float(end) - f) / max(1.0, abs(f)) for f in problem.minima]
+    assert min(misses) < 1e-6

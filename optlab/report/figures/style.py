@@ -1,6 +1,7 @@
 """The one look of every figure: palette, canvas, bands, limits, files."""
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
@@ -60,6 +61,10 @@ class Look(NamedTuple):
 
     colour: str
     marker: str
+
+
+#: Of the small print, at most.
+CHARACTERS_PER_INCH = 14
 
 
 def house() -> AbstractContextManager[None]:
@@ -124,7 +129,11 @@ def canvas(
     figure.suptitle(title, x=0.012, ha="left", fontsize=11.5, fontweight="bold")
     for panel, size in zip(axes[0], sizes, strict=False):
         panel.set_title(f"batch size {size}")
-    small = "; ".join(text for text in (foot, results.note) if text)
+    small = "\n".join(
+        textwrap.fill(text, int(CHARACTERS_PER_INCH * width))
+        for text in (foot, results.note)
+        if text
+    )
     figure.supxlabel(small, x=0.012, ha="left", fontsize=8, color=GREY)
     return figure, axes
 

@@ -1,0 +1,165 @@
+"""The command line: bad input is one clear line, before any compile or file."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from ml_collections import ConfigDict
+
+from experiments import cli
+from optlab.errors import InputError
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Imports once what ``python -m experiments.compare`` imports, then forks for each
+# command line that it reads: a second instead of five. (It forks before JAX has started
+# a thread.) To each exit code, output and error it adds how often JAX compiled.
+FORK = """
+import json, os, runpy, sys, warnings
+import jax.monitoring, ml_collections.config_flags, rich.progress, sklearn.datasets
+import tensorflow_datasets
+from optlab import checkpoint, comparison, data, models, report
+warnings.simplefilter("ignore")  # about forks
+
+def child(words, folder):
+    compiles = open(f"{folder}/compiles", "a")
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: name.endswith("/backend_compile_duration")
+        and (compiles.write("."), compiles.flush())
+    )
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY), descriptor)
+    sys.argv = ["compare", *words]
+    runpy.run_module("experiments.compare", run_name="__main__", alter_sys=True)
+
+for number, words in enumerate(json.load(sys.stdin)):
+    folder = f"{sys.argv[1]}/{number}"
+    os.makedirs(folder)
+    if not (pid := os.fork()):
+        child(words, folder)
+        sys.exit()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    texts = [open(f"{folder}/{name}").read() for name in ("out", "err", "compiles")]
+    print(json.dumps([code, *texts]), flush=True)
+"""
+
+
+def run_all(commands, folder):
+    """Exit code, output, error and compiles of every command line."""
+    lines = subprocess.check_output(
+        [sys.executable, "-c", FORK, str(folder)],
+        input=json.dumps(commands),
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": ""},
+        timeout=300,
+    )
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+#: Words to the line that they are answered with.
+BAD_INPUT = {
+    # The issue's own list
+    "--config.optimizers=adma": "no optimizer 'adma'; did you mean .*adam",
+    "--config.data.name=mnst": r"unknown data set 'mnst'; did you mean .*\bmnist",
+    "--config.model.name=cn": r"unknown model 'cn'; did you mean cnn\?",
+    "--config.epoch=3": r"unknown config key 'epoch'; did you mean epochs\?",
+    "--config.optimizers.adam.lr=1.": "unknown config key 'optimizers.adam.lr'; did "
+    "you mean .*optimizers.adam.learning_rate",
+    "--config.optimizers.adam.learning_rate=()": "grid of adam.learning_rate is empty",
+    "--config.optimizers.adam.learning_rate=(-1e-3,)": "at least 0, not -0.001",
+    "--config.optimizers.adam.learning_rate=(1e999,)": "must be finite .* not inf",
+    "--config.optimizers.adam.learning_rate=('a',)": "adam.learning_rate: 'a' is not a",
+    "--config.optimizers.adam.learning_rate=(nan,)": r"'\(nan,\)' is not a number",
+    "--config.batch_size=5000": "batch_size=5000 does not fit .* holds 1150 images",
+    "--config.batch_size=(64,5000)": "batch_size=5000 does not fit",
+    "--workdir={tmp}/other": "other experiment's results .it differs in title",
+    "--config.data.name=mnist --data_dir={tmp}": "'mnist' is not prepared in {tmp}: .*"
+    "--data_dir, or add --download",
+    # Numbers that mean nothing
+    "--config.epochs=0": "epochs must be 1 or more: 0",
+    "--config.epochs=abc": "--config.epochs=abc: invalid literal",
+    "--config.batch_size=()": "batch_size is empty",
+    "--config.data.examples=1": "examples=1: digits has 1438 training images",
+    "--width=0": "width must be 1 or more: 0",
+    # Names that are not there
+    "--config.optimizers=no.such.optimizer": "no module 'no' for optimizer",
+    "--config.optimizers=": "config.optimizers=",
+    "--config.augment=('flp',)": r"unknown augmentation 'flp'; did you mean flip\?",
+    "--config.schedule.name=cosin": r"no schedule 'cosin'; did you mean cosine\?",
+    "--parallel=pmpa": "--parallel=pmpa: choose from jit, pmap",
+    "--workdr=x": "Unknown command line flag 'workdr'. Did you mean: workdir",
+    "adam": "unexpected word 'adam': every option begins with --",
+    # Configs that are not there
+    "--config=nofile.py": "no config file 'nofile.py': No such file",
+    "--config=experiments/cli.py": "'experiments/cli.py' defines no get_config",
+    "--config=configs/cifar10_optimizers.py:tiny": "no variant 'tiny' of this config; "
+    "known: full, reduced",
+    "--config=configs/digits_optimizers.py:tiny": "has no variants: leave out :tiny",
+}
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text('{"title": "another experiment"}')
+    before = sorted(ROOT.glob("runs/*"))
+    there = str(tmp_path)
+
+    def command(words):
+        words = words.replace("{tmp}", there).split()
+        claimed = any(word.startswith("--workdir") for word in words)
+        return words if claimed else [*words, f"--workdir={there}/new"]
+
+    answers = run_all([command(words) for words in BAD_INPUT], tmp_path / "answers")
+    wrong = []
+    for (words, expected), answer in zip(BAD_INPUT.items(), answers, strict=True):
+        code, output, error, compiles = answer
+        line = rf"error: .*{expected.replace('{tmp}', re.escape(there))}.*\n"
+        if code != 1 or output or not re.fullmatch(line, error) or compiles:
+            wrong.append({words: answer})
+    assert not wrong
+    assert not (tmp_path / "new").exists()
+    assert [file.name for file in other.iterdir()] == ["config.json"]
+    assert sorted(ROOT.glob("runs/*")) == before
+
+
+# In this process
+
+
+def check(*words):
+    cli._check_overrides(["compare", *words])
+
+
+def test_keys_of_the_config_and_its_branches_may_be_set():
+    default = "--config=configs/digits_optimizers.py"
+    check(
+        default, "--config.epochs=3", "--config.optimizers={}", "--config.data.name=x"
+    )
+    check("--config", "configs/digits_optimizers.py", "--config.epochs", "3")
+    with pytest.raises(InputError, match=r"key 'data\.nam'; did you mean data\.name"):
+        check(default, "--config.data.nam=x")
+    with pytest.raises(InputError, match="unknown config key 'optimizer'"):
+        check(default, "--config.optimizer={}")
+
+
+def test_the_selection_is_taken_off_the_command_line(monkeypatch):
+    words = [
+        "compare",
+        "--config.optimizers=adam, own.module.name",
+        "--config.optimizers.adam.b1=(0.8,)",
+        "--config.optimizers={'adam': {}}",  # a dictionary is ml_collections' own
+    ]
+    monkeypatch.setattr(sys, "argv", words.copy())
+    assert cli._take_selection(words) == ["adam", "own.module.name"]
+    assert sys.argv == [words[0], *words[2:]]
+
+
+def test_a_config_is_flat_by_dotted_names():
+    config = ConfigDict({"a": {"b": {"c": (1, 2)}, "d": None}, "e": "x"})
+    assert cli.flatten(config) == {"a.b.c": (1, 2), "a.d": None, "e": "x"}
+    assert cli.flatten(config.to_dict()) == cli.flatten(config)
