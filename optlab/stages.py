@@ -20,7 +20,6 @@ from optlab.results import Row
 from optlab.sweep import Lanes, Program, Task
 from optlab.training import Metrics, TrainState
 
-
 #: Relative; by so much the same loss may differ when its examples are summed in
 #: another order.
 ROUNDING = 1e-3

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from optlab import checkpoint, comparison, data, models, optim, problems, stages, sweep
+from optlab import checkpoint, comparison, data, models, optim, problems, sweep
 from optlab.comparison import Protocol
 from optlab.errors import InputError
 from optlab.stages import Contender, Observer
@@ -318,39 +318,3 @@ def test_a_mistake_is_refused_before_a_compile(contenders, protocol, message):
 def test_a_batch_may_be_the_whole_training_split():
     protocol = PROTOCOL._replace(batch_sizes=(72,))
     comparison.check(digits(), CONTENDERS, protocol)
-
-
-# Which lanes have diverged
-
-
-def a_stage(losses, epoch=2, validation=1.0):
-    """A stage of one lane with 2 steps an epoch, and its history."""
-    stage = stages.Stage(
-        "tune", CONTENDERS[0], 16, (0,), (0,), 2, 2, ("validation",), ()
-    )
-    history = stages._no_history(stage)
-    history.steps.loss[0, 0, : len(losses)] = losses
-    history.evaluations["validation"].loss[: epoch + 1] = validation
-    return stage, history._replace(epoch=np.int64(epoch))
-
-
-@pytest.mark.parametrize(
-    ("losses", "epoch", "lost"),
-    [
-        ([2.0, 1.5, 1.0, 0.5], 2, False),
-        ([2.0, 9.0, 1.0, 0.5], 2, False),  # it came back
-        ([2.0, 1.5, 1.0, 3.5], 2, True),  # its last epoch's mean is above 2
-        ([2.0, 1.5, 1.0, 2.5], 2, False),
-        ([2.0, math.nan, 1.0, 0.5], 2, True),
-        ([2.0, math.inf, 1.0, 0.5], 2, True),
-        ([2.0, 1.5], 1, False),  # what is not measured yet is not lost
-        ([], 0, False),
-    ],
-)
-def test_when_a_lane_has_diverged(losses, epoch, lost):
-    assert stages.diverged(*a_stage(losses, epoch)).tolist() == [[lost]]
-
-
-def test_a_lane_whose_validation_loss_is_no_number_has_diverged():
-    assert stages.diverged(*a_stage([2.0, 1.5], 1, validation=math.nan)).all()
-    assert stages.diverged(*a_stage([], 0, validation=math.inf)).all()

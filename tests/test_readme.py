@@ -11,7 +11,7 @@ README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_examples_fit_a_line_and_a_net_as_README_says():
+def test_examples_fit_a_line_and_a_net_as_stated():
     names: dict = {}
     for block in BLOCKS[1:]:
         exec(compile(block, "README.md", "exec"), names)

@@ -92,7 +92,7 @@ def _to_boundary(s, p, radius):
 def scale_by_newton_cg(
     radius: Any = 1.0,
     max_radius: Any = 1e10,
-    tolerance: Any = 0.5,
+    tolerance: Any = 0.1,
     max_products: int = 100,
 ) -> optax.GradientTransformationExtraArgs:
     """The step s of `newton_cg`, to be subtracted in full."""
@@ -116,7 +116,7 @@ def scale_by_newton_cg(
 def newton_cg(
     radius: Any = 1.0,
     max_radius: Any = 1e10,
-    tolerance: Any = 0.5,
+    tolerance: Any = 0.1,
     max_products: int = 100,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Newton's method by conjugate gradients, one trial step an update.

@@ -70,7 +70,7 @@ def test_a_run_is_stopped_goes_on_and_is_shown_again(tmp_path):
 
     rows = (tmp_path / "work" / "rows.csv").read_bytes()
     code, output, log = run(*words)
-    assert (code, log) == (0, "")  # nothing was trained
+    assert (code, log.strip()) == (0, "")  # nothing was trained
     assert (tmp_path / "work" / "rows.csv").read_bytes() == rows
     _check_output(output, tmp_path / "work")
 
@@ -121,12 +121,13 @@ def _texts(rows):
 def _check_results(workdir, command):
     found = results.read_json(workdir / "results.json")
     assert _texts(found.rows) == _texts(results.read_csv(workdir / "rows.csv"))
+    # momentum's second program was compiled again, if the run stopped inside it.
     for cell, label, rates in zip(
         found.cells, ("momentum", "adam"), ((0.01, 0.1), (1e-3, 1e-2)), strict=True
     ):
         assert (cell.optimizer, cell.batch_size, cell.epochs) == (label, 32, 2)
         assert tuple(point["learning_rate"] for point in cell.grid) == rates
-        assert cell.compiles == 2
+        assert cell.compiles == 2 or (label, cell.compiles) == ("momentum", 3)
         assert cell.compile_seconds > 0
     config = json.loads(found.config)
     assert list(config["optimizers"]) == ["momentum", "adam"]
