@@ -33,12 +33,13 @@ def a_state():
 
 
 def bits(tree):
+    """Type, shape and bytes of every leaf; a typed key is told from its raw words."""
+
     def raw(leaf):
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return jax.random.key_data(leaf) if is_key else leaf
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
-    leaves = map(raw, jax.tree.leaves(tree))
-    return [(x.dtype, x.shape, np.asarray(x).tobytes()) for x in leaves]
+    return [(x.dtype, x.shape, raw(x).tobytes()) for x in jax.tree.leaves(tree)]
 
 
 def test_what_comes_back_is_what_was_saved_to_the_bit(tmp_path):
