@@ -182,24 +182,26 @@ def test_an_unknown_name_lists_near_ones(tmp_path, name, message):
 def test_an_unprepared_set_is_an_error_at_once_and_needs_no_tensorflow(tmp_path):
     code = (
         "import sys, time\n"
-        "start = time.perf_counter()\n"
         "from optlab import data\n"
+        "import tensorflow_datasets\n"  # its import is no waiting for a network
+        "start = time.perf_counter()\n"
         "try:\n"
         f"    data.load('cifar100', {str(tmp_path)!r})\n"
         "except data.InputError as error:\n"
-        "    print(time.perf_counter() - start, 'tensorflow' in sys.modules, error)\n"
+        "    waited = time.perf_counter() - start\n"
+        "    print(waited, time.process_time(), 'tensorflow' in sys.modules, error)\n"
     )
     tries = []
     for _ in range(3):  # the machine may be busy: one quick answer will do
         run = subprocess.check_output(
             [sys.executable, "-c", code], text=True, timeout=60
         )
-        seconds, tensorflow, error = run.split(maxsplit=2)
+        waited, worked, tensorflow, error = run.split(maxsplit=3)
         assert tensorflow == "False"
         assert f"'cifar100' is not prepared in {tmp_path}" in error
         assert "--data_dir" in error
         assert "--download" in error
-        tries.append(float(seconds))
+        tries.append(max(float(waited), float(worked)))
         if tries[-1] < 2:
             break
     assert min(tries) < 2
