@@ -118,6 +118,8 @@ def _read_config(value: str) -> Any:
         get_config = runpy.run_path(path)["get_config"]
     except OSError as error:
         raise InputError(f"no config file {path!r}: {error.strerror}") from error
+    except SyntaxError as error:
+        raise InputError(f"config file {path!r} is no Python: {error}") from error
     except KeyError as error:
         raise InputError(f"config file {path!r} defines no get_config()") from error
     if variant and not inspect.signature(get_config).parameters:

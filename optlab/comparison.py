@@ -117,6 +117,8 @@ def check(
     if not protocol.batch_sizes:
         raise InputError("batch_size is empty: give one or more")
     for batch_size in protocol.batch_sizes:
+        if not isinstance(batch_size, int):
+            raise InputError(f"batch_size={batch_size!r} is not a whole number")
         if not 1 <= batch_size <= examples:
             raise InputError(
                 f"batch_size={batch_size} does not fit the training split of "

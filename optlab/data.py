@@ -211,8 +211,16 @@ def _tfds(name: str, data_dir: str | os.PathLike | None, download: bool) -> _Sou
                 f"data set {name!r} is not prepared in {root}: name the folder that "
                 "holds it with --data_dir, or add --download (needs a network)"
             )
-        builder = tfds.builder(name, data_dir=root, file_format="array_record")
-        builder.download_and_prepare()
+        try:
+            builder = tfds.builder(name, data_dir=root, file_format="array_record")
+            builder.download_and_prepare()
+        except ImportError as error:
+            raise InputError(
+                f"preparing {name!r} needs a package that reading does not: {error}; "
+                "install it (often tensorflow), or prepare the set elsewhere"
+            ) from error
+        except OSError as error:
+            raise InputError(f"downloading {name!r} failed: {error}") from error
     else:
         builder = tfds.builder_from_directory(folder)
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.errors import InputError
+
 
 class Batch(NamedTuple):
     """Examples as the model takes them."""
@@ -46,6 +48,9 @@ def classification(module: Any, input_shape: tuple[int, ...]) -> Problem:
     Returns:
       The problem; accuracy is 1 where the largest logit is the target's.
 
+    Raises:
+      InputError: the module cannot take such inputs.
+
     >>> from optlab import models
     >>> problem = classification(models.make("mlp", classes=3), (4,))
     >>> params, model_state = problem.init(jax.random.key(0))
@@ -73,6 +78,9 @@ def regression(module: Any, input_shape: tuple[int, ...]) -> Problem:
 
     Returns:
       The problem; its accuracy is NaN, for regression has none.
+
+    Raises:
+      InputError: the module cannot take such inputs.
     """
     return Problem(
         *_functions_of(module, input_shape),
@@ -103,4 +111,10 @@ def _functions_of(module: Any, input_shape: tuple[int, ...]) -> tuple:
     def outputs(params, model_state, inputs):
         return module.apply({"params": params, **model_state}, inputs, train=False)
 
+    try:
+        jax.eval_shape(init, jax.random.key(0))
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise InputError(
+            f"this model cannot take inputs of shape {input_shape}: {error}"
+        ) from error
     return init, train_outputs, outputs

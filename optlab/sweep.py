@@ -123,10 +123,7 @@ def init_states(task: Task, lanes: Lanes) -> TrainState:
       the same parameters.
     """
     params, model_state = _init_models(task.problem, lanes.seeds)
-    # Jitted anew for each optimizer: cheap, for it is mostly zeros.
-    return jax.jit(functools.partial(_init_optimizers, task))(
-        params, model_state, lanes
-    )
+    return _init_optimizers(task.optimizer, params, model_state, lanes)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -140,13 +137,17 @@ def _init_models(problem: Problem, seeds: jax.Array) -> tuple[Any, Any]:
     return jax.vmap(init_model)(seeds)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _init_optimizers(
-    task: Task, params: Any, model_state: Any, lanes: Lanes
+    optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation],
+    params: Any,
+    model_state: Any,
+    lanes: Lanes,
 ) -> TrainState:
     """Every lane's state, from the parameters of its seed."""
 
     def init_lane(params, model_state, hyperparameters):
-        tx = task.optimizer(hyperparameters)
+        tx = optimizer(hyperparameters)
         return training.initial_state(params, model_state, tx)
 
     over_points = jax.vmap(init_lane, (None, None, 0), axis_size=lanes.shape[1])
@@ -213,8 +214,8 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
             task.problem,
             layout,
             width,
-            states.params,
-            states.model_state,
+            # Laid out as they will be later on, so that one compile serves all.
+            *jax.device_put((states.params, states.model_state), by_lane),
             splits[split],
         ),
         compile_seconds=compile_seconds,

@@ -7,7 +7,9 @@ needs no step of its own and nothing here asks for an optimizer's name.
 Under ``jax.pmap`` pass ``axis_name``: a batch is then this device's share, gradients
 and metrics are averaged after differentiation, and the functions that an optimizer
 would evaluate or differentiate itself are withheld, because differentiating through a
-collective gives a wrong gradient there. Second-order methods run under ``jit``.
+collective gives a wrong gradient there. Second-order methods run under ``jit``. Each
+device then takes batch statistics of its share and draws dropout from the same key, so
+a net with either agrees with one device under ``jit`` alone.
 """
 
 from collections.abc import Callable
