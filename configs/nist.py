@@ -7,7 +7,8 @@ certified ones (log relative error, LRE). All problems share one program, in whi
 each has nine parameters and 250 rows, most of them idle: an evaluation is a value
 (with its gradient) or a product, and a Jacobian counts nine.
 
-On 2 CPU cores: Levenberg-Marquardt 54/54, Gauss-Newton 49/54 of the fits.
+Solved of 54 fits: Levenberg-Marquardt 54, BFGS 52, Gauss-Newton 49, DFP 46; all four
+in 25 s on 2 CPU cores, most of it compiling.
 """
 
 from ml_collections import ConfigDict
