@@ -112,7 +112,7 @@ def _functions_of(module: Any, input_shape: tuple[int, ...]) -> tuple:
         return module.apply({"params": params, **model_state}, inputs, train=False)
 
     try:
-        jax.eval_shape(init, jax.random.key(0))
+        jax.eval_shape(lambda: init(jax.random.key(0)))  # compiles nothing
     except (ArithmeticError, TypeError, ValueError) as error:
         raise InputError(
             f"this model cannot take inputs of shape {input_shape}: {error}"

@@ -63,7 +63,7 @@ def run_all(commands, folder):
 
 #: Words to the line that they are answered with.
 BAD_INPUT = {
-    # The issue's own list
+    # Typing mistakes
     "--config.optimizers=adma": "no optimizer 'adma'; did you mean .*adam",
     "--config.data.name=mnst": r"unknown data set 'mnst'; did you mean .*\bmnist",
     "--config.model.name=cn": r"unknown model 'cn'; did you mean cnn\?",
