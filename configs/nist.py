@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
+    config.study = "nist"
     config.problems = ()  # names as NIST spells them; none: all 27
     config.digits = 4.0  # LRE from which a problem counts as solved
 

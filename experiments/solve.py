@@ -1,136 +1,52 @@
-"""Fits NIST's nonlinear regressions from both starts, method by method.
+"""Solves problems by one method after another, until a criterion holds.
 
   python -m experiments.solve --data_dir=DIR
-  python -m experiments.solve --data_dir=DIR --config.optimizers=levenberg_marquardt
-  python -m experiments.solve --config.problems="('MGH10','Rat42')"
+  python -m experiments.solve --config=configs/small_nets.py --data_dir=DIR
+  python -m experiments.solve --config=configs/convergence.py
+  python -m experiments.solve --config.optimizers=levenberg_marquardt,bfgs
 
-DIR holds the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml.
-Each method is one compiled program for all problems; a problem's two starts are its
-lanes. Every line of the config is a flag: --config.KEY=VALUE.
+The config names what is studied: NIST's nonlinear regressions (the default, where DIR
+holds the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small
+nets (where DIR holds tables of numbers), or orders of convergence and costs. Tables
+are printed; the latter two also write a page with figures into the working directory.
+Every line of the config is a flag: --config.KEY=VALUE.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import jax
-import numpy as np
-import optax
 from absl import flags
 from rich.console import Console
-from rich.table import Table
 
 from experiments import cli
-from optlab import optim
-from optlab.solve import Reason, Solution, Stop, solve
-from optlab.testproblems import nist
+from experiments.studies import STUDIES
+from experiments.studies.desk import Desk
+from optlab.errors import InputError, near
 
 CONFIG = cli.define_config("configs/nist.py")
+flags.declare_key_flag("config")
 DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of NIST's .dat files; by default $OPTLAB_NIST_DIR."
+    "data_dir",
+    None,
+    "Folder of the data: NIST's .dat files ($OPTLAB_NIST_DIR by default), or tables.",
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 
 
-class Fit(NamedTuple):
-    """One problem by one method; arrays over the two starts."""
-
-    name: str
-    digits: np.ndarray  # [2], LRE of the worst parameter
-    steps: np.ndarray
-    evaluations: np.ndarray
-    reasons: list[str]
-    seconds: float  # both starts together
-
-
 def main(selection: Sequence[str]) -> None:
-    """Flags and config in, one table a method and the totals out."""
-    config = CONFIG.value
-    settings = config.optimizers.to_dict()
-    folder = DATA_DIR.value or nist.directory()
-    problems = [nist.load(name, folder) for name in config.problems or nist.MODELS]
-    console = Console()
-    numbers = ("solved", "LRE", "steps", "evaluations", "compile", "run")
-    totals = _table("totals: median LRE, times in seconds", "method", *numbers)
-    with jax.enable_x64(True):
-        for method in selection or settings:
-            tx = optim.make(method, **settings.get(method, {}))
-            run, compiled = compile_fit(tx, Stop(**config.stop), problems[0])
-            fits = [fit(run, problem) for problem in problems]
-            console.print(fits_table(method, fits, config.digits))
-            digits = np.concatenate([each.digits for each in fits])
-            totals.add_row(
-                method,
-                f"{(digits >= config.digits).sum()}/{digits.size}",
-                f"{np.median(digits):.1f}",
-                str(sum(each.steps.sum() for each in fits)),
-                str(sum(each.evaluations.sum() for each in fits)),
-                f"{compiled:.1f}",
-                f"{sum(each.seconds for each in fits):.1f}",
-            )
-    console.print(totals)
-
-
-def compile_fit(
-    tx: optax.GradientTransformation, stop: Stop, example: nist.Regression
-) -> tuple[Callable[..., Solution], float]:
-    """One program for every problem, and the seconds it took to compile."""
-
-    @jax.jit
-    def run(data: nist.Data, starts: jax.Array) -> Solution:
-        # One trace of the models, which the method evaluates in several places.
-        residual_fn = jax.jit(data.residual_fn)
-        return jax.vmap(
-            lambda start: solve(tx, start, residual_fn=residual_fn, stop=stop)
-        )(starts)
-
-    begin = time.perf_counter()
-    program = run.lower(*nist.pad(example)).compile()
-    return program, time.perf_counter() - begin
-
-
-def fit(run: Callable[..., Solution], problem: nist.Regression) -> Fit:
-    """Run the program on one problem."""
-    data, starts = nist.pad(problem)
-    begin = time.perf_counter()
-    solution = jax.device_get(run(data, starts))
-    seconds = time.perf_counter() - begin
-    found = solution.params[:, : problem.certified.size]
-    return Fit(
-        name=problem.name,
-        digits=nist.log_relative_error(found, problem.certified),
-        steps=solution.steps,
-        evaluations=solution.evaluations,
-        reasons=[Reason(int(code)).name.lower() for code in solution.reason],
-        seconds=seconds,
-    )
-
-
-def fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
-    """A row a start; what falls short of the digits needed is red."""
-    table = _table(method, "problem", "start", "LRE", "steps", "evaluations")
-    table.add_column("reason")
-    table.add_column("ms", justify="right")
-    for each in fits:
-        for lane, digits in enumerate(each.digits):
-            table.add_row(
-                each.name if lane == 0 else "",
-                str(lane + 1),
-                f"{digits:.1f}",
-                str(each.steps[lane]),
-                str(each.evaluations[lane]),
-                each.reasons[lane],
-                f"{1e3 * each.seconds:.1f}" if lane == 0 else "",
-                style=None if digits >= needed else "red",
-            )
-    return table
-
-
-def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title)
-    table.add_column(first, no_wrap=True, min_width=19)  # the longest method
-    for number in numbers:
-        table.add_column(number, justify="right")
-    return table
+    """Flags and config in, a study's tables and page out."""
+    settings = CONFIG.value.to_dict()
+    study = settings.get("study", "")
+    if study not in STUDIES:
+        raise InputError(
+            f"this config is none of experiments.solve (study={study!r}; "
+            f"{near(study, STUDIES)}); python -m experiments.compare may take it"
+        )
+    if selection:
+        known = settings["optimizers"]
+        settings["optimizers"] = {name: known.get(name, {}) for name in selection}
+    STUDIES[study](settings, Desk(study, DATA_DIR.value, WORKDIR.value, Console()))
 
 
 if __name__ == "__main__":

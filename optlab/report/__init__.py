@@ -3,7 +3,7 @@
 from optlab.report.document import Facts, Listing, Picture, Section, write_page
 from optlab.report.page import write
 from optlab.report.tables import Table
-from optlab.report.terminal import show
+from optlab.report.terminal import show, show_table
 
 __all__ = [
     "Facts",
@@ -12,6 +12,7 @@ __all__ = [
     "Section",
     "Table",
     "show",
+    "show_table",
     "write",
     "write_page",
 ]

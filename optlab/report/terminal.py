@@ -1,4 +1,4 @@
-"""The tables of a comparison, printed by rich."""
+"""Tables on the terminal, printed by rich; those of a comparison together."""
 
 from rich import box
 from rich.console import Console
@@ -33,12 +33,18 @@ def show(results: Results, console: Console | None = None) -> None:
     ):
         if table is not None:
             console.print()
-            _print(table, console)
+            show_table(table, console)
     console.print()
     console.print(Text(budget_line(results)))
 
 
-def _print(table: Table, console: Console) -> None:
+def show_table(table: Table, console: Console) -> None:
+    """Prints one table.
+
+    Args:
+      table: to print.
+      console: where to print.
+    """
     console.print(Text(table.title, style="bold"))
     rich = RichTable(
         box=box.SIMPLE_HEAD,

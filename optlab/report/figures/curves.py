@@ -78,7 +78,7 @@ def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
         title = f"Mini-batch training loss and error, moving average ({decay:g})"
         foot = style.over_seeds(len(trace.seeds) for trace in results.traces)
         figure, axes = style.canvas(results, title, _HEIGHTS, foot)
-        looks = style.looks(results)
+        looks = style.looks(style.optimizers(results))
         drawn: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         ends: dict[int, list] = {}
         for column, size in enumerate(style.batch_sizes(results)):
@@ -110,7 +110,7 @@ def _progress(results: Results, title: str, label: str, seconds: bool) -> Figure
     with style.house():
         foot = style.over_seeds(len(cell.report_seeds) for cell in results.cells)
         figure, axes = style.canvas(results, title, _HEIGHTS, foot)
-        looks = style.looks(results)
+        looks = style.looks(style.optimizers(results))
         losses: list[np.ndarray] = []
         accuracies: list[np.ndarray] = []
         ends: dict[int, list] = {}

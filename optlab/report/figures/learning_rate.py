@@ -91,7 +91,7 @@ def sensitivity(results: Results, name: str = "learning_rate") -> Figure:
         title = f"Sensitivity to the {spoken}: final validation figures of the sweep"
         foot = style.over_seeds(len(cell.tune_seeds) for cell in results.cells)
         figure, axes = style.canvas(results, title, _HEIGHTS, foot)
-        looks = style.looks(results)
+        looks = style.looks(style.optimizers(results))
         drawn: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         for column, size in enumerate(style.batch_sizes(results)):
             cells = [cell for cell in results.cells if cell.batch_size == size]

@@ -63,6 +63,9 @@ class Look(NamedTuple):
     marker: str
 
 
+#: How panels share an axis.
+Share = Literal["none", "all", "row", "col"]
+
 #: Of the small print, at most.
 CHARACTERS_PER_INCH = 14
 
@@ -72,22 +75,26 @@ def house() -> AbstractContextManager[None]:
     return mpl.rc_context(_HOUSE)  # pyright: ignore[reportArgumentType]
 
 
-def looks(results: Results) -> dict[str, Look]:
-    """Colour and marker of each optimizer, by its place in the comparison.
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """Colour and marker of each name, by its place; the same name keeps its look.
 
-    Beyond eight optimizers the colours come round again with other markers.
+    Beyond eight the colours come round again with other markers.
 
     Args:
-      results: whose cells give the order.
+      names: what is told apart in the figure; repeated ones count once.
 
     Returns:
-      Label to look.
+      Name to look.
     """
-    names = dict.fromkeys(cell.optimizer for cell in results.cells)
     return {
         name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8])
-        for i, name in enumerate(names)
+        for i, name in enumerate(dict.fromkeys(names))
     }
+
+
+def optimizers(results: Results) -> list[str]:
+    """The optimizers compared, in their order."""
+    return list(dict.fromkeys(cell.optimizer for cell in results.cells))
 
 
 def batch_sizes(results: Results) -> list[int]:
@@ -100,7 +107,7 @@ def canvas(
     title: str,
     heights: Sequence[float],
     foot: str = "",
-    sharex: Literal["col", "all"] = "col",
+    sharex: Share = "col",
 ) -> tuple[Figure, np.ndarray]:
     """An empty figure with a column of panels for each batch size.
 
@@ -116,25 +123,51 @@ def canvas(
     """
     sizes = batch_sizes(results)
     width = 7.6 if len(sizes) < 2 else 5.4 * len(sizes)
+    titles = [f"batch size {size}" for size in sizes]
+    small = (foot, results.note)
+    return panels(title, width, heights, titles or [""], small, sharex, "row")
+
+
+def panels(
+    title: str,
+    width: float,
+    heights: Sequence[float],
+    columns: Sequence[str],
+    small: Sequence[str] = (),
+    sharex: Share = "none",
+    sharey: Share = "none",
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure of titled columns of panels.
+
+    Args:
+      title: of the whole figure.
+      width: of the figure, in inches.
+      heights: of each row of panels, in inches.
+      columns: the title of each column.
+      small: paragraphs of small print below; empty ones are left out.
+      sharex: as in ``Figure.subplots``.
+      sharey: as in ``Figure.subplots``.
+
+    Returns:
+      The figure and its axes, ``[rows, columns]``.
+    """
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
     figure = Figure(figsize=(width, sum(heights) + 0.6), layout=layout)
     axes = figure.subplots(
         len(heights),
-        max(len(sizes), 1),
+        len(columns),
         squeeze=False,
         sharex=sharex,
-        sharey="row",
+        sharey=sharey,
         height_ratios=heights,
     )
     figure.suptitle(title, x=0.012, ha="left", fontsize=11.5, fontweight="bold")
-    for panel, size in zip(axes[0], sizes, strict=False):
-        panel.set_title(f"batch size {size}")
-    small = "\n".join(
-        textwrap.fill(text, int(CHARACTERS_PER_INCH * width))
-        for text in (foot, results.note)
-        if text
+    for panel, text in zip(axes[0], columns, strict=True):
+        panel.set_title(text)
+    paragraphs = "\n".join(
+        textwrap.fill(text, int(CHARACTERS_PER_INCH * width)) for text in small if text
     )
-    figure.supxlabel(small, x=0.012, ha="left", fontsize=8, color=GREY)
+    figure.supxlabel(paragraphs, x=0.012, ha="left", fontsize=8, color=GREY)
     return figure, axes
 
 

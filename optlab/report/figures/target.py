@@ -19,7 +19,7 @@ def time_to_target(results: Results) -> Figure:
     Returns:
       The figure, one column a batch size.
     """
-    names = list(style.looks(results))
+    names = style.optimizers(results)
     with style.house():
         title = f"Time to {100 * results.target_accuracy:.4g}% validation accuracy"
         foot = "bar: median of the runs that reached it; dots: one run each"
@@ -36,7 +36,9 @@ def time_to_target(results: Results) -> Figure:
             panel.tick_params(axis="y", length=0)
             panel.set_xlabel("seconds of one run alone, compile excluded")
         labels = axes[0, 0].get_yticklabels()
-        for label, look in zip(labels, style.looks(results).values(), strict=False):
+        for label, look in zip(
+            labels, style.looks(style.optimizers(results)).values(), strict=False
+        ):
             label.set_color(look.colour)
         axes[0, 0].set_ylim(max(len(names), 1) - 0.5, -0.5)
         axes[0, 0].set_xlim(0, 1.32 * longest or 1.0)
@@ -54,7 +56,7 @@ def _bar(panel: Axes, results: Results, cell: Cell, place: int) -> float:
         panel.annotate(text, (0, place), (5, 0), textcoords="offset points",
                        va="center", color=style.GREY, style="italic")  # fmt: skip
         return 0.0
-    colour = style.looks(results)[cell.optimizer].colour
+    colour = style.looks(style.optimizers(results))[cell.optimizer].colour
     median = float(np.median(reached))
     pale = 0.35 * np.array(to_rgb(colour)) + 0.65
     panel.barh(place, median, height=0.58, color=tuple(pale))
