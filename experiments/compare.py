@@ -47,7 +47,7 @@ PARALLEL = flags.DEFINE_string(
 WIDTH = flags.DEFINE_integer(
     "width",
     None,
-    "Lanes to run at a time; by default what fits the memory.",
+    "Lanes to run at a time; by default the fastest of a short trial at the start.",
 )
 TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write event files too.")
 

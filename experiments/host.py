@@ -1,8 +1,10 @@
 """What the host does between segments: bar, log, state, rows, TensorBoard."""
 
+import json
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import logging
@@ -18,7 +20,8 @@ from rich.progress import (
 
 from optlab import checkpoint, stages
 from optlab.errors import InputError
-from optlab.results import Row, write_csv
+from optlab.lanes import fastest
+from optlab.results import Row, write_atomic, write_csv
 from optlab.stages import Observer, Stage
 
 #: States are saved when that costs at most this share of the time since the last save.
@@ -84,6 +87,26 @@ class Host(Observer):
         logging.info("%s goes on after epoch %d", stage.name, progress.history.epoch)
         self.bar.advance(self.task, int(progress.history.epoch))
         return progress
+
+    def widths(
+        self, name: str, measure: Callable[[], Mapping[int, float]]
+    ) -> Mapping[int, float]:
+        """The table of this working directory, measured once; says what it shows."""
+        path = self.workdir / "state" / "widths.json"
+        tables = json.loads(path.read_text()) if path.exists() else {}
+        if name not in tables:
+            self.bar.update(self.task, description=f"measure widths, {name}")
+            tables[name] = {str(w): t for w, t in measure().items()}
+            write_atomic(path, json.dumps(tables, indent=1))
+        seconds = {int(w): t for w, t in tables[name].items()}
+        chosen = fastest(seconds)
+        logging.info(
+            "%s: lanes at a time: %d (ms a lane and step: %s)",
+            name,
+            chosen,
+            ", ".join(f"{1e3 * t:.3g} at {w}" for w, t in seconds.items()),
+        )
+        return seconds
 
     def compiling(self, stage: Stage) -> None:
         """Says so: it takes seconds in which nothing moves."""

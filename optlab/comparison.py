@@ -13,14 +13,15 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from optlab import augment, parallel, sweep
+from optlab import augment, parallel, sweep, width
 from optlab.data import Dataset
 from optlab.errors import InputError, near
+from optlab.lanes import fastest
+from optlab.parallel import Layout
 from optlab.problems import Problem
 from optlab.results import Cell, Row, Trace, choose_point
 from optlab.stages import Contender, Observer, Stage, rows_of, run_stage
 from optlab.sweep import Lanes, Program, Task
-from optlab.width import choose_width
 
 
 class Protocol(NamedTuple):
@@ -160,13 +161,14 @@ def _compare_cell(
         splits=("validation",),
         final_splits=(),
     )
-    tuned = run_stage(tune, task, _Compiler(task, protocol), observer)
+    tuned = run_stage(tune, task, _Compiler(task, protocol, observer), observer)
     rows = rows_of(tune, tuned)
     best = choose_point(rows)
     fresh = range(protocol.tune_seeds, protocol.tune_seeds + protocol.report_seeds)
     reported = []
     if best is not None:
-        alone = _Compiler(task, protocol)  # one program for all of the fresh seeds
+        # One program for all of the fresh seeds.
+        alone = _Compiler(task, protocol, observer)
         for seed in fresh:
             stage = tune._replace(
                 phase="report",
@@ -208,11 +210,23 @@ def _compare_cell(
     return Outcome(rows, (cell,), traces)
 
 
+def _choose_width(
+    task: Task, lanes: Lanes, layout: Layout, protocol: Protocol, observer: Observer
+) -> int:
+    """Lanes at a time: the user's choice, or the fastest measured."""
+    if protocol.width is not None:
+        return protocol.width
+    measured = observer.widths(
+        f"batch {task.batch_size}", lambda: width.measure(task, lanes, layout)
+    )
+    return min(fastest(measured), width.fitting(task, lanes, layout))
+
+
 class _Compiler:
     """Compiles a task's program when it is first wanted, then keeps it."""
 
-    def __init__(self, task: Task, protocol: Protocol):
-        self.task, self.protocol = task, protocol
+    def __init__(self, task: Task, protocol: Protocol, observer: Observer):
+        self.task, self.protocol, self.observer = task, protocol, observer
         self.program: Program | None = None
 
     def __call__(self, lanes: Lanes) -> tuple[Program, bool]:
@@ -222,6 +236,10 @@ class _Compiler:
         layout = parallel.layout(
             self.protocol.parallel, lanes.shape[1], [self.task.batch_size]
         )
-        width = self.protocol.width or choose_width(self.task, lanes, layout)
-        self.program = sweep.compile_program(self.task, lanes, layout, width)
+        at_a_time = 1
+        if lanes.shape != (1, 1):
+            at_a_time = _choose_width(
+                self.task, lanes, layout, self.protocol, self.observer
+            )
+        self.program = sweep.compile_program(self.task, lanes, layout, at_a_time)
         return self.program, True

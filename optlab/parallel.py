@@ -7,6 +7,7 @@ takes its share of the batch, and gradients are averaged.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -86,3 +87,15 @@ def layout(
         shares = math.gcd(len(devices) // lanes, batch)
     chosen = np.array(devices[: lanes * shares]).reshape(lanes, shares)
     return Layout(mode, Mesh(chosen, (LANE, DATA)))
+
+
+def memory_bytes(device: Any) -> int:
+    """The memory that arrays on a device may take: its own, or on a CPU the host's.
+
+    Args:
+      device: one of ``jax.devices()``.
+    """
+    statistics = device.memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return statistics["bytes_limit"]
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -55,12 +55,13 @@ DEFAULT_STOP = Stop()
 
 
 class History(NamedTuple):
-    """The first updates of a run, NaN (False) after its end; shapes [history]."""
+    """The first updates of a run, NaN (False, 0) after its end; shapes [history]."""
 
     value: jax.Array  # before the update
     gradient_norm: jax.Array  # largest absolute entry, before the update
     step_norm: jax.Array  # of the change made: zero where a step was rejected
     accepted: jax.Array  # bool
+    evaluations: jax.Array  # int32: made so far, before the update
 
 
 class Solution(NamedTuple):
@@ -141,7 +142,13 @@ def solve(
     value, grad = value_and_grad(params)
     norm = _max_norm(grad)
     unknown = jnp.full((history,), jnp.nan, value.dtype)
-    none = History(unknown, unknown, unknown, jnp.zeros((history,), bool))
+    none = History(
+        unknown,
+        unknown,
+        unknown,
+        accepted=jnp.zeros((history,), bool),
+        evaluations=jnp.zeros((history,), jnp.int32),
+    )
 
     def start_reason(value, norm):
         reason = jnp.where(norm <= stop.gradient, Reason.GRADIENT, Reason.RUNNING)
@@ -190,7 +197,8 @@ def solve(
         note = lambda all, one: (  # noqa: E731
             all.at[loop.steps].set(one.astype(all.dtype))
         )
-        record = History(loop.value, _max_norm(loop.grad), s, accepted)
+        spent = _evaluations(loop.steps, loop.state)
+        record = History(loop.value, _max_norm(loop.grad), s, accepted, spent)
         return _Loop(
             params=jax.tree.map(keep, params, loop.params),
             state=state,
@@ -216,13 +224,12 @@ def solve(
             history=none,
         ),
     )
-    own = [i.evaluations for i in diagnostics.find(loop.state)]
     return Solution(
         params=loop.params,
         value=loop.value,
         gradient_norm=_max_norm(loop.grad),
         steps=loop.steps,
-        evaluations=sum(own, loop.steps + 1),
+        evaluations=_evaluations(loop.steps, loop.state),
         # A start that may make no step at all ends by the count of steps.
         reason=jnp.where(loop.reason == Reason.RUNNING, Reason.STEPS, loop.reason),
         history=loop.history,
@@ -262,6 +269,11 @@ def _objective(
             f"outputs) give {g:.6g}; the value must be 0.5 * sum(residuals**2)"
         )
     return value_fn
+
+
+def _evaluations(steps, state):
+    """One a value and gradient, and what the optimizer counted."""
+    return sum((i.evaluations for i in diagnostics.find(state)), steps + 1)
 
 
 def _norm(tree):

@@ -89,6 +89,16 @@ class Observer:
         """
         return fresh
 
+    def widths(
+        self, name: str, measure: Callable[[], Mapping[int, float]]
+    ) -> Mapping[int, float]:
+        """Lanes that run at a time are to be chosen; returns what was measured.
+
+        A run that goes on must choose as before, for the same bits: keep the table
+        under its name and return it the next time.
+        """
+        return measure()
+
     def compiling(self, stage: Stage) -> None:
         """A training program is about to be compiled."""
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
 
 from optlab import training
 from optlab.batches import Examples, examples_of, load_batch
 from optlab.data import Dataset
+from optlab.lanes import over_lanes
 from optlab.parallel import DATA, LANE, Layout
 from optlab.problems import Problem
 from optlab.training import Metrics, TrainState
@@ -248,7 +248,7 @@ def _train_epoch(
         )
 
     lane_arrays = states, lanes.numbers, lanes.hyperparameters
-    return _over_lanes(train_lane, layout, width, lanes.seeds, lane_arrays)
+    return over_lanes(train_lane, layout, width, lanes.seeds, lane_arrays)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -273,42 +273,4 @@ def _evaluate_lanes(
         )
 
     seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
-    return _over_lanes(evaluate_lane, layout, width, seeds, (params, model_state))
-
-
-def _over_lanes(
-    run_lane: Callable[..., Any],
-    layout: Layout,
-    width: int,
-    seeds: jax.Array,
-    lanes: Any,
-) -> Any:
-    """Applies ``run_lane(seed, *lane)`` to ``width`` lanes at a time, at most.
-
-    Lanes run at a time are vmapped; what they share (a seed's batches) stays single.
-    A chunk takes lanes a stride apart, so that every device, which holds a block of
-    neighbours, has some of each chunk.
-    """
-    count, points = jax.tree.leaves(lanes)[0].shape[:2]
-    devices = layout.mesh.shape[LANE]
-    chunk = max(
-        size
-        for size in range(devices, points + 1, devices)
-        if points % size == 0 and size <= max(width, devices)
-    )
-
-    def run_seed(seed, lanes):
-        run_chunk = jax.vmap(functools.partial(run_lane, seed))
-        if chunk == points:
-            return run_chunk(*lanes)
-        chunks = jax.tree.map(
-            lambda x: x.reshape(chunk, -1, *x.shape[1:]).swapaxes(0, 1), lanes
-        )
-        results = lax.map(lambda lanes: run_chunk(*lanes), chunks)
-        return jax.tree.map(
-            lambda x: x.swapaxes(0, 1).reshape(points, *x.shape[2:]), results
-        )
-
-    if width >= count * points:
-        return jax.vmap(run_seed)(seeds, lanes)
-    return lax.map(lambda arguments: run_seed(*arguments), (seeds, lanes))
+    return over_lanes(evaluate_lane, layout, width, seeds, (params, model_state))

@@ -1,34 +1,33 @@
-"""How many lanes to run at a time: as many as the fast memory holds.
+"""How many lanes to run at a time: measured on this machine, within its memory.
 
 Lanes that run together share a program's fixed costs and their seed's batches; lanes
-whose intermediate values fall out of the cache (or out of the memory) run slower
-together than one after another. What a lane's step touches is read off its jaxpr,
-which costs a trace and no compile.
+whose intermediate values fall out of the cache run slower together than one after
+another. Which of the two weighs more depends on net, batch and machine, so a few steps
+of each candidate are timed before a sweep. Lanes that the memory cannot hold together
+run in chunks.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from optlab import training
-from optlab.parallel import Layout
+from optlab import parallel, sweep, training
+from optlab.data import Split
+from optlab.lanes import MEMORY_SHARE, chunk_size, timed
+from optlab.parallel import LANE, Layout
 from optlab.problems import Batch
 from optlab.sweep import Lanes, Task
 
-#: Bytes a step of all lanes at a time may touch on a CPU, where more falls out of the
-#: caches. Measured on 2 cores: small CNN lanes are 2.2x faster at 90 MiB than at 280,
-#: MLP lanes 1.8x faster at 126 MiB than at 31, large CNN lanes (440 MiB each) fastest
-#: alone.
-CPU_BYTES = 128 * 2**20
-
-#: On an accelerator, the share of its memory.
-ACCELERATOR_SHARE = 0.5
+#: A trial makes as many steps as touch so many bytes, within these limits.
+TRIAL_BYTES, TRIAL_STEPS = 2**30, (4, 32)
 
 
-def choose_width(task: Task, lanes: Lanes, layout: Layout) -> int:
-    """The widest of all lanes, one seed's points and one lane that fits.
+def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
+    """Times one lane, one seed's points and all lanes at a time, where they fit.
 
     Args:
       task: what the lanes share.
@@ -36,18 +35,65 @@ def choose_width(task: Task, lanes: Lanes, layout: Layout) -> int:
       layout: the devices that the lanes are spread over.
 
     Returns:
-      Lanes to run at a time.
+      Width to seconds a lane and step. A single width is not timed: its time is NaN.
+    """
+    seeds, points = lanes.shape
+    devices = layout.mesh.shape[LANE]
+    most = fitting(task, lanes, layout)
+    widths = {chunk_size(points, devices, width) for width in (1, min(most, points))}
+    if seeds * points <= most:
+        widths.add(seeds * points)
+    least, most = TRIAL_STEPS
+    steps = min(max(TRIAL_BYTES // _lane_bytes(task, lanes), least), most)
+    short = _shortened(task, steps)
+    seconds = timed(sorted(widths), lambda width: _trial(short, lanes, layout, width))
+    return {width: spent / (width * steps) for width, spent in seconds.items()}
+
+
+def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
+    """Most lanes at a time whose values the memory is sure to hold, at least one.
+
+    Args:
+      task: what the lanes share.
+      lanes: their hyperparameters' names matter.
+      layout: the devices that the lanes are spread over.
     """
     device = layout.mesh.devices.flat[0]
-    if device.platform == "cpu":
-        budget = CPU_BYTES
-    else:
-        memory = (device.memory_stats() or {}).get("bytes_limit", 8 * 2**30)
-        budget = ACCELERATOR_SHARE * memory * layout.mesh.size
-    seeds, points = lanes.shape
-    lane_bytes = step_bytes(task, dict.fromkeys(lanes.hyperparameters, 0.001))
-    widths = (seeds * points, points)
-    return next((width for width in widths if width * lane_bytes <= budget), 1)
+    # Devices that are forced on one host share its memory.
+    memory = parallel.memory_bytes(device)
+    memory *= 1 if device.platform == "cpu" else layout.mesh.size
+    return max(1, int(MEMORY_SHARE * memory / _lane_bytes(task, lanes)))
+
+
+def _lane_bytes(task: Task, lanes: Lanes) -> int:
+    return step_bytes(task, dict.fromkeys(lanes.hyperparameters, 0.001))
+
+
+def _shortened(task: Task, steps: int) -> Task:
+    """The task on a few batches, whose epoch is a trial."""
+    count = steps * task.batch_size
+    # Resizing repeats the examples of a split that is shorter than a trial.
+    few = Split(*(np.resize(x, (count, *x.shape[1:])) for x in task.dataset.train))
+    dataset = task.dataset._replace(train=few, validation=few, test=few)
+    return task._replace(dataset=dataset)
+
+
+def _trial(task: Task, lanes: Lanes, layout: Layout, width: int) -> Callable[[], Any]:
+    """Compiles so many of the lanes, and returns a function that trains an epoch."""
+    seeds = max(1, width // lanes.shape[1])
+    some = Lanes(
+        lanes.seeds[:seeds],
+        *jax.tree.map(
+            lambda x: x[:seeds, :width], (lanes.numbers, lanes.hyperparameters)
+        ),
+    )
+    program = sweep.compile_program(task, some, layout, width)
+    states = [sweep.init_states(task, some)]  # donated: a run leaves the next one's
+
+    def run():
+        states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
+
+    return run
 
 
 def step_bytes(task: Task, point: dict[str, float]) -> int:

@@ -1,14 +1,15 @@
-"""How many lanes run at a time: what a step touches, and what the memory holds."""
-
-from types import SimpleNamespace
+"""How many lanes run at a time: what is timed, what is chosen, what memory holds."""
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from optlab import data, models, optim, parallel, problems, sweep, width
+from optlab.lanes import MEMORY_SHARE
 from optlab.sweep import Task
+
+POINT = {"learning_rate": 0.1}
+ONE = parallel.layout("jit", 1, [8], devices=jax.devices()[:1])
 
 
 @pytest.fixture(scope="module")
@@ -23,45 +24,72 @@ def lanes():
     return sweep.make_lanes((0, 1), sweep.grid({"learning_rate": (0.1, 0.2, 0.3)}))
 
 
-ONE = parallel.layout("jit", 1, [8], devices=jax.devices()[:1])
+def limit(monkeypatch, task, lanes_that_fit):
+    """Makes the memory hold so many lanes."""
+    memory = lanes_that_fit * width.step_bytes(task, POINT) / MEMORY_SHARE
+    monkeypatch.setattr(parallel, "memory_bytes", lambda device: memory)
+
+
+def untimed(widths, trial):
+    return dict.fromkeys(widths, 1.0)
+
+
+def test_one_lane_one_row_and_all_are_timed(task, lanes):
+    seconds = width.measure(task, lanes, ONE)
+    assert sorted(seconds) == [1, 3, 6]
+    assert all(0 < time < 1 for time in seconds.values())
 
 
 @pytest.mark.parametrize(
-    ("budget", "expected"),
-    [(6.0, 6), (5.9, 3), (3.0, 3), (2.9, 1), (1.0, 1), (0.5, 1)],
+    ("budget", "expected"), [(6.5, [1, 3, 6]), (5.9, [1, 3]), (2.9, [1]), (0.5, [1])]
 )
-def test_the_widest_that_fits(task, lanes, monkeypatch, budget, expected):
-    """2 seeds x 3 points: all 6, or a seed's 3, or one, which must run in any case."""
-    a_lane = width.step_bytes(task, {"learning_rate": 0.1})
-    monkeypatch.setattr(width, "CPU_BYTES", budget * a_lane)
-    assert width.choose_width(task, lanes, ONE) == expected
+def test_no_width_is_tried_that_memory_does_not_hold(
+    task, lanes, monkeypatch, budget, expected
+):
+    limit(monkeypatch, task, budget)
+    monkeypatch.setattr(width, "timed", untimed)
+    assert list(width.measure(task, lanes, ONE)) == expected
 
 
-@pytest.mark.parametrize(
-    ("memory", "expected"),
-    [
-        (lambda lane: {"bytes_limit": 2 * 6 * lane}, 6),
-        (lambda lane: {"bytes_limit": 2 * 6 * lane - 2}, 3),
-        (lambda lane: {"bytes_limit": 2 * 3 * lane - 2}, 1),
-        (lambda lane: None, 6),  # not told: 8 GiB are taken to be there
-    ],
-)
-def test_an_accelerator_is_filled_to_a_half(task, lanes, memory, expected):
-    statistics = memory(width.step_bytes(task, {"learning_rate": 0.1}))
-    device = SimpleNamespace(platform="gpu", memory_stats=lambda: statistics)
-    mesh = SimpleNamespace(devices=np.array([[device]]), size=1)
-    assert width.choose_width(task, lanes, SimpleNamespace(mesh=mesh)) == expected
+def test_lanes_that_do_not_fit_run_in_the_largest_equal_chunks(task, monkeypatch):
+    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 12}))
+    limit(monkeypatch, task, 5.5)
+    monkeypatch.setattr(width, "timed", untimed)
+    assert list(width.measure(task, many, ONE)) == [1, 4]
+
+
+def test_every_device_has_a_lane(task, monkeypatch):
+    """Four devices share twelve points: no fewer than four run at a time."""
+    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 12}))
+    layout = parallel.layout("jit", 12, [8], devices=jax.devices()[:4])
+    monkeypatch.setattr(width, "timed", untimed)
+    assert list(width.measure(task, many, layout)) == [4, 12]
+
+
+def test_a_trial_goes_through_a_short_split_again(task):
+    steps = 3 * len(task.dataset.train.labels) // task.batch_size
+    short = width._shortened(task, steps)
+    assert len(short.dataset.train.labels) == steps * task.batch_size
+    assert short.steps_per_epoch == steps
+
+
+def test_memory_is_the_device_own_or_the_host():
+    class Accelerator:
+        def memory_stats(self):
+            return {"bytes_limit": 123}
+
+    assert parallel.memory_bytes(Accelerator()) == 123
+    assert parallel.memory_bytes(jax.devices("cpu")[0]) > 2**28
 
 
 def test_what_a_step_touches_grows_with_the_batch_and_the_net(task):
-    point = {"learning_rate": 0.1}
-    small = width.step_bytes(task, point)
+    small = width.step_bytes(task, POINT)
     assert small > 4 * (64 * 30 + 30 * 15 + 15 * 10)  # the gradient, at the least
-    assert width.step_bytes(task._replace(batch_size=32), point) > small
+    assert width.step_bytes(task._replace(batch_size=32), POINT) > small
     wide = problems.classification(
         models.make("mlp", classes=10, hidden=(300,)), (8, 8, 1)
     )
-    assert width.step_bytes(task._replace(problem=wide), point) > 5 * small
+    assert width.step_bytes(task._replace(problem=wide), POINT) > 5 * small
 
 
 def test_bytes_are_those_of_every_result():

@@ -1,0 +1,71 @@
+"""Lanes in chunks: every result where it belongs, whatever runs at a time."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from optlab import lanes, parallel
+from optlab.lanes import chunk_size, over_lanes
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 6, 11, 12, 100])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_lane_gets_its_own_and_its_rows_arguments(width, devices):
+    layout = parallel.layout("jit", 6, [1], devices=jax.devices()[:devices])
+    shared, own = jnp.array([100.0, 200.0]), jnp.arange(12.0).reshape(2, 6)
+    run = jax.jit(
+        lambda: over_lanes(
+            lambda row, x, tree: {"sum": row + x + tree["y"]},
+            layout,
+            width,
+            shared,
+            (own, {"y": 1000 * own}),
+        )
+    )
+    found = run()["sum"]
+    np.testing.assert_array_equal(found, np.array(shared)[:, None] + 1001 * own)
+
+
+def test_a_chunk_holds_a_block_of_every_device():
+    """With two devices, lanes 0 to 2 lie on the first and 3 to 5 on the second."""
+    layout = parallel.layout("jit", 6, [1], devices=jax.devices()[:2])
+    seen = []
+
+    def run_lane(row, x):
+        jax.debug.callback(lambda x: seen.append(float(x)), x, ordered=False)
+        return x
+
+    own = jnp.arange(6.0)[None]
+    jax.block_until_ready(over_lanes(run_lane, layout, 2, jnp.zeros(1), (own,)))
+    jax.effects_barrier()
+    chunks = [set(seen[i : i + 2]) for i in range(0, 6, 2)]
+    assert chunks == [{0, 3}, {1, 4}, {2, 5}]
+
+
+def test_chunks_are_equal_and_no_wider_than_asked():
+    for count in (1, 6, 7, 24):
+        for width in (1, 2, 5, 24, 100):
+            size = chunk_size(count, 1, width)
+            assert count % size == 0
+            assert size <= width
+
+
+def test_the_fastest_run_after_the_first_counts(monkeypatch):
+    """Of each width: a run that warms up, then three; the clock is set by hand."""
+    ticks = iter([0, 0.8, 1, 1.4, 2, 2.6, 3, 3.3, 4, 4.1, 5, 5.2])
+    monkeypatch.setattr(lanes.time, "perf_counter", lambda: next(ticks))
+    ran = []
+    seconds = lanes.timed([1, 4], lambda width: lambda: ran.append(width))
+    assert seconds == pytest.approx({1: 0.4, 4: 0.1})
+    assert ran == [1] * 4 + [4] * 4
+    assert lanes.fastest(seconds) == 4
+
+
+def test_a_single_width_is_not_timed():
+    seconds = lanes.timed([3], lambda width: pytest.fail("it compiles"))
+    assert list(seconds) == [3]
+    assert math.isnan(seconds[3])
+    assert lanes.fastest(seconds) == 3
