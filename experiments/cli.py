@@ -89,7 +89,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """
     leaves: dict[str, Any] = {}
     for key, value in config.items():
-        if hasattr(value, "items"):
+        if hasattr(value, "items") and value:  # an empty one is a leaf
             leaves |= flatten(value, f"{prefix}{key}.")
         else:
             leaves[f"{prefix}{key}"] = value

@@ -2,7 +2,7 @@
 
 from optlab.report.document import Facts, Listing, Picture, Section, write_page
 from optlab.report.page import write
-from optlab.report.tables import Table
+from optlab.report.tables import Table, duration, number
 from optlab.report.terminal import show, show_table
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "Picture",
     "Section",
     "Table",
+    "duration",
+    "number",
     "show",
     "show_table",
     "write",

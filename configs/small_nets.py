@@ -1,0 +1,53 @@
+"""Every method of the catalogue on small nets, each from the same 16 starts.
+
+    python -m experiments.solve --config=configs/small_nets.py --data_dir=DIR
+    python -m experiments.solve --config=configs/small_nets.py --config.only=sinc \
+        --config.optimizers=levenberg_marquardt,bfgs,adam
+
+DIR holds the regression tables concrete, energy and yacht (see
+``optlab.testproblems.samples``); the other nets need no file. A rate is tuned on the
+16 starts themselves: what is compared is how fast a method minimizes, not how well the
+net predicts. Full batches, float32.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config = ConfigDict()
+    config.study = "small_nets"
+    config.title = "Every method on small nets, from the same starts"
+    config.only = ""  # names of nets, such as sinc,xor; none: all
+    config.starts = 16
+    config.seed = 0
+
+    # A run ends after so many steps, or so many evaluations of the objective if they
+    # are fewer steps: a Jacobian of n parameters counts n.
+    config.steps = 1000
+    config.evaluations = 10_000
+
+    # One layer of tanh units, and what is to be reached: a mean squared error (of
+    # targets of variance 1, or of +-1), or the cross-entropy where there are classes.
+    config.nets = ConfigDict()
+    for name, units, target in (
+        ("sinc", 20, 1e-4),
+        ("xor", 4, 1e-4),
+        ("spirals", 30, 0.1),
+        ("diabetes", 8, 0.4),
+        ("concrete", 20, 0.1),
+        ("energy", 12, 0.01),
+        ("yacht", 10, 0.01),
+        ("digits", 8, 0.05),
+    ):
+        config.nets[name] = ConfigDict({"hidden": units, "target": target})
+
+    config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # where an optimizer names none
+    config.optimizers = ConfigDict()
+    for name in (
+        "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb",
+        "steepest_descent", "bold_driver", "newton", "newton_cg", "bfgs", "dfp",
+        "gauss_newton", "levenberg_marquardt",
+    ):  # fmt: skip
+        config.optimizers[name] = ConfigDict()
+    return config
