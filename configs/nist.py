@@ -33,8 +33,6 @@ def get_config() -> ConfigDict:
     lm = config.optimizers.levenberg_marquardt = ConfigDict()
     lm.damping = 1.0
     lm.rule = "nielsen"
-    lm.decrease = 1 / 3
-    lm.increase = 2.0
     lm.scaling = "fading"
     lm.geodesic = True
     config.optimizers.gauss_newton = ConfigDict()

@@ -1,7 +1,7 @@
 """Every method of the catalogue on small nets, each from the same 16 starts.
 
     python -m experiments.solve --config=configs/small_nets.py --data_dir=DIR
-    python -m experiments.solve --config=configs/small_nets.py --config.only=sinc \
+    python -m experiments.solve --config=configs/small_nets.py --config.nets=sinc \
         --config.optimizers=levenberg_marquardt,bfgs,adam
 
 DIR holds the regression tables concrete, energy and yacht (see
@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.study = "small_nets"
     config.title = "Every method on small nets, from the same starts"
-    config.only = ""  # names of nets, such as sinc,xor; none: all
+    config.nets = "sinc,xor,spirals,diabetes,concrete,energy,yacht,digits"
     config.starts = 16
     config.seed = 0
 
@@ -29,7 +29,7 @@ def get_config() -> ConfigDict:
 
     # One layer of tanh units, and what is to be reached: a mean squared error (of
     # targets of variance 1, or of +-1), or the cross-entropy where there are classes.
-    config.nets = ConfigDict()
+    config.net = ConfigDict()
     for name, units, target in (
         ("sinc", 20, 1e-4),
         ("xor", 4, 1e-4),
@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
         ("yacht", 10, 0.01),
         ("digits", 8, 0.05),
     ):
-        config.nets[name] = ConfigDict({"hidden": units, "target": target})
+        config.net[name] = ConfigDict({"hidden": units, "target": target})
 
     config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # where an optimizer names none
     config.optimizers = ConfigDict()
@@ -50,4 +50,5 @@ def get_config() -> ConfigDict:
         "gauss_newton", "levenberg_marquardt",
     ):  # fmt: skip
         config.optimizers[name] = ConfigDict()
+    config.optimizers.levenberg_marquardt.rule = "nielsen"
     return config

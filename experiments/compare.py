@@ -25,12 +25,11 @@ import optax
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, grids
 from experiments.host import Host
 from experiments.workdir import claim
-from optlab import comparison, data, models, optim, problems, report, results, sweep
+from optlab import comparison, data, models, optim, problems, report, results
 from optlab.comparison import Contender, Protocol
-from optlab.errors import InputError
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")
 flags.declare_key_flag("config")
@@ -133,14 +132,7 @@ def _default_grid(name: str, config: Any) -> dict[str, Any]:
 
 def _contender(label: str, entry: dict, settings: Mapping[str, Any]) -> Contender:
     name = entry.pop("optimizer", label)
-    axes = {key: value for key, value in entry.items() if isinstance(value, tuple)}
-    fixed = {key: value for key, value in entry.items() if key not in axes}
-    for key, values in axes.items():
-        if not values:
-            raise InputError(f"the grid of {label}.{key} is empty: give numbers")
-        for value in values:
-            if not isinstance(value, int | float):
-                raise InputError(f"{label}.{key}: {value!r} is not a number")
+    fixed, points = grids.split(label, entry)
     options = dict(settings["schedule"])
     schedule = options.pop("name")
 
@@ -150,7 +142,7 @@ def _contender(label: str, entry: dict, settings: Mapping[str, Any]) -> Contende
             optim.schedules.make(schedule, **_in_steps(options, steps_per_epoch)),
         )
 
-    return Contender(label.rpartition(".")[2], optimizer, sweep.grid(axes))
+    return Contender(label.rpartition(".")[2], optimizer, points)
 
 
 def _in_steps(schedule: Mapping[str, Any], steps_per_epoch: int) -> dict[str, Any]:

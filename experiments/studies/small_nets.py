@@ -19,8 +19,9 @@ import optax
 from rich.console import Console
 from rich.progress import Progress
 
+from experiments import grids
 from experiments.studies.desk import Desk
-from optlab import models, multistart, optim, parallel, report, results, sweep
+from optlab import models, multistart, optim, parallel, report, results
 from optlab.errors import InputError, near
 from optlab.optim import info
 from optlab.report.figures.descent import GROUPS, Descent, descents
@@ -43,6 +44,14 @@ class Net(NamedTuple):
     target: float
 
 
+class Method(NamedTuple):
+    """An optimizer and the grid that it is tuned on."""
+
+    name: str
+    optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation]
+    points: tuple[Mapping[str, float], ...]
+
+
 class Fit(NamedTuple):
     """A method's runs on a net, at its best point."""
 
@@ -63,21 +72,21 @@ def run(settings: Mapping[str, Any], desk: Desk) -> None:
       InputError: a net, table or optimizer that is not there.
     """
     names = _names(settings)
-    grids = {
-        method: _grid(method, options, settings["learning_rate"])
-        for method, options in settings["optimizers"].items()
-    }
+    methods = [
+        _method(name, entry, settings["learning_rate"])
+        for name, entry in settings["optimizers"].items()
+    ]
     nets = [make_net(name, settings, desk.data_dir) for name in names]
     folder = desk.claim(settings)
     sections = []
     found: dict[str, list[Fit]] = {}
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(nets) * len(grids))
+        task = bar.add_task("", total=len(nets) * len(methods))
         for net in nets:
             found[net.name] = []
-            for method, points in grids.items():
-                bar.update(task, description=f"{net.name}, {method}")
-                found[net.name].append(fit(method, points, net, settings))
+            for method in methods:
+                bar.update(task, description=f"{net.name}, {method.name}")
+                found[net.name].append(fit(method, net, settings))
                 bar.advance(task)
             table = fits_table(net, found[net.name])
             bar.console.print()
@@ -92,7 +101,7 @@ def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Ne
 
     Args:
       name: of the samples.
-      settings: ``nets``, ``starts`` and ``seed``.
+      settings: ``net``, ``starts`` and ``seed``.
       data_dir: of the tables.
 
     Returns:
@@ -102,7 +111,7 @@ def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Ne
       InputError: there are no such samples.
     """
     examples = samples.load(name, data_dir)
-    hidden, target = settings["nets"][name]["hidden"], settings["nets"][name]["target"]
+    hidden, target = settings["net"][name]["hidden"], settings["net"][name]["target"]
     inputs, targets = jnp.asarray(examples.inputs, float), jnp.asarray(examples.targets)
     classes = targets.ndim == 1
     outputs = int(targets.max()) + 1 if classes else targets.shape[1]
@@ -136,27 +145,19 @@ def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Ne
     )
 
 
-def fit(
-    method: str,
-    points: Sequence[Mapping[str, float]],
-    net: Net,
-    settings: Mapping[str, Any],
-) -> Fit:
+def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     """Runs a method from all starts at all points, and keeps the best point.
 
     Args:
-      method: its name.
-      points: of its hyperparameters.
+      method: the optimizer and its grid.
       net: what is minimized.
       settings: the budget: ``steps`` and ``evaluations``.
 
     Returns:
       The runs at the point of the least median final value.
     """
-    search = multistart.Search(
-        lambda point: optim.make(method, **point), net.functions, settings["steps"]
-    )
-    starts = multistart.make_starts(net.starts, points)
+    search = multistart.Search(method.optimizer, net.functions, settings["steps"])
+    starts = multistart.make_starts(net.starts, method.points)
     layout = parallel.layout("jit", 1, [1], devices=jax.devices()[:1])
     program = multistart.compile_program(search, starts, layout, width=1)
     first = program.run(starts, Stop(gradient=-1.0, steps=WARM_UP_STEPS))
@@ -176,7 +177,7 @@ def fit(
     evaluations = np.pad(runs.history.evaluations, pad)
     return Fit(
         Descent(
-            method,
+            method.name,
             evaluates=bool(info.find(first.state)),
             values=np.where(ended, runs.value[:, None], values)[:, : steps + 1],
             evaluations=np.where(ended, runs.evaluations[:, None], evaluations)[
@@ -185,7 +186,7 @@ def fit(
             steps=runs.steps,
             step_seconds=spent / max(int(solution.steps.sum()), 1),
         ),
-        points[best],
+        method.points[best],
         tuple(Reason(int(code)).name.lower() for code in runs.reason),
         program.compile_seconds,
     )
@@ -237,28 +238,24 @@ def fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:
 
 
 def _names(settings: Mapping[str, Any]) -> list[str]:
-    """The nets that the user wants."""
-    known = list(settings["nets"])
-    names = [name.strip() for name in settings["only"].split(",") if name.strip()]
+    """The nets that the user wants, in their order."""
+    names = [name.strip() for name in settings["nets"].split(",")]
     for name in names:
-        if name not in known:
+        if name not in settings["net"]:
             raise InputError(
-                f"--config.only: unknown net {name!r}; {near(name, known)}"
+                f"--config.nets: no {name!r}; {near(name, settings['net'])}"
             )
-    return names or known
+    return list(dict.fromkeys(names))
 
 
-def _grid(
-    method: str, options: Mapping[str, Any], rates: Sequence[float]
-) -> tuple[dict[str, float], ...]:
-    """A method's points: its own, or the learning rates where it takes one."""
-    if not options and optim.takes(method, "learning_rate"):
-        options = {"learning_rate": rates}
-    axes = {k: v if isinstance(v, tuple | list) else (v,) for k, v in options.items()}
-    points = sweep.grid(axes)
+def _method(name: str, entry: Mapping[str, Any], rates: tuple[float, ...]) -> Method:
+    """A method by its entry in the config; by default its learning rate is swept."""
+    if not entry and optim.takes(name, "learning_rate"):
+        entry = {"learning_rate": rates}
+    fixed, points = grids.split(name, entry)
     for point in points:
-        optim.make(method, **point)  # the optimizer checks its own numbers
-    return points
+        optim.make(name, **fixed, **point)  # the optimizer checks its own numbers
+    return Method(name, lambda point: optim.make(name, **fixed, **point), points)
 
 
 def _count(number: float) -> str:

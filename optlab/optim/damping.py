@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-RULES = ("trainlm", "nielsen")
+# Rule to the factors (decrease, increase) that its source gives.
+RULES = {"trainlm": (0.1, 10.0), "nielsen": (1 / 3, 2.0)}
 SCALINGS = ("identity", "marquardt", "more", "fading")
 # What a fading maximum keeps at each step. A plain maximum never forgets the start,
 # where a column of J may be 1e20 times as long as anywhere near the solution.

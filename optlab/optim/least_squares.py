@@ -7,7 +7,7 @@ A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I.
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), section 10.2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import jax
@@ -182,7 +182,9 @@ def predicted_decrease(
     return length * gs - 0.5 * length**2 * (gs - jnp.vdot(s, d * s))
 
 
-def check_choice(method: str, argument: str, given: str, known: tuple) -> None:
+def check_choice(
+    method: str, argument: str, given: str, known: Collection[str]
+) -> None:
     """Refuse a name that is not among the known ones.
 
     >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))

@@ -41,8 +41,8 @@ class LevenbergMarquardtState(NamedTuple):
 
 def scale_by_levenberg_marquardt(
     damping: Any = 1e-3,
-    decrease: Any = 0.1,
-    increase: Any = 10.0,
+    decrease: Any = None,
+    increase: Any = None,
     max_damping: Any = 1e10,
     rule: str = "trainlm",
     scaling: str = "identity",
@@ -58,11 +58,16 @@ def scale_by_levenberg_marquardt(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
             "use scaling='identity'"
         )
+    own = RULES[rule]
+    factors = (
+        own[0] if decrease is None else decrease,
+        own[1] if increase is None else increase,
+    )
 
     def init(x):
         return LevenbergMarquardtState(
             nu=jnp.asarray(damping, x.dtype),
-            growth=jnp.asarray(increase, x.dtype),
+            growth=jnp.asarray(factors[1], x.dtype),
             scale=jnp.zeros_like(x),
             info=diagnostics.initial(x.dtype),
         )
@@ -89,7 +94,7 @@ def scale_by_levenberg_marquardt(
             trusted=trusted,
         )
         nu, growth = next_damping(
-            rule, nu, state.growth, info.gain_ratio, info.accepted, (decrease, increase)
+            rule, nu, state.growth, info.gain_ratio, info.accepted, factors
         )
         return direction, LevenbergMarquardtState(
             # Guard: less than eps changes no digit, but is slow to come back from.
@@ -104,8 +109,8 @@ def scale_by_levenberg_marquardt(
 
 def levenberg_marquardt(
     damping: Any = 1e-3,
-    decrease: Any = 0.1,
-    increase: Any = 10.0,
+    decrease: Any = None,
+    increase: Any = None,
     max_damping: Any = 1e10,
     rule: str = "trainlm",
     scaling: str = "identity",
@@ -121,10 +126,10 @@ def levenberg_marquardt(
 
     Args:
       damping: the first nu.
-      decrease: factor of nu after an accepted step; the smallest one for ``nielsen``,
-        whose paper has 1/3.
-      increase: factor of nu after a rejection; the first one for ``nielsen``, whose
-        paper has 2.
+      decrease: factor of nu after an accepted step; the smallest one for ``nielsen``.
+        None: the rule's own, 0.1 or 1/3.
+      increase: factor of nu after a rejection; the first one for ``nielsen``. None:
+        the rule's own, 10 or 2.
       max_damping: where a step is rejected with so much damping, the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
       scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of

@@ -22,10 +22,15 @@ def xor(settings):
     return small_nets.make_net("xor", settings, None)
 
 
+def fit(name, entry, net, settings):
+    method = small_nets._method(name, entry, settings["learning_rate"])
+    return small_nets.fit(method, net, settings)
+
+
 def test_the_value_is_the_mean_squared_error(settings, xor):
     """4 examples, 2-4-1: 17 parameters; outputs start near 0, targets are +-1."""
     assert xor.parameters == 17
-    fit = small_nets.fit("sgd", ({"learning_rate": 1e-9},), xor, settings)
+    found = fit("sgd", {"learning_rate": (1e-9,)}, xor, settings)
     first, last = (
         {key: np.asarray(value) for key, value in xor.starts[layer].items()}
         for layer in ("Dense_0", "Dense_1")
@@ -35,30 +40,29 @@ def test_the_value_is_the_mean_squared_error(settings, xor):
         hidden = np.tanh(x @ first["kernel"][lane] + first["bias"][lane])
         out = hidden @ last["kernel"][lane] + last["bias"][lane]
         error = np.mean((out[:, 0] + x.prod(axis=1)) ** 2)
-        assert fit.descent.values[lane, 0] == pytest.approx(error, rel=1e-5)
+        assert found.descent.values[lane, 0] == pytest.approx(error, rel=1e-5)
 
 
 def test_the_best_rate_is_kept_and_a_run_that_explodes_is_not(settings, xor):
-    points = tuple({"learning_rate": rate} for rate in (1e-6, 0.3, 1e4))
-    fit = small_nets.fit("sgd", points, xor, settings)
-    assert fit.point == {"learning_rate": 0.3}
-    assert fit.descent.values.shape == (3, 41)
-    assert (fit.descent.values[:, -1] < fit.descent.values[:, 0]).all()
-    assert not fit.descent.evaluates
+    found = fit("sgd", {"learning_rate": (1e-6, 0.3, 1e4)}, xor, settings)
+    assert found.point == {"learning_rate": 0.3}
+    assert found.descent.values.shape == (3, 41)
+    assert (found.descent.values[:, -1] < found.descent.values[:, 0]).all()
+    assert not found.descent.evaluates
 
 
 def test_evaluations_limit_the_steps(settings, xor):
     """A step costs LM a gradient, a trial and 17 products: 100 of them are 5 steps."""
     budget = settings | {"evaluations": 100}
-    fit = small_nets.fit("levenberg_marquardt", ({},), xor, budget)
-    assert fit.descent.evaluates
-    assert 4 <= fit.descent.steps.max() <= 6
-    assert fit.descent.evaluations.max() <= 100 + 20
+    found = fit("levenberg_marquardt", {}, xor, budget)
+    assert found.descent.evaluates
+    assert 4 <= found.descent.steps.max() <= 6
+    assert found.descent.evaluations.max() <= 100 + 20
 
 
 def test_second_order_reaches_what_gradients_do_not(settings, xor):
-    lm = small_nets.fit("levenberg_marquardt", ({},), xor, settings)
-    sgd = small_nets.fit("sgd", ({"learning_rate": 0.1},), xor, settings)
+    lm = fit("levenberg_marquardt", {}, xor, settings)
+    sgd = fit("sgd", {"learning_rate": (0.1,)}, xor, settings)
     assert np.isfinite(lm.descent.reached(1e-4).steps).all()
     assert not np.isfinite(sgd.descent.reached(1e-4).steps).any()
 
@@ -86,7 +90,7 @@ def solve(*arguments):
 
 def test_the_command_writes_page_and_numbers(tmp_path):
     done = solve(
-        "--config.only=xor",
+        "--config.nets=xor",
         "--config.optimizers=levenberg_marquardt,sgd",
         "--config.starts=2",
         "--config.steps=30",
@@ -95,7 +99,7 @@ def test_the_command_writes_page_and_numbers(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "2/2" in done.stdout
     found = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert [fit["method"] for fit in found["fits"]] == ["levenberg_marquardt", "sgd"]
+    assert [each["method"] for each in found["fits"]] == ["levenberg_marquardt", "sgd"]
     page = (tmp_path / "out" / "index.html").read_text()
     assert "xor" in page
     assert (tmp_path / "out" / "figures" / "xor.png").exists()
@@ -104,8 +108,8 @@ def test_the_command_writes_page_and_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--config.only=sink",), "error: --config.only: unknown net"),
-        (("--config.only=yacht",), "error: 'yacht' is read from a folder of tables"),
+        (("--config.nets=sink",), "error: --config.nets: no 'sink'; did you mean sinc"),
+        (("--config.nets=yacht",), "error: 'yacht' is read from a folder of tables"),
         (("--config.optimizers=adma",), "error: no optimizer"),
     ],
 )
