@@ -57,9 +57,10 @@ def get_config(variant: str = "full") -> ConfigDict:
 
     config.model = ConfigDict()
     config.model.name = "cnn"
-    config.model.features = (32, 64, 128)
-    config.model.dense = 128
-    config.model.dropout = 0.5
+    config.model.cnn = ConfigDict()
+    config.model.cnn.features = (32, 64, 128)
+    config.model.cnn.dense = 128
+    config.model.cnn.dropout = 0.5
 
     config.epochs = 20
     config.batch_size = (64, 512)

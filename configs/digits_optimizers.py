@@ -24,9 +24,13 @@ def get_config() -> ConfigDict:
 
     config.model = ConfigDict()
     config.model.name = "cnn"
-    config.model.features = (16, 32)  # channels of each 3x3 convolution
-    config.model.dense = 32  # hidden units
-    config.model.dropout = 0.0  # share of hidden units
+    config.model.cnn = ConfigDict()
+    config.model.cnn.features = (16, 32)  # channels of each 3x3 convolution
+    config.model.cnn.dense = 32  # hidden units
+    config.model.cnn.dropout = 0.0  # share of hidden units
+    config.model.mlp = ConfigDict()
+    config.model.mlp.hidden = (30, 15)
+    config.model.mlp.activation = "relu"
 
     config.epochs = 30
     config.batch_size = (64,)  # one comparison for each

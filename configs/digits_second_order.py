@@ -16,10 +16,8 @@ def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
     config = digits_optimizers.get_config()
     config.title = "Second-order methods and Adam on handwritten digits"
-    config.model = ConfigDict()
-    config.model.name = "mlp"
-    config.model.hidden = (8,)
-    config.model.activation = "tanh"
+    config.model = ConfigDict({"name": "mlp"})
+    config.model.mlp = ConfigDict({"hidden": (8,), "activation": "tanh"})
     config.epochs = 10
     config.tune_seeds = 2
     config.batch_size = (64, 1150)

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
+from threadpoolctl import threadpool_limits
 
 from optlab.errors import InputError, near
 
@@ -65,7 +66,10 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)
             logging.get_absl_logger().setLevel(stdlib_logging.INFO)
         try:
-            main(selection)
+            # LAPACK's threads wait for each other: beside other work on the same cores
+            # a small factorization then takes hundreds of times as long.
+            with threadpool_limits(1, "blas"):
+                main(selection)
         except InputError as error:
             _fail(str(error))
         except KeyboardInterrupt:
@@ -137,4 +141,6 @@ def _take_selection(argv: Sequence[str]) -> list[str]:
         if match := SELECTION.fullmatch(word):
             names += [name.strip() for name in match[1].split(",")]
             sys.argv.remove(word)
+    if len(set(names)) < len(names):
+        raise InputError(f"--config.optimizers={','.join(names)} names one twice")
     return names

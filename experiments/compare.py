@@ -78,7 +78,9 @@ def main(selection: Sequence[str]) -> None:
         width=WIDTH.value,
     )
     dataset = data.load(data_dir=DATA_DIR.value, download=DOWNLOAD.value, **config.data)
-    module = models.make(classes=dataset.classes, **config.model)
+    name = config.model.name
+    options = settings["model"].get(name, {})  # a config may hold those of several
+    module = models.make(name, dataset.classes, **options)
     problem = problems.classification(module, dataset.train.images.shape[1:])
     comparison.check(dataset, contenders, protocol)
 

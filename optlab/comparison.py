@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from optlab import augment, parallel, sweep, width
 from optlab.data import Dataset
 from optlab.errors import InputError, near
 from optlab.lanes import fastest
+from optlab.optim.info import refuse_evaluation
 from optlab.parallel import Layout
 from optlab.problems import Problem
 from optlab.results import Cell, Row, Trace, choose_point
@@ -104,11 +106,14 @@ def check(
     labels = [contender.label for contender in contenders]
     if not labels or len(set(labels)) < len(labels):
         raise InputError(f"optimizers must be one or more, each once: got {labels}")
+    weights = jax.ShapeDtypeStruct((2,), jnp.float32)
     for contender in contenders:
         if not contender.grid:
             raise InputError(f"the grid of {contender.label!r} is empty")
         for point in contender.grid:
-            contender.optimizer(point, 1)  # the optimizer checks its own numbers
+            tx = contender.optimizer(point, 1)  # it checks its own numbers
+            if protocol.parallel == "pmap":
+                refuse_evaluation(jax.eval_shape(tx.init, weights))
     for name in ("epochs", "tune_seeds", "report_seeds"):
         if getattr(protocol, name) < 1:
             raise InputError(f"{name} must be 1 or more: {getattr(protocol, name)}")

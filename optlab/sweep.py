@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from optlab import training
 from optlab.batches import Examples, examples_of, load_batch
@@ -193,7 +194,7 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
             train,
             donate_argnums=0,
             in_shardings=(by_lane, placement, whole, None),
-            out_shardings=by_lane,
+            out_shardings=(by_lane, whole),  # every process sees all metrics
         )
         epoch_shape = ()
     states = jax.eval_shape(functools.partial(init_states, task), lanes)
@@ -273,4 +274,5 @@ def _evaluate_lanes(
         )
 
     seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
-    return over_lanes(evaluate_lane, layout, width, seeds, (params, model_state))
+    metrics = over_lanes(evaluate_lane, layout, width, seeds, (params, model_state))
+    return lax.with_sharding_constraint(metrics, layout.sharding())

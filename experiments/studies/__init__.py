@@ -7,10 +7,12 @@ A study is a function ``run(settings, desk)``: the config as plain data, its
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.studies import nist
+from experiments.studies import convergence, nist, small_nets
 from experiments.studies.desk import Desk
 
 #: Name to study.
 STUDIES: dict[str, Callable[[Mapping[str, Any], Desk], None]] = {
+    "convergence": convergence.run,
     "nist": nist.run,
+    "small_nets": small_nets.run,
 }

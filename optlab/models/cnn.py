@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 
+from optlab.errors import InputError
 from optlab.models.layers import Conv, max_pool
 
 
@@ -20,6 +21,11 @@ class CNN(nn.Module):
     features: tuple[int, ...] = (32, 64, 128)
     dense: int = 128
     dropout: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"cnn: dropout={self.dropout} is no share in [0, 1)")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:

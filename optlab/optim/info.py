@@ -81,3 +81,22 @@ def refuse_accumulation(state: Any) -> None:
                 "optax.MultiSteps averages gradients only, and this optimizer also "
                 "evaluates the objective: use a batch that is larger instead"
             )
+
+
+def refuse_evaluation(state: Any) -> None:
+    """Refuse a method that evaluates the objective where only gradients are at hand.
+
+    Under ``jax.pmap`` the objective of a device is that of its share of the batch, and
+    a derivative through the mean over devices is wrong.
+
+    Args:
+      state: a fresh optimizer state.
+
+    Raises:
+      InputError: it holds an ``Info``.
+    """
+    if find(state):
+        raise InputError(
+            "this optimizer evaluates the objective itself, and under pmap the step "
+            "has no such function: use --parallel=jit"
+        )

@@ -61,7 +61,7 @@ def show_table(table: Table, console: Console) -> None:
         )
     group = None
     for row, own in zip(table.rows, table.groups, strict=True):
-        if own != group:
+        if own != group and own:
             rich.add_row(Text(own, style="bold cyan"))
             group = own
         rich.add_row(*(Text(cell) for cell in row))

@@ -1,6 +1,7 @@
 """Tidy rows, honest statistics, and files that hold them."""
 
 from optlab.results.files import (
+    plain,
     read_csv,
     read_json,
     write_atomic,
@@ -8,6 +9,13 @@ from optlab.results.files import (
     write_json,
 )
 from optlab.results.provenance import commit, environment
+from optlab.results.rates import (
+    Convergence,
+    PowerLaw,
+    convergence,
+    extrapolate,
+    power_law,
+)
 from optlab.results.records import Cell, Results, Row, Trace
 from optlab.results.statistics import (
     Difference,
@@ -33,8 +41,10 @@ from optlab.results.summary import (
 
 __all__ = [
     "Cell",
+    "Convergence",
     "Difference",
     "Interval",
+    "PowerLaw",
     "Results",
     "Row",
     "Summary",
@@ -44,13 +54,17 @@ __all__ = [
     "choose_point",
     "commit",
     "compare",
+    "convergence",
     "diverged_lanes",
     "edge",
     "environment",
+    "extrapolate",
     "final_rows",
     "mean_band",
     "mean_interval",
     "paired_difference",
+    "plain",
+    "power_law",
     "ranks",
     "read_csv",
     "read_json",

@@ -27,6 +27,7 @@ def read():
 
 
 CONFIGS = list(read())
+OPTIMIZING = [each for each in CONFIGS if "optimizers" in each.values[0]]
 COMPARISONS = [each for each in CONFIGS if "tune_seeds" in each.values[0]]
 
 
@@ -43,7 +44,7 @@ def test_it_is_plain_data(config):
     json.dumps(config.to_dict())
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", OPTIMIZING)
 def test_every_optimizer_takes_its_hyperparameters(config):
     assert config.optimizers
     for label, entry in config.optimizers.to_dict().items():
@@ -54,8 +55,8 @@ def test_every_optimizer_takes_its_hyperparameters(config):
 
 @pytest.mark.parametrize("config", COMPARISONS)
 def test_the_net_fits_the_images(config):
-    options = config.model.to_dict()
-    module = models.make(options.pop("name"), classes=10, **options)
+    options = config.model[config.model.name]
+    module = models.make(config.model.name, classes=10, **options)
     shape = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}[config.data.name]
     logits, variables = jax.eval_shape(
         module.init_with_output, jax.random.key(0), np.zeros((2, *shape), np.float32)

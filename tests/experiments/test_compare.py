@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 #: Seconds instead of minutes: a small net, one seed to tune with.
 TINY = (
-    "--config.model.features=(2,)",
-    "--config.model.dense=4",
+    "--config.model.cnn.features=(2,)",
+    "--config.model.cnn.dense=4",
     "--config.tune_seeds=1",
     "--config.epochs=2",
 )

@@ -22,10 +22,7 @@ from optlab.optim.contract import extra_args
 RTOL = 1e-7
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture(params=METHODS)

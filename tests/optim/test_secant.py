@@ -18,10 +18,7 @@ FORMULAS = {"bfgs": bfgs_formula, "dfp": dfp_formula}
 METHODS = {"bfgs": bfgs, "dfp": dfp}
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture(params=METHODS)

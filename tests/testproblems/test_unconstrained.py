@@ -8,11 +8,7 @@ import pytest
 from optlab.testproblems import classical, more_garbow_hillstrom
 from optlab.testproblems.unconstrained import PROBLEMS
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture(params=PROBLEMS)

@@ -1,0 +1,128 @@
+"""PyTorch, eager, as its tutorials have it; on as many threads as JAX."""
+
+import importlib
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def load() -> Any:
+    """The package, its threads set to the cores that this process may use.
+
+    Returns:
+      The module ``torch``.
+    """
+    torch = importlib.import_module("torch")  # no dependency, so no import above
+    allowed = getattr(os, "sched_getaffinity", None)
+    torch.set_num_threads(len(allowed(0)) if allowed else os.cpu_count() or 1)
+    return torch
+
+
+#: Ways to run a convolutional net: memory format, and whether it is compiled.
+#: "eager" is channels first.
+FORMS = {
+    "eager": ("contiguous_format", False),
+    "channels_last": ("channels_last", False),
+    "compiled": ("channels_last", True),
+}
+
+
+def mlp_loop(
+    images: np.ndarray,
+    labels: np.ndarray,
+    hidden: Sequence[int],
+    classes: int,
+    batch_size: int,
+) -> Callable[[float, int], None]:
+    """One run: a net, Adam, a loop over the batches of one shuffled epoch.
+
+    Args:
+      images: ``[n, pixels]``, float32, normalized once beforehand.
+      labels: ``[n]``.
+      hidden: units of each hidden layer.
+      classes: outputs.
+      batch_size: examples in a batch.
+
+    Returns:
+      ``(learning_rate, seed) -> None``; it returns when the last step is done.
+    """
+    torch = load()
+    nn = torch.nn
+    inputs, targets = torch.from_numpy(images), torch.from_numpy(labels).long()
+    whole = len(labels) - len(labels) % batch_size
+    sizes = (images.shape[1], *hidden)
+
+    def run(learning_rate: float, seed: int) -> None:
+        torch.manual_seed(seed)
+        layers = [
+            layer
+            for ins, outs in itertools.pairwise(sizes)
+            for layer in (nn.Linear(ins, outs), nn.ReLU())
+        ]
+        net = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+        optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
+        for numbers in torch.randperm(len(labels))[:whole].split(batch_size):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(inputs[numbers]), targets[numbers])
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def cnn_steps(
+    images: np.ndarray,
+    labels: np.ndarray,
+    features: Sequence[int],
+    dense: int,
+    batch_size: int,
+    form: str,
+) -> Callable[[], None]:
+    """Steps of Adam on a net like ``conv.Net``, one after another over the images.
+
+    Args:
+      images: ``[n, height, width, channels]``, float32, normalized.
+      labels: ``[n]``.
+      features: channels of each convolution.
+      dense: units of the hidden dense layer.
+      batch_size: examples in a batch; ``n`` is a multiple of it.
+      form: a key of ``FORMS``.
+
+    Returns:
+      A call that makes ``n / batch_size`` steps and returns when they are done. The
+      first call compiles, where the form says so.
+    """
+    torch = load()
+    nn = torch.nn
+    memory, compiled = FORMS[form]
+    height, width, channels = images.shape[1:]
+    layers: list[Any] = []
+    for place, outs in enumerate(features):
+        layers += [nn.Conv2d(channels, outs, 3, padding=1), nn.ReLU()]
+        channels = outs
+        if place < len(features) - 1:
+            layers.append(nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+    layers += [nn.Flatten(), nn.Linear(channels * height * width, dense), nn.ReLU()]
+    layers.append(nn.Linear(dense, int(labels.max()) + 1))
+    memory_format = getattr(torch, memory)
+    net = nn.Sequential(*layers).to(memory_format=memory_format)
+    optimizer = torch.optim.Adam(net.parameters())
+    forward = torch.compile(net) if compiled else net
+    inputs = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    inputs = inputs.contiguous(memory_format=memory_format)
+    targets = torch.from_numpy(labels).long()
+
+    def run() -> None:
+        for numbers in torch.randperm(len(labels)).split(batch_size):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(
+                forward(inputs[numbers]), targets[numbers]
+            )
+            loss.backward()
+            optimizer.step()
+
+    return run

@@ -1,0 +1,92 @@
+"""Errors step by step, a panel a problem."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from optlab.report.figures import style
+
+_COLUMNS = 3
+_HEIGHT = 2.15
+# Errors below this share of the start's are drawn at it: a last step may hit the
+# minimizer. What comes after the smallest error is left out.
+_LEAST = 1e-17
+# A panel is as wide as its longest line, of those not longer than so many times the
+# median one: slow methods leave it.
+_LONGEST = 3.0
+
+
+class Descent(NamedTuple):
+    """The errors of one method on one problem."""
+
+    problem: str
+    method: str
+    errors: np.ndarray  # [k], from the start on
+
+
+def errors_by_step(descents: Sequence[Descent]) -> Figure:
+    """Logarithms of errors against steps; what is straight converges linearly.
+
+    Args:
+      descents: of every problem and method, in the order to show them.
+
+    Returns:
+      The figure, three columns of panels.
+    """
+    problems = list(dict.fromkeys(each.problem for each in descents))
+    looks = style.looks(each.method for each in descents)
+    rows = -(-len(problems) // _COLUMNS)
+    with style.house():
+        figure, axes = style.panels(
+            "Distance to the minimizer, by step",
+            11.8,
+            [_HEIGHT] * rows,
+            [""] * _COLUMNS,
+            ["Accepted steps only. A line that leaves its panel on the right goes on."],
+        )
+        panels = list(axes.flat)
+        for panel, problem in zip(panels, problems, strict=False):
+            here = [each for each in descents if each.problem == problem]
+            panel.set_title(problem.replace("_", " "))
+            _draw(panel, here, looks)
+        for panel in panels[len(problems) :]:
+            panel.set_axis_off()
+        for row in axes:
+            row[0].set_ylabel("error")
+        for panel in panels[max(len(problems) - _COLUMNS, 0) : len(problems)]:
+            panel.set_xlabel("step")
+        lines = [Line2D([], [], color=look.colour, lw=2.4) for look in looks.values()]
+        figure.legend(lines, list(looks), loc="outside right upper", labelspacing=0.8)
+    return figure
+
+
+def _draw(
+    panel: Axes, descents: Sequence[Descent], looks: dict[str, style.Look]
+) -> None:
+    lengths = []
+    for each in descents:
+        errors = np.maximum(each.errors, _LEAST * each.errors[0])
+        errors = errors[: np.argmin(errors) + 1]
+        lengths.append(int(np.argmax(errors <= 10 * errors.min())))
+        panel.plot(
+            errors,
+            color=looks[each.method].colour,
+            marker="." if errors.size <= 60 else None,
+            markersize=5,
+            lw=1.4,
+        )
+    limit = _LONGEST * max(float(np.median(lengths)), 1.0)
+    widest = max(length for length in lengths if length <= limit)
+    panel.set_xlim(0, 1.08 * widest + 0.5)
+    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panel.set_yscale("log")
+    first = max(each.errors[0] for each in descents)
+    top = max(each.errors.max() for each in descents)
+    panel.set_ylim(1e-17 * first, 10 * top)
+    panel.yaxis.set_major_locator(LogLocator(numticks=6))
+    panel.yaxis.set_minor_locator(NullLocator())

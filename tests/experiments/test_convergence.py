@@ -1,0 +1,164 @@
+"""Orders of convergence and costs against n, as a user runs the study, but small."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from configs import convergence as config
+from experiments.studies import convergence
+from experiments.studies.convergence import cost, order, tables
+from experiments.studies.desk import Desk
+from optlab import optim
+from optlab.errors import InputError
+
+SETTINGS = config.get_config().to_dict()
+METHODS = ("steepest_descent", "bfgs", "newton")
+
+
+def measure(problem, methods, steps=3000):
+    options = {name: SETTINGS["optimizers"][name] for name in methods}
+    with jax.enable_x64(True):
+        events = list(order.measure(options, problem, steps))
+    return {event.method: event for event in events if isinstance(event, order.Run)}
+
+
+def problem(name):
+    return order.problems((name,), (), 0)[0]
+
+
+@pytest.fixture(scope="module")
+def himmelblau():
+    return measure(problem("himmelblau"), METHODS)
+
+
+def test_orders_are_those_of_theory_at_a_regular_minimum(himmelblau):
+    descent, bfgs, newton = (himmelblau[name].found for name in METHODS)
+    assert descent.order == pytest.approx(1, abs=0.05)
+    assert descent.verdict == "linear"
+    assert bfgs.order > 1.1
+    assert newton.order == pytest.approx(2, abs=0.2)
+    assert newton.verdict == "quadratic"
+
+
+def test_a_path_holds_every_point_from_the_start_to_the_minimizer(himmelblau):
+    start, minimizer = problem("himmelblau").start, [3, 2]
+    for each in himmelblau.values():
+        assert each.errors[0] == pytest.approx(np.linalg.norm(start - minimizer))
+        assert each.errors[-1] < 1e-14
+        assert each.errors.size <= each.steps + 1
+        np.testing.assert_allclose(each.minimizer.x, minimizer)
+
+
+def test_newton_is_linear_with_two_thirds_at_a_singular_minimum():
+    newton = measure(problem("powell_singular"), ["newton"])["newton"]
+    assert np.isinf(newton.minimizer.condition)
+    assert newton.found.ratio == pytest.approx(2 / 3, abs=0.05)
+    assert newton.found.verdict == "linear"
+
+
+def test_newton_ends_a_quadratic_in_one_step():
+    newton = measure(order.quadratic(100.0, 4), ["newton"])["newton"]
+    assert newton.found.verdict == "too few steps"
+    assert newton.errors[1] < 1e-13
+    assert "(1 step)" in tables.matrix([newton]).rows[0]
+
+
+def test_a_quadratic_has_the_condition_asked_for():
+    hessian = jax.hessian(order.quadratic(100.0, 4).value_fn)(np.ones(4))
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    np.testing.assert_allclose(eigenvalues[[0, -1]], [1, 100], rtol=1e-3)
+    assert np.abs(hessian - np.diag(np.diag(hessian))).max() > 1
+
+
+def test_runs_that_end_elsewhere_have_a_minimizer_of_their_own():
+    with jax.enable_x64(True):
+        ends = [np.array([-2.8, 3.1]), np.array([-0.27, -0.92])]  # a maximum, too
+        found = order.minimizers(problem("himmelblau"), ends)
+    np.testing.assert_allclose(found[0].x, [3, 2])
+    np.testing.assert_allclose(found[1].x, [-2.805118, 3.131313], rtol=1e-6)
+    assert len(found) == 2
+
+
+def test_what_needs_residuals_is_left_out_where_there_are_none():
+    runs = measure(problem("three_hump_camel"), ["gauss_newton", "newton"])
+    assert list(runs) == ["newton"]
+
+
+def test_costs_stop_where_they_are_expected_to_be_too_high():
+    settings = SETTINGS["cost"] | {"sizes": (8, 64, 512, 4096), "repeats": 2}
+    settings |= {"memory": 1e7, "seconds": 60.0}
+    *sizes, curve = cost.measure("bfgs", {}, settings)
+    assert sizes == [8, 64, 512] == curve.sizes.tolist()
+    assert curve.memory_law.exponent == pytest.approx(2, abs=0.3)
+    assert (curve.seconds > 0).all()
+    *sizes, curve = cost.measure("newton_cg", {}, settings | {"seconds": 0.0})
+    assert sizes == [8, 64, 512, 4096]
+    assert curve.memory_law.exponent < 1.1
+    assert curve.seconds.size == 2
+
+
+def test_a_step_of_the_cost_is_a_step_of_the_method():
+    tx = optim.make("newton")
+    program = cost.compile_step(tx, 5)
+    x = -np.ones(5, np.float32)
+    after, _ = program(x, tx.init(x))
+    assert np.linalg.norm(after - x) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        (
+            "order",
+            {"problems": ("beal",)},
+            "no test problem 'beal'; did you mean beale",
+        ),
+        ("order", {"conditions": (0.5,)}, "a quadratic needs a condition of 1 or more"),
+        ("optimizers", {"newtn": {}}, "no optimizer 'newtn'; did you mean newton"),
+        ("optimizers", {"newton": {"radios": 1.0}}, "newton .* it takes damping"),
+        ("cost", {"sizes": (10,)}, "cost.sizes must be two ascending numbers"),
+        ("cost", {"fitted": {"seconds": 1}}, "cost.fitted.seconds must be 2 or more"),
+    ],
+)
+def test_a_mistake_is_said_before_anything_is_written(tmp_path, part, values, message):
+    settings = SETTINGS | {part: SETTINGS[part] | values}
+    workdir = tmp_path / "new"
+    with pytest.raises(InputError, match=message):
+        convergence.run(settings, Desk("convergence", None, str(workdir), Console()))
+    assert not workdir.exists()
+
+
+def test_the_command_prints_tables_and_writes_the_page(tmp_path):
+    command = [
+        *(sys.executable, "-m", "experiments.solve"),
+        "--config=configs/convergence.py",
+        f"--workdir={tmp_path / 'run'}",
+        "--config.optimizers=newton,adam",
+        "--config.order.problems=('beale',)",
+        "--config.order.conditions=(10.0,)",
+        "--config.order.steps=300",
+        "--config.cost.sizes=(10,20,40)",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "run" / "index.html"
+    assert str(page) in done.stdout.replace("\n", "")
+    assert "1.91e+16" in done.stdout  # entries of VGG16's Hessian
+    text = page.read_text()
+    for heading in ("Order of convergence", "Cost against n", "Real nets"):
+        assert heading in text
+    for name in ("errors", "cost"):
+        assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 10_000
+    content = json.loads((tmp_path / "run" / "results.json").read_text())
+    verdicts = {
+        (each["problem"], each["method"]): each["found"]["verdict"]
+        for each in content["orders"]
+    }
+    assert len(verdicts) == 4
+    assert verdicts["beale", "newton"] == "quadratic"
+    assert [each["method"] for each in content["costs"]] == ["newton", "adam"]
