@@ -12,8 +12,6 @@ from typing import Any
 import jax
 from jax import lax
 
-from optlab.parallel import LANE, Layout
-
 #: Of the device's memory, at most so much for the values that lanes compute.
 MEMORY_SHARE = 0.5
 
@@ -23,7 +21,7 @@ TRIALS = 3
 
 def over_lanes(
     run_lane: Callable[..., Any],
-    layout: Layout,
+    devices: int,
     width: int,
     shared: Any,
     lanes: Any,
@@ -36,7 +34,7 @@ def over_lanes(
 
     Args:
       run_lane: of one lane; pure.
-      layout: the devices that the lanes are spread over.
+      devices: that the lanes of a row are spread over, in blocks of neighbours.
       width: lanes at a time; at least one for each device run in any case.
       shared: arrays ``[rows, ...]``.
       lanes: a tuple of trees of arrays ``[rows, lanes of a row, ...]``.
@@ -45,7 +43,7 @@ def over_lanes(
       The results, ``[rows, lanes of a row, ...]``.
     """
     rows, columns = jax.tree.leaves(lanes)[0].shape[:2]
-    chunk = chunk_size(columns, layout.mesh.shape[LANE], width)
+    chunk = chunk_size(columns, devices, width)
 
     def run_chunk(shared, lanes):
         if chunk == 1:  # no batch axis of one: XLA does not see through all of it

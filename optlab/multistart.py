@@ -93,8 +93,8 @@ def compile_program(
     >>> program.run(starts, Stop(steps=50)).value.round(3).tolist()
     [[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]]
     """
-    lane_of = layout.sharding(None, LANE)
     rows, columns = starts.shape
+    devices = layout.mesh.shape[LANE]
 
     def run_lane(_, params, hyperparameters, stop):
         return solve(
@@ -109,10 +109,17 @@ def compile_program(
         params = jax.tree.map(lambda x: jnp.repeat(x, columns, 0)[None], starts.params)
         points = jax.tree.map(lambda x: jnp.tile(x, rows)[None], starts.hyperparameters)
         stops = jax.tree.map(lambda x: jnp.tile(x, rows * columns)[None], stop)
-        lanes = (params, points, stops)
-        if layout.mesh.size > 1:
-            lanes = jax.lax.with_sharding_constraint(lanes, lane_of)
-        solutions = over_lanes(run_lane, layout, width, jnp.zeros(1), lanes)
+        # Each device minds its own lanes: spread by the compiler, they would agree on
+        # every step of a loop whether any of them goes on.
+        solutions = jax.shard_map(
+            lambda lanes: over_lanes(
+                run_lane, 1, -(-width // devices), jnp.zeros(1), lanes
+            ),
+            mesh=layout.mesh,
+            in_specs=layout.sharding(None, LANE).spec,
+            out_specs=layout.sharding(None, LANE).spec,
+            check_vma=False,
+        )((params, points, stops))
         return jax.tree.map(lambda x: x.reshape(rows, columns, *x.shape[2:]), solutions)
 
     def arguments(starts: Starts, stop: Stop) -> tuple[Starts, Stop]:
@@ -151,6 +158,10 @@ def compile_fastest(
     lane_bytes = max(narrow.temporary_bytes // narrow.width, 1)
     memory = MEMORY_SHARE * memory_bytes(layout.mesh.devices.flat[0])
     wide = chunk_size(lanes, devices, int(memory / lane_bytes))
+    if devices > 1 and layout.mesh.devices.flat[0].platform == "cpu":
+        # Devices that are forced on one host share its threads: batched products of
+        # several of them have been seen to wait for each other without end.
+        wide = narrow.width
     programs = {narrow.width: narrow}
     trial_stop = Stop(gradient=-1.0, steps=TRIAL_STEPS)
 

@@ -248,8 +248,9 @@ def _train_epoch(
             key,
         )
 
+    devices = layout.mesh.shape[LANE]
     lane_arrays = states, lanes.numbers, lanes.hyperparameters
-    return over_lanes(train_lane, layout, width, lanes.seeds, lane_arrays)
+    return over_lanes(train_lane, devices, width, lanes.seeds, lane_arrays)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -273,6 +274,7 @@ def _evaluate_lanes(
             -(-EVALUATION_BATCH // shares) * shares,
         )
 
+    devices = layout.mesh.shape[LANE]
     seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
-    metrics = over_lanes(evaluate_lane, layout, width, seeds, (params, model_state))
+    metrics = over_lanes(evaluate_lane, devices, width, seeds, (params, model_state))
     return lax.with_sharding_constraint(metrics, layout.sharding())

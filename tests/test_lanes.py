@@ -7,19 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optlab import lanes, parallel
+from optlab import lanes
 from optlab.lanes import chunk_size, over_lanes
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 6, 11, 12, 100])
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_lane_gets_its_own_and_its_rows_arguments(width, devices):
-    layout = parallel.layout("jit", 6, [1], devices=jax.devices()[:devices])
     shared, own = jnp.array([100.0, 200.0]), jnp.arange(12.0).reshape(2, 6)
     run = jax.jit(
         lambda: over_lanes(
             lambda row, x, tree: {"sum": row + x + tree["y"]},
-            layout,
+            devices,
             width,
             shared,
             (own, {"y": 1000 * own}),
@@ -31,7 +30,6 @@ def test_a_lane_gets_its_own_and_its_rows_arguments(width, devices):
 
 def test_a_chunk_holds_a_block_of_every_device():
     """With two devices, lanes 0 to 2 lie on the first and 3 to 5 on the second."""
-    layout = parallel.layout("jit", 6, [1], devices=jax.devices()[:2])
     seen = []
 
     def run_lane(row, x):
@@ -39,7 +37,7 @@ def test_a_chunk_holds_a_block_of_every_device():
         return x
 
     own = jnp.arange(6.0)[None]
-    jax.block_until_ready(over_lanes(run_lane, layout, 2, jnp.zeros(1), (own,)))
+    jax.block_until_ready(over_lanes(run_lane, 2, 2, jnp.zeros(1), (own,)))
     jax.effects_barrier()
     chunks = [set(seen[i : i + 2]) for i in range(0, 6, 2)]
     assert chunks == [{0, 3}, {1, 4}, {2, 5}]

@@ -230,8 +230,8 @@ def test_the_options_shape_the_model():
     shapes = jax.tree.map(lambda x: x.shape, variables["params"])
     assert shapes == {
         "Conv_0": {"kernel": (3, 3, 2, 5), "bias": (5,)},
-        "Dense_0": {"kernel": (3 * 3 * 5, 4), "bias": (4,)},
-        "Dense_1": {"kernel": (4, 3), "bias": (3,)},
+        "Dense_0": {"kernel": (4, 3 * 3 * 5), "bias": (4,)},
+        "Dense_1": {"kernel": (3, 4), "bias": (3,)},
     }
 
 

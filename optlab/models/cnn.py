@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from optlab.errors import InputError
-from optlab.models.layers import Conv, max_pool
+from optlab.models.layers import Conv, Dense, max_pool
 
 
 class CNN(nn.Module):
@@ -33,6 +33,6 @@ class CNN(nn.Module):
         x = images
         for channels in self.features:
             x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))
-        x = nn.relu(nn.Dense(self.dense)(x.reshape(x.shape[0], -1)))
+        x = nn.relu(Dense(self.dense)(x.reshape(x.shape[0], -1)))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.classes)(x)
+        return Dense(self.classes)(x)

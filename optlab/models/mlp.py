@@ -3,6 +3,8 @@
 import flax.linen as nn
 import jax
 
+from optlab.models.layers import Dense
+
 
 class MLP(nn.Module):
     """Inputs of any shape, flattened, to outputs.
@@ -23,5 +25,5 @@ class MLP(nn.Module):
         del train  # the same net in both modes
         x = inputs.reshape(inputs.shape[0], -1)
         for units in self.hidden:
-            x = getattr(nn, self.activation)(nn.Dense(units)(x))
-        return nn.Dense(self.classes)(x)
+            x = getattr(nn, self.activation)(Dense(units)(x))
+        return Dense(self.classes)(x)

@@ -37,8 +37,8 @@ def test_the_value_is_the_mean_squared_error(settings, xor):
     )
     x = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], float)
     for lane in range(3):
-        hidden = np.tanh(x @ first["kernel"][lane] + first["bias"][lane])
-        out = hidden @ last["kernel"][lane] + last["bias"][lane]
+        hidden = np.tanh(x @ first["kernel"][lane].T + first["bias"][lane])
+        out = hidden @ last["kernel"][lane].T + last["bias"][lane]
         error = np.mean((out[:, 0] + x.prod(axis=1)) ** 2)
         assert found.descent.values[lane, 0] == pytest.approx(error, rel=1e-5)
 
