@@ -11,6 +11,7 @@ Descent, Neural Computation 14 (2002), section 3.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,7 +113,8 @@ def require_memory(
 
     Args:
       method: what the user typed.
-      shapes: of the matrices that live at the same time.
+      shapes: of the matrices that live at the same time, workspace of a factorization
+        included; the activations that a derivative keeps are not known here.
       dtype: their type.
       instead: the matrix-free method to use.
 
@@ -127,7 +129,10 @@ def require_memory(
     """
     size = sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
     if size > DENSE_LIMIT:
-        matrices = ", ".join(" x ".join(map(str, shape)) for shape in shapes)
+        matrices = ", ".join(
+            (f"{count} of " if count > 1 else "") + " x ".join(map(str, shape))
+            for shape, count in Counter(shapes).items()
+        )
         raise InputError(
             f"{method} needs {size / 2**30:.3g} GiB for dense {jnp.dtype(dtype).name} "
             f"matrices ({matrices}), and the limit is {DENSE_LIMIT / 2**30:.3g} GiB "

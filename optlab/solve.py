@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from optlab.errors import InputError
 from optlab.optim import info as diagnostics
 from optlab.optim.contract import extra_args
-from optlab.optim.lift import half_square
+from optlab.optim.lift import half_square, require_floating
 
 
 class Reason(enum.IntEnum):
@@ -102,8 +102,12 @@ def solve(
     """Minimize from ``params`` with any optax transformation.
 
     Of the functions give one, or ``output_fn`` with ``output_loss_fn``; every one that
-    is given is passed on to ``tx``. A rejected step ends neither by its (zero) length
-    nor by its decrease: a method that can go nowhere says so itself (``STALLED``).
+    is given is passed on to ``tx``. Where several are given, their values at the start
+    are compared, once. Under ``jit`` and ``vmap`` the numbers are not known and nothing
+    is compared: then it is the caller who sees to it that they agree.
+
+    A rejected step ends neither by its (zero) length nor by its decrease: a method that
+    can go nowhere says so itself (``STALLED``).
 
     Args:
       tx: the optimizer.
@@ -120,13 +124,16 @@ def solve(
       steps with ``Reason.NON_FINITE``.
 
     Raises:
-      InputError: no function; ``value_fn`` and the others disagree at a (concrete)
-        start; ``optax.MultiSteps`` around a method that evaluates the objective.
+      InputError: no function; functions that disagree at a (concrete) start;
+        parameters that are not floating point; ``optax.MultiSteps`` around a method
+        that evaluates the objective; matrices that do not fit.
+      TypeError: ``tx`` needs a function that was not given.
 
     >>> solution = solve(optax.sgd(0.5), jnp.zeros(2), value_fn=lambda x: x @ x - x[0])
     >>> solution.params, Reason(int(solution.reason)).name
     (Array([0.5, 0. ], dtype=float32), 'GRADIENT')
     """
+    require_floating("solve", params, "use this one inside the functions only")
     functions = {
         "residual_fn": residual_fn,
         "output_fn": output_fn,
@@ -244,31 +251,33 @@ def _objective(
     output_fn: Callable | None,
     output_loss_fn: Callable | None,
 ) -> Callable:
-    """The function to minimize, checked against its parts where both are given."""
+    """The function to minimize: the first one given, checked against the others."""
     if (output_fn is None) != (output_loss_fn is None):
         raise InputError("solve: output_fn and output_loss_fn belong together")
+    given = []
+    if value_fn is not None:
+        given.append(("value_fn", value_fn))
     if residual_fn is not None:
-        from_parts = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
-    elif output_fn is not None and output_loss_fn is not None:
-        from_parts = lambda p: output_loss_fn(output_fn(p))  # noqa: E731
-    elif value_fn is not None:
-        return value_fn
-    else:
+        sum_of_squares = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
+        given.append(("residual_fn", sum_of_squares))
+    if output_fn is not None and output_loss_fn is not None:
+        given.append(("output_fn", lambda p: output_loss_fn(output_fn(p))))
+    if not given:
         raise InputError(
             "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"
         )
-    if value_fn is None:
-        return from_parts
-    try:
-        f, g = float(value_fn(params)), float(from_parts(params))
-    except jax.errors.ConcretizationTypeError:  # traced: the numbers are not known
-        return value_fn
-    if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
-        raise InputError(
-            f"solve: value_fn gives {f:.6g} at the start, but the residuals (or "
-            f"outputs) give {g:.6g}; the value must be 0.5 * sum(residuals**2)"
-        )
-    return value_fn
+    (first, objective), *others = given
+    for name, way in others:
+        try:
+            f, g = float(objective(params)), float(way(params))
+        except jax.errors.ConcretizationTypeError:  # traced: no number is known
+            continue
+        if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
+            raise InputError(
+                f"solve: {first} gives {f:.6g} at the start, but {name} gives {g:.6g}; "
+                "they must agree, and the value of residuals is 0.5 * sum(residuals**2)"
+            )
+    return objective
 
 
 def _evaluations(steps, state):

@@ -83,4 +83,7 @@ def test_gauss_newton_is_the_hessian_of_a_linear_model():
 def test_too_large_a_matrix_is_refused():
     with pytest.raises(InputError, match=r"bfgs needs 7.45 GiB .*limit is 4 GiB"):
         curvature.require_memory("bfgs", [(10**9,), (10**9,)], jnp.float32, "lbfgs()")
+    shapes = [(40_000, 40_000), (40_000, 2), (40_000, 40_000)]
+    with pytest.raises(InputError, match=r"11.9 .*\(2 of 40000 x 40000, 40000 x 2\)"):
+        curvature.require_memory("bfgs", shapes, jnp.float32, "lbfgs()")
     curvature.require_memory("bfgs", [(1000, 1000)], jnp.float64, "lbfgs()")

@@ -154,13 +154,36 @@ def test_the_value_of_parts(functions):
         ({"output_fn": lambda x: x}, "belong together"),
         (
             {"value_fn": bowl, "residual_fn": lambda x: 2 * x},
-            r"value_fn gives 12.5 at the start, but .* give 50; .* must be 0.5",
+            "value_fn gives 12.5 at the start, but residual_fn gives 50; .* is 0.5",
+        ),
+        (
+            {
+                "residual_fn": lambda x: x,
+                "output_fn": lambda x: x,
+                "output_loss_fn": jnp.sum,
+            },
+            "residual_fn gives 12.5 at the start, but output_fn gives 7; .* agree",
+        ),
+        (
+            {
+                "value_fn": bowl,
+                "residual_fn": lambda x: x,
+                "output_fn": lambda x: x,
+                "output_loss_fn": jnp.sum,
+            },
+            "value_fn gives 12.5 at the start, but output_fn gives 7",
         ),
     ],
 )
 def test_functions_that_do_not_fit(functions, message):
     with pytest.raises(InputError, match=message):
         solve(optax.sgd(0.5), START, **functions)
+
+
+@pytest.mark.parametrize("start", [3, {"w": 1.0, "n": jnp.arange(2)}, True])
+def test_parameters_must_be_floating_point(start):
+    with pytest.raises(InputError, match=r"solve: parameter .* is (int32|bool); give"):
+        solve(optax.sgd(0.5), start, value_fn=lambda p: 0.0)
 
 
 def test_a_check_that_cannot_be_made_is_left_out():

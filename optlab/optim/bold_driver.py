@@ -39,7 +39,8 @@ def judge_rise(
     >>> fell, stays
     (Array([ True, False, False], dtype=bool), Array([ True,  True, False], dtype=bool))
     """
-    return trial < f, trial <= f + tolerance * jnp.abs(f)
+    finite = jnp.isfinite(trial)
+    return finite & (trial < f), finite & (trial <= f + tolerance * jnp.abs(f))
 
 
 def scale_by_bold_driver(
@@ -58,6 +59,8 @@ def scale_by_bold_driver(
     def update(g, state, x, objective):
         f, step = objective.value, state.rate * g
         trial = objective.value_fn(x - step)
+        # Guard: a function may have a value at infinity, and a step there is none.
+        trial = jnp.where(jnp.all(jnp.isfinite(step)), trial, jnp.nan)
         fell, stays = judge_rise(f, trial, tolerance)
         squared = jnp.vdot(g, g)
         info = diagnostics.Info(

@@ -64,7 +64,8 @@ def refuse_accumulation(state: Any) -> None:
 
     ``MultiSteps`` averages gradients over several batches, but the functions it passes
     on are those of the last batch: the method would judge the step on one and compute
-    it from the other.
+    it from the other. ``solve`` and the training step ask here; a loop of one's own can
+    too, for the method cannot see from inside that its gradient is a mean.
 
     Args:
       state: a fresh optimizer state.

@@ -74,9 +74,11 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
         )
     else:
         m, n = jax.eval_shape(output_fn, x).size, x.size
-        curvature.require_memory(
-            name, [(m, n), (n, n)], x.dtype, f"{name}(solver='cg')"
-        )
+        shapes = {
+            "qr": [(m + n, n), (m + n, n), (n, n)],  # [J; sqrt(d)], Q, diag(sqrt(d))
+            "cholesky": [(m, n)] * (1 if squares else 2) + [(n, n)],  # J, H J, G
+        }[solver]
+        curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
         z, J = curvature.jacobian(output_fn, x)  # noqa: N806
         pull = lambda u: J.T @ u  # noqa: E731
         u, H = curve(z)  # noqa: N806

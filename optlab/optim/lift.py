@@ -73,6 +73,31 @@ def fill(part: Any, full: Any) -> Any:
     )
 
 
+def require_floating(name: str, params: Any, instead: str) -> None:
+    """Refuse parameters that have no derivative.
+
+    Args:
+      name: of the method, for the message.
+      params: any tree.
+      instead: what to do with such a parameter, for the message.
+
+    Raises:
+      InputError: a leaf that is not floating point.
+
+    >>> require_floating("bfgs", {"n": 3}, "hold it outside")
+    Traceback (most recent call last):
+    optlab.errors.InputError: bfgs: parameter ['n'] is int32; give floating-point
+    parameters, or hold it outside
+    """
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            where = jax.tree_util.keystr(path) or "(the only one)"
+            raise InputError(
+                f"{name}: parameter {where} is {jnp.result_type(leaf)}; "
+                f"give floating-point parameters, or {instead}"
+            )
+
+
 def lift(
     init: Callable, update: Callable, *, name: str, needs: tuple = VALUE
 ) -> optax.GradientTransformationExtraArgs:
@@ -104,13 +129,7 @@ def lift(
     """
 
     def init_tree(params):
-        for path, leaf in jax.tree.leaves_with_path(params):
-            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-                where = jax.tree_util.keystr(path) or "(the only one)"
-                raise InputError(
-                    f"{name}: parameter {where} is {jnp.result_type(leaf)}; "
-                    "give floating-point parameters, or mask this one with optax.masked"
-                )
+        require_floating(name, params, "mask this one with optax.masked")
         return init(_flat(params)[0])
 
     def update_tree(updates, state, params=None, **extra_args):

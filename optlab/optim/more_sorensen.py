@@ -90,10 +90,17 @@ def exact_step(
     l, Q = jnp.linalg.eigh(H)  # noqa: E741, N806
     l = (jnp.abs(l) if absolute else l) + damping  # noqa: E741
     c = Q.T @ g
+    # Guard: where curvature and slope are both only rounding, there is nothing to
+    # gain; a rounding below zero would be followed all the way to the boundary.
+    eps, largest = jnp.finfo(l.dtype).eps, jnp.max(jnp.abs(l))
+    flat = (jnp.abs(l) <= 4 * eps * largest) & (
+        jnp.abs(c) <= 4 * eps * jnp.linalg.norm(c)
+    )
+    l, c = jnp.where(flat, largest, l), jnp.where(flat, 0.0, c)  # noqa: E741
     nu = secular_shift(l, c, radius)
     # Guard: where l + nu is only rounding, c / (l + nu) says nothing; what is missing
     # to the boundary is filled up along the eigenvector (the hard case).
-    resolved = l + nu > 4 * jnp.finfo(l.dtype).eps * jnp.max(jnp.abs(l))
+    resolved = l + nu > 4 * eps * largest
     s = jnp.where(resolved, c / jnp.where(resolved, l + nu, 1.0), 0.0)
     missing = jnp.sqrt(jnp.maximum(radius**2 - jnp.vdot(s, s), 0.0))
     lowest = jnp.argmin(l)

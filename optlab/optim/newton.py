@@ -48,7 +48,8 @@ def scale_by_newton(
 
     def minimize_model(g, x, radius, objective):
         n = x.size
-        shapes = [(n, n), (n, n)]
+        # H, its scaled form or eigenvectors, and twice as much for LAPACK's syevd.
+        shapes = [(n, n)] * 4
         curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
         H = curvature.hessian(objective.value_fn, x)  # noqa: N806
         # Guard: without a finite Hessian, the step is the gradient's.

@@ -62,6 +62,8 @@ def steihaug_step(
 
     def iterate(i):
         Hp = product(i.p)  # noqa: N806
+        # Guard: without a finite product, p is followed as where curvature is zero.
+        Hp = jnp.where(jnp.all(jnp.isfinite(Hp)), Hp, 0.0)  # noqa: N806
         curved, rr = jnp.vdot(i.p, Hp), jnp.vdot(i.r, i.r)
         alpha = rr / curved
         ended = ~(curved > 0) | (jnp.linalg.norm(i.s + alpha * i.p) >= radius)

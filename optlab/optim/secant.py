@@ -86,7 +86,8 @@ def scale_by_secant(
 
     def init(x):
         n = x.size
-        curvatures.require_memory(name, [(n, n), (n, n)], x.dtype, "newton_cg()")
+        # V, the next V, and their difference on the way.
+        curvatures.require_memory(name, [(n, n)] * 3, x.dtype, "newton_cg()")
         return SecantState(
             V=jnp.eye(n, dtype=x.dtype),
             fresh=jnp.ones((), bool),

@@ -48,6 +48,20 @@ def test_a_large_rise_is_undone(rate):  # 2.1: f rises by 21%
     assert not state.info.accepted
 
 
+@pytest.mark.parametrize(
+    ("rate", "f"),
+    # The first step has no end where f is 0; where the second ends, f is -infinity.
+    [(1e200, jnp.exp), (1e100, lambda x: 1e200 * x)],
+)
+def test_neither_a_step_nor_a_value_may_be_infinite(rate, f):
+    x, tx = jnp.array([1.0]), bold_driver(learning_rate=rate)
+    g = jnp.array([1e200])
+    updates, state = tx.update(g, tx.init(x), x, value_fn=lambda x: f(x).sum())
+    assert updates[0] == 0
+    assert not state[0].info.accepted
+    assert state[0].rate < rate
+
+
 def test_comes_back_from_a_rate_that_diverges():
     solution = solve(bold_driver(learning_rate=1e6), jnp.ones(3), value_fn=value_fn)
     assert solution.reason == Reason.GRADIENT

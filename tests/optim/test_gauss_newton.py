@@ -88,6 +88,17 @@ def test_a_singular_matrix_gives_the_shortest_step(solver):
     assert Reason(int(solution.reason)) == Reason.GRADIENT
 
 
+@pytest.mark.parametrize("solver", ["cholesky", "qr"])
+def test_a_singular_matrix_without_damping_has_a_step(solver):
+    solution = solve(
+        gauss_newton(damping=0.0, solver=solver),
+        jnp.zeros(2),
+        residual_fn=lambda x: jnp.array([x[0] + x[1] - 2.0]),
+        stop=STEP,
+    )
+    np.testing.assert_allclose(solution.params.sum(), 2.0, rtol=1e-5)
+
+
 def test_a_parameter_without_effect_stays():
     solution = solve(
         gauss_newton(), jnp.ones(2), residual_fn=lambda x: x[:1] - 3.0, stop=STEP

@@ -244,6 +244,20 @@ def test_lanes_over_dampings_equal_single_runs():
     )
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_lanes_over_factors_equal_single_runs(rule):
+    # Their default is None, so the contract's sweep over floats leaves them out.
+    def run(decrease, increase):
+        tx = levenberg_marquardt(decrease=decrease, increase=increase, rule=rule)
+        return solve(tx, jnp.array([-1.2, 1.0]), residual_fn=rosenbrock).steps
+
+    factors = jnp.array([0.1, 0.5]), jnp.array([10.0, 2.0])
+    single = jax.jit(run)
+    steps = [int(single(*lane)) for lane in zip(*factors, strict=True)]
+    assert jax.jit(jax.vmap(run))(*factors).tolist() == steps
+    assert steps[0] != steps[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -89,6 +89,16 @@ def test_the_hard_case_is_filled_up_to_the_boundary():
     np.testing.assert_allclose(predicted, 3 - 0.5 * (2 - 3), rtol=1e-12)
 
 
+def test_curvature_that_is_only_rounding_is_not_followed_to_the_boundary():
+    H, g = jnp.diag(jnp.array([2.0, -1e-16])), jnp.array([4.0, 1e-17])
+    s, predicted = exact_step(H, g, 10.0)
+    np.testing.assert_array_equal(s, [2.0, 0.0])
+    np.testing.assert_allclose(predicted, 4.0, rtol=1e-12)
+    # A slope along it is no rounding, and is followed.
+    s, _ = exact_step(H, jnp.array([4.0, 1.0]), 10.0)
+    np.testing.assert_allclose(jnp.linalg.norm(s), 10.0, rtol=1e-2)
+
+
 @pytest.mark.parametrize("indefinite", ["trust_region", "saddle_free"])
 def test_leaves_a_saddle(indefinite):
     solution = solve(

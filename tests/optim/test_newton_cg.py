@@ -8,6 +8,7 @@ import pytest
 
 from optlab.optim import newton_cg
 from optlab.optim.newton_cg import steihaug_step
+from optlab.optim.trust_region import Trial, scale_by_trust_region
 from optlab.solve import Reason, Stop, solve
 
 
@@ -54,6 +55,25 @@ def test_it_gains_at_least_what_the_gradient_alone_would():
 def test_a_zero_gradient_takes_no_product():
     s, predicted, products = steihaug(np.eye(2), np.zeros(2), 1.0)
     assert (jnp.all(s == 0), predicted, products) == (True, 0, 0)
+
+
+def test_a_product_without_a_value_gives_the_gradients_step():
+    def kink(x):  # |x|^1.5 has no second derivative at zero
+        return jnp.sum(jnp.abs(x) ** 1.5 + (x - 1.0) ** 2)
+
+    solution = solve(newton_cg(), jnp.array([0.0, 0.5]), value_fn=kink)
+    assert solution.reason == Reason.GRADIENT
+    np.testing.assert_allclose(solution.params[0], solution.params[1], rtol=1e-5)
+
+
+def test_a_model_without_a_finite_minimizer_makes_no_step():
+    def nowhere(g, x, radius, objective):
+        return Trial(step=jnp.inf * g, length=radius, predicted=1.0, evaluations=0)
+
+    tx, x = scale_by_trust_region(nowhere, 1.0, 9.0, name="toy"), jnp.ones(2)
+    updates, state = tx.update(x, tx.init(x), x, value_fn=lambda x: jnp.tanh(x).sum())
+    np.testing.assert_array_equal(updates, 0.0)
+    assert state.info.stalled
 
 
 def test_leaves_a_saddle():

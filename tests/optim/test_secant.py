@@ -164,6 +164,21 @@ def test_an_unknown_scaling_is_refused(name):
         METHODS[name](scaling="frist")
 
 
+def test_the_search_takes_no_point_without_a_value_or_gradient():
+    x = g = jnp.ones(1)
+    point, _ = search(jax.value_and_grad(lambda x: jnp.log(x).sum()), x, 0.0, g, g, 1.0)
+    assert jnp.isfinite(point.value)  # log 0 at the first length would pay
+    assert 0 < point.t < 1
+
+    def kink(x):  # has its least value where its gradient is none
+        return jnp.sum(jnp.sqrt(jnp.abs(x)))
+
+    g = jax.grad(kink)(x)
+    point, _ = search(jax.value_and_grad(kink), x, kink(x), g, g, 2.0)
+    assert jnp.all(jnp.isfinite(point.gradient))
+    assert 0 < point.t < 2
+
+
 @pytest.mark.parametrize("t", [1e-6, 1.0, 1e6])
 def test_the_search_meets_both_conditions_from_any_first_length(t):
     def f(x):

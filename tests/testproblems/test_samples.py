@@ -14,7 +14,7 @@ from optlab.testproblems import samples
         ("xor", (4, 2), (4, 1)),
         ("spirals", (194, 2), (194, 1)),
         ("diabetes", (442, 10), (442, 1)),
-        ("digits", (1797, 64), (1797,)),
+        ("digits", (500, 64), (500,)),
     ],
 )
 def test_shapes(name, inputs, targets):
