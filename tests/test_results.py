@@ -187,7 +187,7 @@ def test_summary_of_one_cell():
     assert summary.seconds == 6.0  # the median of 4, 6, 8
     assert (summary.tune_diverged, summary.tune_lanes) == (2, 6)
     assert (summary.report_diverged, summary.report_runs) == (0, 3)
-    assert summary.gradient_evaluations == 3 * 2 * 2 * 10
+    assert summary.steps == 3 * 2 * 2 * 10
     assert summary.best == {"learning_rate": 0.1}
     assert summary.remark == ""
     # 0.8 never reaches 0.85; the others do at their last evaluation.

@@ -31,7 +31,7 @@ class Job(NamedTuple):
 class Report(NamedTuple):
     """What it found."""
 
-    losses: list[float]  # of each lane's last step
+    losses: list[float]  # of each lane, early in its first epoch
     seconds: float  # of an epoch, the median
     state_bytes: int  # of all lanes
     data_bytes: int  # of the training split

@@ -49,7 +49,7 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
             for name in (EIGHT, TWO)
         ),
         values=tuple(
-            Value(f"largest relative difference of a loss, {name}",
+            Value(f"losses lie apart by (relative), {name}",
                   float(np.max(np.abs(losses[name] / losses[ONE] - 1))), most=1e-3)
             for name in (EIGHT, TWO)
         ),

@@ -4,9 +4,13 @@ The times of NIST's fits are of whole tables, compiling included: every problem 
 program of its own for a peer, and one program serves all of them in optlab. Those of
 the net are warm, of fits until a mean squared error of 1e-4 is reached: optlab and
 optimistix in float32, optlab and SciPy in float64.
+
+A peer runs with as many threads of LAPACK as it takes by itself, one for each core;
+optlab's own commands take one.
 """
 
 import functools
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from threadpoolctl import threadpool_limits
 
 from configs import nist as nist_config
 from configs import small_nets as nets_config
@@ -30,7 +35,7 @@ from optlab.testproblems import nist, samples
 
 #: Names of contestants.
 OWN, OPTIMISTIX = "optlab", "optimistix LM"
-SCIPY, SCIPY_LM = "SciPy, as it comes (trf)", "SciPy lm, Jacobian by hand"
+SCIPY, SCIPY_LM = "SciPy trf, as it comes", "SciPy lm, exact Jacobian"
 
 METHOD = "levenberg_marquardt"
 
@@ -83,9 +88,11 @@ def _sinc(
         ),
     }
     contestants = {
-        f"{name} {i}": functools.partial(_finish, fit, start)
+        f"{name} {i}": run
         for i, start in enumerate(_each(net.starts))
-        for name, fit in fits.items()
+        for name, run in _as_they_come(
+            {name: functools.partial(_finish, fit, start) for name, fit in fits.items()}
+        ).items()
     }
     seconds = in_turns(contestants, settings["repeats"], bench.tell)
 
@@ -153,6 +160,7 @@ def _restarts(
                 method="lm", jac=jacobian, max_nfev=settings["steps"]
             ),
         }
+        contestants = _as_they_come(contestants)
         seconds = in_turns(contestants, settings["repeats"], bench.tell)
     work = f"{count} restarts of LM on sinc(10 x), to mse 1e-4"
     scale, note = count / of_peer, f"{of_peer} runs a turn x {count // of_peer}"
@@ -184,17 +192,18 @@ def _nist(problems: list, here: tuple[bool, bool], bench: Bench) -> SuiteResult:
         tables[OPTIMISTIX] = _optimistix_table
     seconds, solved = {}, {}
     with jax.enable_x64(True):
-        for name, table in tables.items():
+        runs = {name: functools.partial(run, problems) for name, run in tables.items()}
+        for name, table in _as_they_come(runs).items():
             bench.tell(f"NIST's fits by {name}")
             started = time.perf_counter()
-            digits = table(problems)
+            digits = table()
             seconds[name] = (time.perf_counter() - started,)
             solved[name] = int((np.concatenate(digits) >= config["digits"]).sum())
     work = f"NIST, {2 * len(problems)} fits, compiling included"
     return SuiteResult(
         ratios=tuple(
             Ratio(work, name, seconds[name], seconds[OWN], None, "one turn")
-            for name in tables
+            for name in seconds
             if name != OWN
         ),
         values=(
@@ -246,6 +255,20 @@ def _optimistix_table(problems: list) -> list[np.ndarray]:
         found = [np.asarray(fit(jnp.asarray(start))[0]) for start in problem.starts]
         digits.append(nist.log_relative_error(np.array(found), problem.certified))
     return digits
+
+
+def _as_they_come(runs: Mapping[str, Callable]) -> dict[str, Callable]:
+    """Peers with as many threads of LAPACK as they take; optlab's commands take one."""
+    threads = os.cpu_count() or 1
+    return {
+        name: run if name == OWN else functools.partial(_limited, threads, run)
+        for name, run in runs.items()
+    }
+
+
+def _limited(threads: int, run: Callable) -> Any:
+    with threadpool_limits(threads, "blas"):
+        return run()
 
 
 def _each(starts: Any) -> list[Any]:

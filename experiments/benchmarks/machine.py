@@ -54,12 +54,12 @@ def lanes_rate(shape: tuple[int, int, int], lanes: int) -> float:
     examples, ins, outs = shape
     key = jax.random.key(0)
     inputs = jax.random.normal(key, (examples, ins))
-    weights = jax.random.normal(key, (lanes, ins, outs))
+    weights = jax.random.normal(key, (lanes, outs, ins))
 
     @jax.jit
     def products(inputs, weights):
-        outputs = jnp.einsum("bi,lio->lbo", inputs, weights)
-        return jnp.einsum("bi,lbo->lio", inputs, outputs)
+        outputs = jnp.einsum("bi,loi->lbo", inputs, weights)
+        return jnp.einsum("bi,lbo->loi", inputs, outputs)
 
     flops = 4 * lanes * examples * ins * outs
     return flops / best_seconds(products, inputs, weights)

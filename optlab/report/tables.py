@@ -254,7 +254,7 @@ def budget_table(results: Results) -> Table:
             str(s.points),
             str(s.tune_seeds),
             str(s.epochs),
-            f"{s.gradient_evaluations:,}",
+            f"{s.steps:,}",
             duration(s.sweep_seconds),
             str(s.compiles),
             duration(s.compile_seconds),
@@ -265,7 +265,7 @@ def budget_table(results: Results) -> Table:
     return Table(
         title="Tuning budget",
         columns=(
-            "optimizer", "points", "seeds", "epochs", "gradient\nevaluations", "sweep",
+            "optimizer", "points", "seeds", "epochs", "steps", "sweep",
             "compiles", "compile\ntime",
         ),
         align="lrrrrrrr",
@@ -294,10 +294,16 @@ def budget_line(results: Results) -> str:
     cells = summarize(results)
     compiles = sum(cell.compiles for cell in cells)
     spent = sum(cell.compile_seconds for cell in cells)
-    budgets = dict.fromkeys(
-        f"{c.points} points x {c.tune_seeds} seeds x {c.epochs} epochs = "
-        f"{c.gradient_evaluations:,} gradient evaluations"
-        for c in cells
+    line = f"{compiles} compiles in {duration(spent)}. "
+    budgets = {(c.points, c.tune_seeds, c.epochs, c.steps) for c in cells}
+    if len(budgets) == 1:
+        points, seeds, epochs, steps = budgets.pop()
+        return line + (
+            f"Tuning, each optimizer: {points} points x {seeds} seeds x {epochs} "
+            f"epochs = {steps:,} steps."
+        )
+    steps = [c.steps for c in cells]
+    return line + (
+        f"Tuning: {min(steps):,} to {max(steps):,} steps for an optimizer and batch "
+        "size; the page has the table."
     )
-    each = " or ".join(budgets)
-    return f"{compiles} compiles in {duration(spent)}. Tuning, each optimizer: {each}."

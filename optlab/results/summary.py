@@ -43,7 +43,7 @@ class Summary(NamedTuple):
     points: int
     tune_seeds: int
     epochs: int
-    gradient_evaluations: int  # points * seeds * epochs * steps_per_epoch
+    steps: int  # points * seeds * epochs * steps_per_epoch
     seconds_to_target: float  # median over the runs that reached it; nan for none
     reached_target: int
 
@@ -239,7 +239,7 @@ def _summary(results: Results, cell: Cell) -> Summary:
         points=len(cell.grid),
         tune_seeds=len(cell.tune_seeds),
         epochs=cell.epochs,
-        gradient_evaluations=lanes * cell.epochs * cell.steps_per_epoch,
+        steps=lanes * cell.epochs * cell.steps_per_epoch,
         seconds_to_target=float(np.median(reached)) if reached else np.nan,
         reached_target=len(reached),
     )
