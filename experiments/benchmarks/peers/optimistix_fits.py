@@ -21,7 +21,7 @@ def make_fit(
     Returns:
       start -> (params, steps made).
     """
-    import optimistix
+    import optimistix  # pyright: ignore[reportMissingImports]
 
     class ToTarget(optimistix.LevenbergMarquardt):
         def terminate(self, fn, y, args, options, state, tags):
