@@ -23,6 +23,7 @@ _MODULES = (
     "batches",
     "models",
     "problems",
+    "rowwise",
     "curvature",
     "training",
     "lanes",

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from optlab import rowwise
 from optlab.errors import InputError
 
 # Bytes that the dense matrices of one method (of one lane) may take.
@@ -46,12 +47,16 @@ def hessian_product(value_fn: Callable, x: jax.Array) -> Callable:
 def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Outputs z [m] and their dense Jacobian J [m, n] at x [n], in one pass.
 
-    Forward mode, column by column, unless there are fewer outputs than parameters.
+    In one backward pass where each output belongs to an example of its own, as in a
+    net (see ``rowwise``). Else forward mode, column by column, unless there are fewer
+    outputs than parameters.
 
     >>> jacobian(lambda x: jnp.stack([x[0] * x[1], x[1]]), jnp.array([2.0, 5.0]))
     (Array([10., 5.], dtype=float32),
      Array([[5., 2.], [0., 1.]], dtype=float32))
     """
+    if (found := rowwise.jacobian(output_fn, x)) is not None:
+        return found
     outputs = jax.eval_shape(output_fn, x)
     if outputs.size < x.size:
         z, pull = jax.vjp(output_fn, x)
