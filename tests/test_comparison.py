@@ -22,7 +22,8 @@ def contender(name, label=None, grid=RATES):
 
 
 CONTENDERS = [contender("sgd"), contender("adam")]
-PROTOCOL = Protocol(epochs=2, batch_sizes=(9,), tune_seeds=2, report_seeds=2)
+# The width is fixed: measured, it might differ between two runs, and with it the bits.
+PROTOCOL = Protocol(epochs=2, batch_sizes=(9,), tune_seeds=2, report_seeds=2, width=100)
 
 
 @functools.cache
@@ -268,6 +269,28 @@ def test_a_finished_run_of_two_batch_sizes_compiles_nothing(tmp_path):
     assert not keeper.compiled
     assert str(again.rows) == str(first.rows)  # the times, too
     assert again.cells == first.cells
+
+
+def test_lanes_at_a_time_are_the_fastest_that_the_observer_knows_of(monkeypatch):
+    asked, compiled = [], []
+
+    class Chooser(Observer):
+        def widths(self, name, measure):
+            asked.append(name)
+            return {1: 0.2, 2: 0.1, 4: 0.3}
+
+    compile_program = comparison.sweep.compile_program
+
+    def spy(task, lanes, layout, width):
+        compiled.append((lanes.shape, width))
+        return compile_program(task, lanes, layout, width)
+
+    monkeypatch.setattr(comparison.sweep, "compile_program", spy)
+    protocol = PROTOCOL._replace(width=None, epochs=1, report_seeds=1)
+    comparison.compare(digits(), problem(), [contender("adam")], protocol, Chooser())
+    assert asked == ["batch 9"]
+    assert [width for _, width in compiled] == [2, 1]
+    assert compiled[1][0] == (1, 1)  # a report run is alone
 
 
 # What is refused before anything is compiled

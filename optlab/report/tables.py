@@ -302,7 +302,7 @@ def budget_line(results: Results) -> str:
             f"Tuning, each optimizer: {points} points x {seeds} seeds x {epochs} "
             f"epochs = {steps:,} steps."
         )
-    steps = [c.steps for c in cells]
+    steps = [c.steps for c in cells] or [0]
     return line + (
         f"Tuning: {min(steps):,} to {max(steps):,} steps for an optimizer and batch "
         "size; the page has the table."

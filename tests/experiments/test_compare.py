@@ -141,11 +141,12 @@ def _check_results(workdir, command):
 def _check_kept(workdir):
     assert json.loads((workdir / "config.json").read_text())["epochs"] == 2
     kept = sorted(file.name for file in (workdir / "state").iterdir())
-    assert kept == sorted(
+    done = [
         f"{optimizer}-b32-{stage}.done"
         for optimizer in ("momentum", "adam")
         for stage in ("tune-0", "report-1", "report-2")
-    )
+    ]
+    assert kept == sorted([*done, "widths.json"])
     runs = {str(f.parent.relative_to(workdir)) for f in workdir.rglob("events.*")}
     for optimizer in ("momentum", "adam"):
         folder = f"tensorboard/{optimizer}-b32"
