@@ -39,13 +39,16 @@ def define_config(default: str) -> flags.FlagHolder:
     )
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(
+    main: Callable[[Sequence[str]], None], stopped: str = "stopped; nothing is kept"
+) -> None:
     """Runs an experiment's ``main(selection)``.
 
     A mistake of the user's is one line on standard error and exit code 1.
 
     Args:
       main: receives the names in ``--config.optimizers=NAME,NAME``, or none.
+      stopped: the line for who stops it with Ctrl-C.
     """
     selection: list[str] = []
 
@@ -73,7 +76,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         except InputError as error:
             _fail(str(error))
         except KeyboardInterrupt:
-            _fail("stopped; the same command goes on from the last saved epoch")
+            _fail(stopped)
 
     app.run(guarded, flags_parser=parse)
 

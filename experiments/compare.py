@@ -160,4 +160,4 @@ def _in_steps(schedule: Mapping[str, Any], steps_per_epoch: int) -> dict[str, An
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, "stopped; the same command goes on from the last saved epoch")
