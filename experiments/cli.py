@@ -2,16 +2,19 @@
 
 import inspect
 import logging as stdlib_logging
+import os
 import re
 import runpy
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 from threadpoolctl import threadpool_limits
 
+from optlab import machine
 from optlab.errors import InputError, near
 
 #: ``--config.optimizers=adam,mypackage.mymodule.my_optimizer``
@@ -51,6 +54,7 @@ def run(
       stopped: the line for who stops it with Ctrl-C.
     """
     selection: list[str] = []
+    use_cores()
 
     def parse(argv: Sequence[str]) -> list[str]:
         try:
@@ -79,6 +83,16 @@ def run(
             _fail(stopped)
 
     app.run(guarded, flags_parser=parse)
+
+
+def use_cores() -> None:
+    """Makes every CPU core a device of JAX's, unless the user has said how many.
+
+    To be called before JAX makes its first array.
+    """
+    forced = "--xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not forced and jax.config.values["jax_num_cpu_devices"] < 1:
+        jax.config.update("jax_num_cpu_devices", machine.cores())
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

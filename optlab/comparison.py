@@ -220,7 +220,7 @@ def _choose_width(
 ) -> int:
     """Lanes at a time: the user's choice, or the fastest measured."""
     if protocol.width is not None:
-        return protocol.width
+        return min(protocol.width, width.unblocked(task, lanes, layout))
     measured = observer.widths(
         f"batch {task.batch_size}", lambda: width.measure(task, lanes, layout)
     )

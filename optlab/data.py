@@ -151,7 +151,25 @@ def from_arrays(
                 f"0..{classes - 1}"
             )
     mean, std = _pixel_statistics(train.images)
+    train, validation, test = (
+        Split(*map(_aligned, split)) for split in (train, validation, test)
+    )
     return Dataset(name, classes, train, validation, test, mean, std)
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """The array at a multiple of 64 bytes, copied there if need be.
+
+    On a CPU, JAX reads such an array where it lies, for all devices and programs, and
+    copies any other for each of them.
+    """
+    if not array.ctypes.data % 64:
+        return array
+    room = np.empty(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    target = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    target[...] = array
+    return target
 
 
 def _pixel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,67 +4,95 @@ What a lane computes does not depend on how many run beside it, beyond rounding.
 many is best depends on the work and the machine, so it is timed.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
+from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.lax import linalg
+
+from optlab.parallel import Layout, share_host
 
 #: Of the device's memory, at most so much for the values that lanes compute.
 MEMORY_SHARE = 0.5
+
+#: Names of the primitives that a CPU leaves to LAPACK.
+FACTORIZATIONS = {
+    primitive.name for name, primitive in vars(linalg).items() if name.endswith("_p")
+}
 
 #: Runs of a trial that count.
 TRIALS = 3
 
 
 def over_lanes(
-    run_lane: Callable[..., Any],
+    run_lane: Callable[..., tuple[Any, Any]],
     devices: int,
     width: int,
     shared: Any,
+    states: Any,
     lanes: Any,
-) -> Any:
-    """Applies ``run_lane(shared, *lane)`` to ``width`` lanes at a time, at most.
+) -> tuple[Any, Any]:
+    """Applies ``run_lane`` to ``width`` lanes at a time, at most.
 
     Lanes run at a time are vmapped; what a row of them shares (a seed's batches) stays
     single. A chunk takes lanes a stride apart, so that every device, which holds a
-    block of neighbours, has some of each chunk.
+    block of neighbours, has some of each chunk. Chunks write their states over those
+    they read: no second copy of all states is made.
 
     Args:
-      run_lane: of one lane; pure.
+      run_lane: ``(shared, state, *lane) -> (state, result)``, of one lane; pure.
       devices: that the lanes of a row are spread over, in blocks of neighbours.
       width: lanes at a time; at least one for each device run in any case.
       shared: arrays ``[rows, ...]``.
-      lanes: a tuple of trees of arrays ``[rows, lanes of a row, ...]``.
+      states: a tree of arrays ``[rows, lanes of a row, ...]``.
+      lanes: a tuple of such trees. One of the two may be empty.
 
     Returns:
-      The results, ``[rows, lanes of a row, ...]``.
+      States and results, ``[rows, lanes of a row, ...]``.
     """
-    rows, columns = jax.tree.leaves(lanes)[0].shape[:2]
+    rows, columns = jax.tree.leaves((states, lanes))[0].shape[:2]
     chunk = chunk_size(columns, devices, width)
+    count = columns // chunk
 
-    def run_chunk(shared, lanes):
+    def run_chunk(shared, states, lanes):
         if chunk == 1:  # no batch axis of one: XLA does not see through all of it
-            lane = jax.tree.map(lambda x: x[0], lanes)
+            lane = jax.tree.map(lambda x: x[0], (states, *lanes))
             return jax.tree.map(lambda x: x[None], run_lane(shared, *lane))
-        return jax.vmap(lambda *lane: run_lane(shared, *lane))(*lanes)
+        return jax.vmap(functools.partial(run_lane, shared))(states, *lanes)
 
-    def run_row(shared, lanes):
-        if chunk == columns:
-            return run_chunk(shared, lanes)
-        chunks = jax.tree.map(
-            lambda x: x.reshape(chunk, -1, *x.shape[1:]).swapaxes(0, 1), lanes
+    def run_place(states, place):
+        row, first = place // count, place % count
+        chunks = (
+            jax.tree.map(lambda x: x[row], shared),
+            *jax.tree.map(lambda x: x[row, :, first], (states, in_chunks(lanes))),
         )
-        results = lax.map(lambda lanes: run_chunk(shared, lanes), chunks)
-        return jax.tree.map(
-            lambda x: x.swapaxes(0, 1).reshape(columns, *x.shape[2:]), results
-        )
+        done, results = run_chunk(*chunks)
+        states = jax.tree.map(lambda x, y: x.at[row, :, first].set(y), states, done)
+        return states, results
+
+    def in_chunks(tree):
+        return jax.tree.map(lambda x: x.reshape(rows, chunk, count, *x.shape[2:]), tree)
 
     if width >= rows * columns:
-        return jax.vmap(run_row)(shared, lanes)
-    return lax.map(lambda arguments: run_row(*arguments), (shared, lanes))
+        return jax.vmap(run_chunk)(shared, states, lanes)
+    states, results = lax.scan(run_place, in_chunks(states), jnp.arange(rows * count))
+    return (
+        jax.tree.map(lambda x: x.reshape(rows, columns, *x.shape[3:]), states),
+        jax.tree.map(
+            lambda x: (
+                x.reshape(rows, count, chunk, *x.shape[2:])
+                .swapaxes(1, 2)
+                .reshape(rows, columns, *x.shape[2:])
+            ),
+            results,
+        ),
+    )
 
 
 def chunk_size(lanes: int, devices: int, width: int) -> int:
@@ -85,6 +113,29 @@ def chunk_size(lanes: int, devices: int, width: int) -> int:
         size
         for size in range(devices, lanes + 1, devices)
         if lanes % size == 0 and size <= max(width, devices)
+    )
+
+
+def may_block(program: Jaxpr, layout: Layout) -> bool:
+    """Whether lanes of a program could wait for each other without end.
+
+    On a CPU a batch of factorizations holds a thread of the one pool while it waits
+    for others of that pool; batches of as many devices as there are threads hold them
+    all (seen with jax 0.10.2). One matrix at a time is safe.
+
+    Args:
+      program: of one lane.
+      layout: the devices that the lanes are spread over.
+    """
+    one_pool = layout.mesh.size > 1 and share_host(list(layout.mesh.devices.flat))
+    return one_pool and _factorizes(program)
+
+
+def _factorizes(program: Jaxpr) -> bool:
+    return any(
+        equation.primitive.name in FACTORIZATIONS
+        or any(map(_factorizes, jaxprs_in_params(equation.params)))
+        for equation in program.eqns
     )
 
 

@@ -4,6 +4,8 @@ Where ``sweep`` trains on batches, this runs ``solve`` to its end: restarts of a
 net, or a grid of learning rates, each lane with as many steps as it needs.
 """
 
+import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,8 +14,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.lanes import MEMORY_SHARE, chunk_size, fastest, over_lanes, timed
-from optlab.parallel import LANE, Layout, memory_bytes
+from optlab.lanes import (
+    MEMORY_SHARE,
+    chunk_size,
+    fastest,
+    may_block,
+    over_lanes,
+    timed,
+)
+from optlab.machine import memory_bytes
+from optlab.parallel import LANE, Layout
 from optlab.solve import Solution, Stop, solve
 
 #: Steps of each lane in a trial.
@@ -79,7 +89,8 @@ def compile_program(
       search: what the lanes share.
       starts: the lanes; only their shape matters here.
       layout: the devices that the lanes are spread over.
-      width: lanes to run at a time, at most.
+      width: lanes to run at a time, at most; one for each device where more could
+        wait for each other without end (:func:`optlab.lanes.may_block`).
 
     Returns:
       The program.
@@ -95,15 +106,12 @@ def compile_program(
     """
     rows, columns = starts.shape
     devices = layout.mesh.shape[LANE]
+    width = chunk_size(
+        rows * columns, devices, min(width, _unblocked(search, starts, layout))
+    )
 
-    def run_lane(_, params, hyperparameters, stop):
-        return solve(
-            search.optimizer(hyperparameters),
-            params,
-            stop=stop,
-            history=search.history,
-            **search.functions,
-        )
+    def run_lane(_, state, params, hyperparameters, stop):
+        return state, _solve(search, params, hyperparameters, stop)
 
     def run(starts: Starts, stop: Stop) -> Solution:
         params = jax.tree.map(lambda x: jnp.repeat(x, columns, 0)[None], starts.params)
@@ -113,8 +121,8 @@ def compile_program(
         # every step of a loop whether any of them goes on.
         solutions = jax.shard_map(
             lambda lanes: over_lanes(
-                run_lane, 1, -(-width // devices), jnp.zeros(1), lanes
-            ),
+                run_lane, 1, width // devices, jnp.zeros(1), (), lanes
+            )[1],
             mesh=layout.mesh,
             in_specs=layout.sharding(None, LANE).spec,
             out_specs=layout.sharding(None, LANE).spec,
@@ -127,7 +135,8 @@ def compile_program(
         return jax.device_put((starts, stop), layout.sharding())
 
     started = time.perf_counter()
-    compiled = jax.jit(run).lower(*arguments(starts, Stop())).compile()
+    lowered = jax.jit(run).lower(*arguments(starts, Stop()))
+    compiled = lowered.compile(layout.compiler_options)
     memory = compiled.memory_analysis()
     return Program(
         run=lambda starts, stop: compiled(*arguments(starts, stop)),
@@ -157,11 +166,8 @@ def compile_fastest(
     narrow = compile_program(search, starts, layout, chunk_size(lanes, devices, 1))
     lane_bytes = max(narrow.temporary_bytes // narrow.width, 1)
     memory = MEMORY_SHARE * memory_bytes(layout.mesh.devices.flat[0])
-    wide = chunk_size(lanes, devices, int(memory / lane_bytes))
-    if devices > 1 and layout.mesh.devices.flat[0].platform == "cpu":
-        # Devices that are forced on one host share its threads: batched products of
-        # several of them have been seen to wait for each other without end.
-        wide = narrow.width
+    most = min(int(memory / lane_bytes), _unblocked(search, starts, layout))
+    wide = chunk_size(lanes, devices, most)
     programs = {narrow.width: narrow}
     trial_stop = Stop(gradient=-1.0, steps=TRIAL_STEPS)
 
@@ -175,3 +181,23 @@ def compile_fastest(
     steps = lanes * TRIAL_STEPS  # a trial runs all lanes, however many at a time
     seconds = {width: spent / steps for width, spent in seconds.items()}
     return programs[fastest(seconds)], seconds
+
+
+def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Solution:
+    """One lane."""
+    return solve(
+        search.optimizer(hyperparameters),
+        params,
+        stop=stop,
+        history=search.history,
+        **search.functions,
+    )
+
+
+def _unblocked(search: Search, starts: Starts, layout: Layout) -> int:
+    """Most lanes at a time that cannot wait for each other without end."""
+    lane = jax.tree.map(lambda x: x[0], (starts.params, starts.hyperparameters))
+    solve_one = functools.partial(_solve, search, stop=Stop())
+    if may_block(jax.make_jaxpr(solve_one)(*lane).jaxpr, layout):
+        return layout.mesh.shape[LANE]
+    return math.prod(starts.shape)

@@ -4,10 +4,13 @@
 they never talk to each other, and what devices remain each take a part of the batch.
 ``pmap`` is the classical data-parallel step: every device holds all parameters and
 takes its share of the batch, and gradients are averaged.
+
+On a CPU a device is a core's worth of lanes: those of several devices never wait for
+each other, as the threads of one product do. A single lane uses all cores from one
+device.
 """
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +42,13 @@ class Layout(NamedTuple):
         """Lays an array's leading axes along the named mesh axes."""
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
+    @property
+    def compiler_options(self) -> dict[str, Any]:
+        """What programs for these devices are compiled with, beside XLA's defaults."""
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        # XLA halves the vectors of processors with 512 bits, for old ones' clocks.
+        return {"xla_cpu_prefer_vector_width": 512} if on_cpu else {}
+
     def __str__(self) -> str:
         lanes, shares = self.mesh.devices.shape
         return f"{self.mode} over {lanes} x {shares} devices (lane x data)"
@@ -54,7 +64,8 @@ def layout(
 
     The ``lane`` axis gets as many devices as divide both their number and the
     points of a sweep; of the rest, ``data`` gets as many as divide every batch. A
-    device that neither axis can use stays idle.
+    device that neither axis can use stays idle. CPU devices of one process share its
+    threads: a batch is not cut for them.
 
     Args:
       mode: ``jit`` or ``pmap``; the latter puts every device on the ``data`` axis.
@@ -83,19 +94,37 @@ def layout(
             )
         lanes, shares = 1, len(devices)
     else:
-        lanes = math.gcd(len(devices), points)
-        shares = math.gcd(len(devices) // lanes, batch)
+        lanes, shares = mesh_shape(len(devices), points, batch, share_host(devices))
     chosen = np.array(devices[: lanes * shares]).reshape(lanes, shares)
     return Layout(mode, Mesh(chosen, (LANE, DATA)))
 
 
-def memory_bytes(device: Any) -> int:
-    """The memory that arrays on a device may take: its own, or on a CPU the host's.
+def mesh_shape(
+    devices: int, points: int, batch: int, one_host: bool
+) -> tuple[int, int]:
+    """How many devices take lanes, and into how many shares a batch is cut.
 
     Args:
-      device: one of ``jax.devices()``.
+      devices: that there are.
+      points: hyperparameter points of a sweep.
+      batch: a number that divides every batch.
+      one_host: whether the devices share one host's threads.
+
+    Returns:
+      The sizes of the axes ``lane`` and ``data``.
+
+    >>> mesh_shape(8, 12, 64, one_host=False), mesh_shape(8, 12, 64, one_host=True)
+    ((4, 2), (4, 1))
     """
-    statistics = device.memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return statistics["bytes_limit"]
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    lanes = math.gcd(devices, points)
+    return lanes, 1 if one_host else math.gcd(devices // lanes, batch)
+
+
+def share_host(devices: Sequence[Any]) -> bool:
+    """Whether some devices are parts of one CPU, with one pool of threads.
+
+    Args:
+      devices: of one kind, as ``jax.devices()`` gives them.
+    """
+    processes = {device.process_index for device in devices}
+    return devices[0].platform == "cpu" and len(processes) == 1

@@ -202,7 +202,7 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
     lowered = wrapped.lower(
         states, lanes, splits["train"], jnp.zeros(epoch_shape, jnp.uint32)
     )
-    compiled = lowered.compile()
+    compiled = lowered.compile(layout.compiler_options)
     compile_seconds = time.perf_counter() - started
     return Program(
         train=lambda states, lanes, epoch: compiled(
@@ -237,7 +237,7 @@ def _train_epoch(
     def step_with(tx):
         return training.make_step(task.problem, tx, layout.axis_name)
 
-    def train_lane(seed, state, _, hyperparameters):
+    def train_lane(seed, state, hyperparameters):
         _, train_key = jax.random.split(jax.random.key(seed))
         order_key, key = jax.random.split(jax.random.fold_in(train_key, epoch))
         return training.scan_epoch(
@@ -249,8 +249,9 @@ def _train_epoch(
         )
 
     devices = layout.mesh.shape[LANE]
-    lane_arrays = states, lanes.numbers, lanes.hyperparameters
-    return over_lanes(train_lane, devices, width, lanes.seeds, lane_arrays)
+    return over_lanes(
+        train_lane, devices, width, lanes.seeds, states, (lanes.hyperparameters,)
+    )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -265,8 +266,8 @@ def _evaluate_lanes(
     """Loss and accuracy of every lane, ``[seeds, points]``."""
     shares = layout.mesh.shape[DATA]
 
-    def evaluate_lane(_, params, model_state):
-        return training.evaluate(
+    def evaluate_lane(_, state, params, model_state):
+        return state, training.evaluate(
             functools.partial(problem.outputs, params, model_state),
             problem,
             functools.partial(load_batch, examples, layout, ()),
@@ -276,5 +277,7 @@ def _evaluate_lanes(
 
     devices = layout.mesh.shape[LANE]
     seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
-    metrics = over_lanes(evaluate_lane, devices, width, seeds, (params, model_state))
+    _, metrics = over_lanes(
+        evaluate_lane, devices, width, seeds, (), (params, model_state)
+    )
     return lax.with_sharding_constraint(metrics, layout.sharding())

@@ -14,10 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr, jaxprs_in_params
 
-from optlab import parallel, sweep, training
+from optlab import machine, sweep, training
 from optlab.data import Split
-from optlab.lanes import MEMORY_SHARE, chunk_size, timed
+from optlab.lanes import MEMORY_SHARE, chunk_size, may_block, timed
 from optlab.parallel import LANE, Layout
 from optlab.problems import Batch
 from optlab.sweep import Lanes, Task
@@ -44,7 +45,8 @@ def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
     if seeds * points <= most:
         widths.add(seeds * points)
     least, most = TRIAL_STEPS
-    steps = min(max(TRIAL_BYTES // _lane_bytes(task, lanes), least), most)
+    lane_bytes = computed_bytes(_step(task, lanes))
+    steps = min(max(TRIAL_BYTES // lane_bytes, least), most)
     short = _shortened(task, steps)
     seconds = timed(sorted(widths), lambda width: _trial(short, lanes, layout, width))
     return {width: spent / (width * steps) for width, spent in seconds.items()}
@@ -57,16 +59,32 @@ def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
       task: what the lanes share.
       lanes: their hyperparameters' names matter.
       layout: the devices that the lanes are spread over.
+
+    Returns:
+      Lanes that can run together, no more than :func:`unblocked` allows.
     """
     device = layout.mesh.devices.flat[0]
     # Devices that are forced on one host share its memory.
-    memory = parallel.memory_bytes(device)
+    memory = machine.memory_bytes(device)
     memory *= 1 if device.platform == "cpu" else layout.mesh.size
-    return max(1, int(MEMORY_SHARE * memory / _lane_bytes(task, lanes)))
+    most = MEMORY_SHARE * memory / computed_bytes(_step(task, lanes))
+    return min(max(1, int(most)), unblocked(task, lanes, layout))
 
 
-def _lane_bytes(task: Task, lanes: Lanes) -> int:
-    return step_bytes(task, dict.fromkeys(lanes.hyperparameters, 0.001))
+def unblocked(task: Task, lanes: Lanes, layout: Layout) -> int:
+    """Most lanes at a time that cannot wait for each other without end.
+
+    Args:
+      task: what the lanes share.
+      lanes: their hyperparameters' names matter.
+      layout: the devices that the lanes are spread over.
+
+    Returns:
+      One for each device where :func:`optlab.lanes.may_block` says so, else all.
+    """
+    if may_block(_step(task, lanes), layout):
+        return layout.mesh.shape[LANE]
+    return math.prod(lanes.shape)
 
 
 def _shortened(task: Task, steps: int) -> Task:
@@ -96,17 +114,9 @@ def _trial(task: Task, lanes: Lanes, layout: Layout, width: int) -> Callable[[],
     return run
 
 
-def step_bytes(task: Task, point: dict[str, float]) -> int:
-    """Bytes of all values that one training step of one lane computes.
-
-    Args:
-      task: problem, optimizer, batch.
-      point: some hyperparameters; their numbers do not matter.
-
-    Returns:
-      An upper bound of its working set: nothing is taken to be fused or reused.
-    """
-    tx = task.optimizer(point)
+def _step(task: Task, lanes: Lanes) -> Jaxpr:
+    """The program of one training step of one lane."""
+    tx = task.optimizer(dict.fromkeys(lanes.hyperparameters, 0.001))
     images = task.dataset.train.images.shape[1:]
     state = jax.eval_shape(
         lambda key: training.init(task.problem, tx, key), jax.random.key(0)
@@ -116,24 +126,24 @@ def step_bytes(task: Task, point: dict[str, float]) -> int:
         jax.ShapeDtypeStruct((task.batch_size,), jnp.int32),
     )
     step = training.make_step(task.problem, tx)
-    return _computed_bytes(jax.make_jaxpr(step)(state, batch, jax.random.key(0)).jaxpr)
+    return jax.make_jaxpr(step)(state, batch, jax.random.key(0)).jaxpr
 
 
-def _computed_bytes(jaxpr: Any) -> int:
-    """Bytes of every equation's results; of inner programs, the largest counts."""
+def computed_bytes(program: Jaxpr) -> int:
+    """Bytes of all values that a program computes.
+
+    Args:
+      program: of inner programs, the largest counts.
+
+    Returns:
+      An upper bound of its working set: nothing is taken to be fused or reused.
+    """
     total = 0
-    for equation in jaxpr.eqns:
-        inner = [
-            getattr(value, "jaxpr", value)
-            for parameter in equation.params.values()
-            for value in (parameter if isinstance(parameter, tuple) else (parameter,))
-            if hasattr(value, "jaxpr") or hasattr(value, "eqns")
-        ]
+    for equation in program.eqns:
+        inner = list(jaxprs_in_params(equation.params))
         if inner:
-            total += max(_computed_bytes(program) for program in inner)
+            total += max(map(computed_bytes, inner))
         else:
-            total += sum(
-                math.prod(result.aval.shape) * result.aval.dtype.itemsize
-                for result in equation.outvars
-            )
+            shapes: list[Any] = [result.aval for result in equation.outvars]
+            total += sum(math.prod(x.shape) * x.dtype.itemsize for x in shapes)
     return total

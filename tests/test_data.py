@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import hypothesis.extra.numpy as hnp
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -155,6 +156,19 @@ def test_statistics_are_of_the_training_split_alone():
     other = Split(a_split().images + 1000, a_split().labels)
     found = load_arrays(validation=other, test=other)
     np.testing.assert_array_equal(found.mean, load_arrays().mean)
+
+
+def test_splits_lie_where_jax_reads_them_in_place():
+    odd = np.zeros((5, 3, 3, 1), np.uint8)[1:]  # 9 bytes further on
+    split = Split(odd, np.arange(4, dtype=np.int32) % 2)
+    dataset = data.from_arrays(
+        "own", classes=2, train=split, validation=split, test=split
+    )
+    for array in jax.tree.leaves((dataset.train, dataset.validation, dataset.test)):
+        assert array.ctypes.data % 64 == 0
+        shared = jax.device_put(array, jax.devices()[1])
+        assert shared.unsafe_buffer_pointer() == array.ctypes.data
+    np.testing.assert_array_equal(dataset.train.labels, split.labels)
 
 
 def test_a_blank_channel_divides_by_no_zero():

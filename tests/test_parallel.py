@@ -4,10 +4,12 @@ Eight forced CPU devices (see conftest.py) stand in for eight accelerators.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from optlab import data, models, optim, parallel, problems, sweep
 from optlab.errors import InputError
@@ -22,30 +24,50 @@ def test_the_tests_run_on_eight_devices():
     assert len(jax.devices()) == 8
 
 
+def meshed(mode, lanes, shares):
+    """A layout over forced CPU devices as if each had a processor of its own."""
+    devices = np.array(jax.devices()[: lanes * shares]).reshape(lanes, shares)
+    return parallel.Layout(mode, Mesh(devices, (parallel.LANE, parallel.DATA)))
+
+
 # The choice
 
 
 @pytest.mark.parametrize(
-    ("points", "batch_sizes", "lanes_by_data"),
+    ("points", "batch", "lanes_by_data"),
     [
-        (8, [64], (8, 1)),  # lanes never talk to each other: they come first
-        (24, [64], (8, 1)),
-        (4, [64], (4, 2)),
-        (6, [64], (2, 4)),
-        (7, [64], (1, 8)),
-        (1, [64, 512], (1, 8)),
-        (1, [64, 12], (1, 4)),  # every batch must be cut evenly
-        (7, [25], (1, 1)),  # what neither axis can use stays idle
-        (2, [3], (2, 1)),
+        (8, 64, (8, 1)),  # lanes never talk to each other: they come first
+        (24, 64, (8, 1)),
+        (4, 64, (4, 2)),
+        (6, 64, (2, 4)),
+        (7, 64, (1, 8)),
+        (1, 64, (1, 8)),
+        (1, 4, (1, 4)),
+        (7, 25, (1, 1)),  # what neither axis can use stays idle
+        (2, 3, (2, 1)),
     ],
 )
-def test_jit_spreads_lanes_first(points, batch_sizes, lanes_by_data):
-    layout = parallel.layout("jit", points, batch_sizes)
-    assert layout.mesh.devices.shape == lanes_by_data
+def test_accelerators_get_lanes_first(points, batch, lanes_by_data):
+    assert parallel.mesh_shape(8, points, batch, one_host=False) == lanes_by_data
+
+
+@pytest.mark.parametrize(("points", "lanes"), [(24, 8), (6, 2), (7, 1), (1, 1)])
+def test_cores_of_one_host_get_lanes_only(points, lanes):
+    layout = parallel.layout("jit", points, [64, 512])
+    assert layout.mesh.devices.shape == (lanes, 1)
     assert layout.mesh.axis_names == ("lane", "data")
     assert layout.axis_name is None
-    lanes, shares = lanes_by_data
-    assert str(layout) == f"jit over {lanes} x {shares} devices (lane x data)"
+    assert str(layout) == f"jit over {lanes} x 1 devices (lane x data)"
+
+
+def test_only_cpu_devices_of_one_process_share_a_host():
+    class Device(NamedTuple):
+        platform: str
+        process_index: int
+
+    assert parallel.share_host([Device("cpu", 1), Device("cpu", 1)])
+    assert not parallel.share_host([Device("cpu", 0), Device("cpu", 1)])
+    assert not parallel.share_host([Device("gpu", 0), Device("gpu", 0)])
 
 
 def test_pmap_spreads_batches_only():
@@ -72,7 +94,7 @@ def test_a_layout_that_does_not_fit_is_refused(mode, batch_sizes, message):
 
 
 def test_arrays_lie_along_the_named_axes():
-    layout = parallel.layout("jit", 4, [64])
+    layout = meshed("jit", 4, 2)
     array = jax.device_put(np.zeros((3, 4, 6)), layout.sharding(None, "lane", "data"))
     assert array.addressable_shards[0].data.shape == (3, 1, 3)
 
@@ -99,7 +121,8 @@ LANES = sweep.make_lanes((3, 4), sweep.grid({"learning_rate": (0.01, 0.03, 0.1, 
 @functools.cache
 def trained(mode, devices, augmentations=(), dropout=0.0, points=4, width=4):
     """Parameters, metrics and evaluation after 2 epochs of the first some points."""
-    layout = parallel.layout(mode, points, [16], devices=jax.devices()[:devices])
+    shape = parallel.mesh_shape(devices, points, 16, one_host=False)
+    layout = meshed(mode, *(shape if mode == "jit" else (1, devices)))
     lanes = jax.tree.map(lambda x: x[:, :points] if x.ndim == 2 else x, LANES)
     this = task(augmentations, dropout)
     run = sweep.compile_program(this, lanes, layout, width)

@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from optlab import data, models, optim, parallel, problems, sweep, width
+from optlab import data, machine, models, optim, parallel, problems, sweep, width
 from optlab.lanes import MEMORY_SHARE
 from optlab.sweep import Task
 
-POINT = {"learning_rate": 0.1}
 ONE = parallel.layout("jit", 1, [8], devices=jax.devices()[:1])
 
 
@@ -24,10 +23,15 @@ def lanes():
     return sweep.make_lanes((0, 1), sweep.grid({"learning_rate": (0.1, 0.2, 0.3)}))
 
 
+def bytes_of(task):
+    lanes = sweep.make_lanes((0,), sweep.grid({"learning_rate": (0.1,)}))
+    return width.computed_bytes(width._step(task, lanes))
+
+
 def limit(monkeypatch, task, lanes_that_fit):
     """Makes the memory hold so many lanes."""
-    memory = lanes_that_fit * width.step_bytes(task, POINT) / MEMORY_SHARE
-    monkeypatch.setattr(parallel, "memory_bytes", lambda device: memory)
+    memory = lanes_that_fit * bytes_of(task) / MEMORY_SHARE
+    monkeypatch.setattr(machine, "memory_bytes", lambda device: memory)
 
 
 def untimed(widths, trial):
@@ -66,6 +70,28 @@ def test_every_device_has_a_lane(task, monkeypatch):
     assert list(width.measure(task, many, layout)) == [4, 12]
 
 
+def test_lanes_that_factorize_run_one_for_each_core(task):
+    """More at a time could wait for each other's threads without end."""
+    lanes = sweep.make_lanes((0,), sweep.grid({"damping": [0.1] * 4}))
+    small = problems.classification(
+        models.make("mlp", classes=10, hidden=(2,)), (8, 8, 1)
+    )
+    newton = task._replace(
+        problem=small,
+        optimizer=lambda point: optim.make("levenberg_marquardt", **point),
+    )
+    layout = parallel.layout("jit", 4, [8], devices=jax.devices()[:2])
+    assert width.unblocked(newton, lanes, layout) == 2
+    assert list(width.measure(newton, lanes, layout)) == [2]
+    assert width.unblocked(newton, lanes, ONE) == 4
+    assert (
+        width.unblocked(
+            task, sweep.make_lanes((0,), [{"learning_rate": 0.1}] * 4), layout
+        )
+        == 4
+    )
+
+
 def test_a_trial_goes_through_a_short_split_again(task):
     steps = 3 * len(task.dataset.train.labels) // task.batch_size
     short = width._shortened(task, steps)
@@ -78,18 +104,18 @@ def test_memory_is_the_device_own_or_the_host():
         def memory_stats(self):
             return {"bytes_limit": 123}
 
-    assert parallel.memory_bytes(Accelerator()) == 123
-    assert parallel.memory_bytes(jax.devices("cpu")[0]) > 2**28
+    assert machine.memory_bytes(Accelerator()) == 123
+    assert machine.memory_bytes(jax.devices("cpu")[0]) > 2**28
 
 
 def test_what_a_step_touches_grows_with_the_batch_and_the_net(task):
-    small = width.step_bytes(task, POINT)
+    small = bytes_of(task)
     assert small > 4 * (64 * 30 + 30 * 15 + 15 * 10)  # the gradient, at the least
-    assert width.step_bytes(task._replace(batch_size=32), POINT) > small
+    assert bytes_of(task._replace(batch_size=32)) > small
     wide = problems.classification(
         models.make("mlp", classes=10, hidden=(300,)), (8, 8, 1)
     )
-    assert width.step_bytes(task._replace(problem=wide), POINT) > 5 * small
+    assert bytes_of(task._replace(problem=wide)) > 5 * small
 
 
 def test_bytes_are_those_of_every_result():
@@ -97,11 +123,11 @@ def test_bytes_are_those_of_every_result():
         return jnp.sin(x) * 2  # 2 results
 
     program = jax.make_jaxpr(lambda x: inner(jnp.exp(x)))(jnp.zeros(5))
-    assert width._computed_bytes(program.jaxpr) == 3 * 5 * 4
+    assert width.computed_bytes(program.jaxpr) == 3 * 5 * 4
     nested = jax.make_jaxpr(lambda x: jax.jit(inner)(jnp.exp(x)))(jnp.zeros(5))
-    assert width._computed_bytes(nested.jaxpr) == 3 * 5 * 4
+    assert width.computed_bytes(nested.jaxpr) == 3 * 5 * 4
     # Of two branches only one runs, so the larger one counts.
     branches = (jnp.sin, lambda x: jnp.cos(jnp.tan(x)))
     chosen = jax.make_jaxpr(lambda x: jax.lax.switch(1, branches, x))(jnp.zeros(5))
-    assert width._computed_bytes(chosen.jaxpr) >= 2 * 5 * 4
-    assert width._computed_bytes(chosen.jaxpr) < 3 * 5 * 4
+    assert width.computed_bytes(chosen.jaxpr) >= 2 * 5 * 4
+    assert width.computed_bytes(chosen.jaxpr) < 3 * 5 * 4

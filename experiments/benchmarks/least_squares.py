@@ -10,7 +10,6 @@ optlab's own commands take one.
 """
 
 import functools
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from experiments.studies import nist as nist_study
 from experiments.studies import small_nets
-from optlab import multistart, optim, parallel
+from optlab import machine, multistart, optim, parallel
 from optlab.solve import Stop, solve
 from optlab.testproblems import nist, samples
 
@@ -259,9 +258,8 @@ def _optimistix_table(problems: list) -> list[np.ndarray]:
 
 def _as_they_come(runs: Mapping[str, Callable]) -> dict[str, Callable]:
     """Peers with as many threads of LAPACK as they take; optlab's commands take one."""
-    threads = os.cpu_count() or 1
     return {
-        name: run if name == OWN else functools.partial(_limited, threads, run)
+        name: run if name == OWN else functools.partial(_limited, machine.cores(), run)
         for name, run in runs.items()
     }
 

@@ -10,8 +10,9 @@ forward mode works, which ``jax.hessian`` and ``jax.jacfwd`` need. On an acceler
 Max pooling over windows that do not overlap is a reshape and a maximum, for the same
 reason: its gradient is a comparison, not a scatter.
 
-A dense kernel is stored as ``[out, in]``: with flax's ``[in, out]`` lanes transpose
-their first layer in every step, which costs a quarter of an MLP's sweep.
+A dense kernel is stored as ``[out, in]`` and is the first factor of its product:
+otherwise lanes transpose that of their first layer in every step, which costs a
+quarter of an MLP's sweep.
 """
 
 import functools
@@ -64,7 +65,7 @@ def patch_convolution(
     # Behind the barrier the gradient of the kernel stays a product of its own shape;
     # XLA would fold the reshape into one that it has no fast kernel for.
     rows_of = lax.optimization_barrier(kernel.reshape(kh * kw * channels, out).T)
-    return _rows_product(patches, rows_of)
+    return lax.dot_general(patches, rows_of, (((3,), (1,)), ((), ())))
 
 
 def _convolution(images, kernel, window_strides, padding, **options):
@@ -106,13 +107,9 @@ class Dense(nn.Module):
         init = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         kernel = self.param("kernel", init, (self.features, inputs.shape[-1]))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return _rows_product(inputs, kernel) + bias
-
-
-def _rows_product(inputs: jax.Array, rows: jax.Array) -> jax.Array:
-    """``inputs [..., in] @ rows [out, in].T``, without a transpose."""
-    last = inputs.ndim - 1
-    return lax.dot_general(inputs, rows, (((last,), (1,)), ((), ())))
+        last = inputs.ndim - 1
+        outputs = lax.dot_general(kernel, inputs, (((1,), (last,)), ((), ())))
+        return jnp.moveaxis(outputs, 0, -1) + bias
 
 
 def max_pool(images: jax.Array, window: int = 2) -> jax.Array:

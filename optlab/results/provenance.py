@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jax
 
+from optlab import machine
+
 _PACKAGES = ("optlab", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -39,7 +41,7 @@ def environment(command: Sequence[str]) -> dict[str, str]:
         "platform": jax.default_backend(),
         "devices": f"{len(devices)} x {', '.join(kinds)}",
         "processor": _processor(),
-        "cores": str(_cores()),
+        "cores": str(machine.cores()),
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -93,15 +95,9 @@ def _processor() -> str:
     return names[0].strip() if names else platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what this process may use, not all there are
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _memory() -> str:
     try:
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        size = machine.host_memory_bytes()
     except (AttributeError, OSError, ValueError):  # no such question on this system
         return "unknown"
     return f"{size / 2**30:.0f} GiB"

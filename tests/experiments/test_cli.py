@@ -166,3 +166,22 @@ def test_a_config_is_flat_by_dotted_names():
     config = ConfigDict({"a": {"b": {"c": (1, 2)}, "d": None}, "e": "x"})
     assert cli.flatten(config) == {"a.b.c": (1, 2), "a.d": None, "e": "x"}
     assert cli.flatten(config.to_dict()) == cli.flatten(config)
+
+
+def test_every_core_is_a_device_unless_the_user_says_how_many():
+    count = (
+        "import jax; from experiments import cli; from optlab import machine; "
+        "cli.use_cores(); print(len(jax.devices()), machine.cores())"
+    )
+
+    def devices(**environment):
+        clean = os.environ | {"XLA_FLAGS": ""} | environment
+        command = [sys.executable, "-c", count]
+        words = subprocess.check_output(command, env=clean, text=True).split()
+        return tuple(map(int, words))
+
+    found, cores = devices()
+    assert found == cores
+    assert devices(JAX_NUM_CPU_DEVICES="3")[0] == 3
+    flag = "--xla_force_host_platform_device_count=5"
+    assert devices(XLA_FLAGS=flag)[0] == 5

@@ -2,11 +2,12 @@
 
 import importlib
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from optlab import machine
 
 
 def load() -> Any:
@@ -16,8 +17,7 @@ def load() -> Any:
       The module ``torch``.
     """
     torch = importlib.import_module("torch")  # no dependency, so no import above
-    allowed = getattr(os, "sched_getaffinity", None)
-    torch.set_num_threads(len(allowed(0)) if allowed else os.cpu_count() or 1)
+    torch.set_num_threads(machine.cores())
     return torch
 
 
