@@ -61,10 +61,7 @@ def over_lanes(
     count = columns // chunk
 
     def run_chunk(shared, states, lanes):
-        if chunk == 1:  # no batch axis of one: XLA does not see through all of it
-            lane = jax.tree.map(lambda x: x[0], (states, *lanes))
-            return jax.tree.map(lambda x: x[None], run_lane(shared, *lane))
-        return jax.vmap(functools.partial(run_lane, shared))(states, *lanes)
+        return _together(functools.partial(run_lane, shared))(states, *lanes)
 
     def run_place(states, place):
         row, first = place // count, place % count
@@ -80,7 +77,7 @@ def over_lanes(
         return jax.tree.map(lambda x: x.reshape(rows, chunk, count, *x.shape[2:]), tree)
 
     if width >= rows * columns:
-        return jax.vmap(run_chunk)(shared, states, lanes)
+        return _together(run_chunk)(shared, states, lanes)
     states, results = lax.scan(run_place, in_chunks(states), jnp.arange(rows * count))
     return (
         jax.tree.map(lambda x: x.reshape(rows, columns, *x.shape[3:]), states),
@@ -93,6 +90,18 @@ def over_lanes(
             results,
         ),
     )
+
+
+def _together(function: Callable) -> Callable:
+    """``jax.vmap``, but of no axis of one: XLA does not see through all of it."""
+
+    def mapped(*arguments):
+        if len(jax.tree.leaves(arguments)[0]) > 1:
+            return jax.vmap(function)(*arguments)
+        results = function(*jax.tree.map(lambda x: x[0], arguments))
+        return jax.tree.map(lambda x: x[None], results)
+
+    return mapped
 
 
 def chunk_size(lanes: int, devices: int, width: int) -> int:

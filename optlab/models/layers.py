@@ -7,8 +7,8 @@ Here a convolution is one matrix product over patches: the loop costs nothing, l
 forward mode works, which ``jax.hessian`` and ``jax.jacfwd`` need. On an accelerator
 ``lax.conv_general_dilated`` is kept: the choice is made when a program is lowered.
 
-Max pooling over windows that do not overlap is a reshape and a maximum, for the same
-reason: its gradient is a comparison, not a scatter.
+Max pooling over windows that do not overlap is a reshape and maxima of two, for the
+same reason: its gradient is a comparison, not a scatter.
 
 A dense kernel is stored as ``[out, in]`` and is the first factor of its product:
 otherwise lanes transpose that of their first layer in every step, which costs a
@@ -50,22 +50,21 @@ def patch_convolution(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(images.shape[1:3], (kh, kw), strides, padding)
     padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    rows = (padded.shape[1] - kh) // strides[0] + 1
-    columns = (padded.shape[2] - kw) // strides[1] + 1
-    shifts = [
-        padded[
-            :,
-            i : i + (rows - 1) * strides[0] + 1 : strides[0],
-            j : j + (columns - 1) * strides[1] + 1 : strides[1],
-        ]
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    patches = jnp.concatenate(shifts, axis=-1)  # [n, rows, columns, kh * kw * in]
+    # Columns first: the second step then copies kw pixels at once.
+    strips = _windows(padded, 2, kw, strides[1])  # [n, height, columns, kw * in]
+    patches = _windows(strips, 1, kh, strides[0])  # [n, rows, columns, kh * kw * in]
     # Behind the barrier the gradient of the kernel stays a product of its own shape;
     # XLA would fold the reshape into one that it has no fast kernel for.
     rows_of = lax.optimization_barrier(kernel.reshape(kh * kw * channels, out).T)
     return lax.dot_general(patches, rows_of, (((3,), (1,)), ((), ())))
+
+
+def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
+    """Neighbours along an axis, side by side as channels."""
+    count = (images.shape[axis] - size) // stride + 1
+    last = (count - 1) * stride + 1
+    shifts = [lax.slice_in_dim(images, i, i + last, stride, axis) for i in range(size)]
+    return jnp.concatenate(shifts, axis=-1)
 
 
 def _convolution(images, kernel, window_strides, padding, **options):
@@ -127,9 +126,12 @@ def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
     >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0].tolist()
     [[5.0, 7.0], [13.0, 15.0]]
     """
-    n, height, width, channels = images.shape
-    rows, columns = height // window, width // window
-    blocks = images[:, : rows * window, : columns * window].reshape(
-        n, rows, window, columns, window, channels
-    )
-    return blocks.max(axis=(2, 4))
+    for axis in (2, 1):
+        count = images.shape[axis] // window
+        whole = lax.slice_in_dim(images, 0, count * window, axis=axis)
+        blocks = whole.reshape(
+            *whole.shape[:axis], count, window, *whole.shape[axis + 1 :]
+        )
+        each = [lax.index_in_dim(blocks, i, axis + 1, False) for i in range(window)]
+        images = functools.reduce(jnp.maximum, each)
+    return images

@@ -57,6 +57,7 @@ def show_table(table: Table, console: Console) -> None:
             Text(header),
             justify="left" if align == "l" else "right",
             no_wrap=align == "r",
+            overflow="fold",  # a name that is cut off is no name
             vertical="top",
         )
     group = None
