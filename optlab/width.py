@@ -23,8 +23,8 @@ from optlab.parallel import LANE, Layout
 from optlab.problems import Batch
 from optlab.sweep import Lanes, Task
 
-#: A trial makes as many steps as touch so many bytes, within these limits.
-TRIAL_BYTES, TRIAL_STEPS = 2**30, (4, 32)
+#: A trial makes as many steps as touch so many bytes in all its lanes, within limits.
+TRIAL_BYTES, TRIAL_STEPS = 2**35, (4, 128)
 
 
 def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
@@ -39,17 +39,21 @@ def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
       Width to seconds a lane and step. A single width is not timed: its time is NaN.
     """
     seeds, points = lanes.shape
-    devices = layout.mesh.shape[LANE]
+    devices, (least, longest) = layout.mesh.shape[LANE], TRIAL_STEPS
     most = fitting(task, lanes, layout)
     widths = {chunk_size(points, devices, width) for width in (1, min(most, points))}
     if seeds * points <= most:
         widths.add(seeds * points)
-    least, most = TRIAL_STEPS
     lane_bytes = computed_bytes(_step(task, lanes))
-    steps = min(max(TRIAL_BYTES // lane_bytes, least), most)
-    short = _shortened(task, steps)
-    seconds = timed(sorted(widths), lambda width: _trial(short, lanes, layout, width))
-    return {width: spent / (width * steps) for width, spent in seconds.items()}
+    steps = {
+        width: min(max(TRIAL_BYTES // (width * lane_bytes), least), longest)
+        for width in sorted(widths)
+    }
+    seconds = timed(
+        steps,
+        lambda width: _trial(_shortened(task, steps[width]), lanes, layout, width),
+    )
+    return {width: spent / (width * steps[width]) for width, spent in seconds.items()}
 
 
 def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
