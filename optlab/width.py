@@ -26,9 +26,14 @@ from optlab.sweep import Lanes, Task
 #: A trial makes as many steps as touch so many bytes in all its lanes, within limits.
 TRIAL_BYTES, TRIAL_STEPS = 2**35, (4, 128)
 
+#: Of a seed; between one of them and all there is then a width worth its compile.
+MANY_POINTS = 32
+
 
 def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
     """Times one lane, one seed's points and all lanes at a time, where they fit.
+
+    Of many points, their square root is tried too.
 
     Args:
       task: what the lanes share.
@@ -41,7 +46,10 @@ def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
     seeds, points = lanes.shape
     devices, (least, longest) = layout.mesh.shape[LANE], TRIAL_STEPS
     most = fitting(task, lanes, layout)
-    widths = {chunk_size(points, devices, width) for width in (1, min(most, points))}
+    tried = [1, min(most, points)]
+    if points >= MANY_POINTS:
+        tried.append(math.isqrt(tried[1]))
+    widths = {chunk_size(points, devices, width) for width in tried}
     if seeds * points <= most:
         widths.add(seeds * points)
     lane_bytes = computed_bytes(_step(task, lanes))

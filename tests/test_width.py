@@ -62,6 +62,12 @@ def test_lanes_that_do_not_fit_run_in_the_largest_equal_chunks(task, monkeypatch
     assert list(width.measure(task, many, ONE)) == [1, 4]
 
 
+def test_of_many_points_a_width_between_is_tried(task, monkeypatch):
+    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 64}))
+    monkeypatch.setattr(width, "timed", untimed)
+    assert list(width.measure(task, many, ONE)) == [1, 8, 64]
+
+
 def test_every_device_has_a_lane(task, monkeypatch):
     """Four devices share twelve points: no fewer than four run at a time."""
     many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 12}))

@@ -22,6 +22,7 @@ class Job(NamedTuple):
     batch_size: int
     hidden: tuple[int, ...]
     epochs: int  # timed, after one that warms up
+    width: int | None  # lanes at a time; None: as the engine chooses
     devices: int = 1  # of each process
     processes: int = 1
     process: int = 0

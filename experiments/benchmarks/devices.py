@@ -33,6 +33,7 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
         batch_size=settings["batch_size"],
         hidden=settings["hidden"],
         epochs=settings["epochs"],
+        width=settings["lanes"],
     )
     found: dict[str, list[Report]] = {ONE: [], EIGHT: [], TWO: []}
     for turn in range(settings["repeats"]):

@@ -124,6 +124,7 @@ def _memory(settings: Mapping[str, Any], bench: Bench) -> list[Value]:
                     batch_size=settings["base"]["batch_size"],
                     hidden=(30, 15),
                     epochs=1,
+                    width=None,
                 )
             ]
         )

@@ -40,7 +40,7 @@ def measure(job: Job) -> Report:
     task = make_task(job._asdict())
     rates = np.geomspace(1e-4, 1e-2, job.lanes).tolist()
     points = sweep.grid({"learning_rate": rates})
-    compiled = engine.compile_lanes(task, (0,), points, width=job.lanes)
+    compiled = engine.compile_lanes(task, (0,), points, width=job.width)
 
     def train(epochs):
         states = sweep.init_states(task, compiled.lanes)
