@@ -6,7 +6,7 @@ import pytest
 from experiments.benchmarks import apart
 from experiments.benchmarks.devices import _free_port
 
-JOB = apart.Job(lanes=4, examples=256, batch_size=32, hidden=(5,), epochs=2)
+JOB = apart.Job(lanes=4, examples=256, batch_size=32, hidden=(5,), epochs=2, width=4)
 
 
 @pytest.fixture(scope="module")
