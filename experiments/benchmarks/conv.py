@@ -11,13 +11,16 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr
 
 from experiments.benchmarks import engine, machine
 from experiments.benchmarks.images import CLASSES, normalized, random_dataset
 from experiments.benchmarks.peers import missing, pytorch
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
+from experiments.benchmarks.work import work_of
 from optlab import optim, parallel, problems, training
 from optlab.batches import examples_of, load_batch
 from optlab.models import layers
@@ -156,16 +159,31 @@ def figures(
     Returns:
       The figures.
     """
-    flops = step_flops(settings)
+    flops, done = step_flops(settings), work_of(_step_program(settings))
     rate = machine.matmul_rate()
     return (
         Value("lanes run at a time", width),
-        Value("arithmetic of a step", flops / 1e9, "GFLOP"),
-        Value("arithmetic rate reached", flops / seconds / 1e9, "GFLOP/s"),
+        Value("arithmetic of a step, defined", flops / 1e9, "GFLOP"),
+        Value("arithmetic of a step, done", done.flops / 1e9, "GFLOP"),
+        Value("rate reached", done.flops / seconds / 1e9, "GFLOP/s"),
         Value("rate of a 1024 x 1024 product", rate / 1e9, "GFLOP/s"),
-        Value("share of it", 100 * flops / seconds / rate, "%"),
-        Value("patches of a step", patch_bytes(settings) / 1e6, "MB"),
+        Value("share of it", 100 * done.flops / seconds / rate, "%"),
+        Value("bytes that products read and write", done.bytes / 1e6, "MB"),
     )
+
+
+def _step_program(settings: Mapping[str, Any]) -> Jaxpr:
+    """Gradients of a batch's loss."""
+    problem = make_task(settings, 1).problem
+    batch = (settings["batch_size"], *settings["image"])
+
+    def gradients(params, images):
+        outputs = problem.outputs(params, {}, images)
+        return problem.loss(outputs, jnp.zeros(len(images), int)).mean()
+
+    params, _ = jax.eval_shape(problem.init, jax.random.key(0))
+    program = jax.make_jaxpr(jax.grad(gradients))
+    return program(params, jax.ShapeDtypeStruct(batch, jnp.float32)).jaxpr
 
 
 def make_task(settings: Mapping[str, Any], steps: int, **options: Any) -> Task:
@@ -190,24 +208,16 @@ def make_task(settings: Mapping[str, Any], steps: int, **options: Any) -> Task:
 
 
 def step_flops(settings: Mapping[str, Any]) -> int:
-    """Arithmetic of a step's products: three a layer, two for the first.
+    """Arithmetic of a step by its definition: three products a layer, two in the first.
 
     Args:
       settings: of the suite.
 
     Returns:
-      Floating-point operations.
+      Floating-point operations, of convolutions that sum every product.
     """
     products = [pixels * ins * outs for pixels, ins, outs in _products(settings)]
     return 2 * settings["batch_size"] * (3 * sum(products) - products[0])
-
-
-def patch_bytes(settings: Mapping[str, Any]) -> int:
-    """Bytes of all patches that the convolutions of a step write once."""
-    convolutions = _products(settings)[: len(settings["features"])]
-    return sum(
-        4 * settings["batch_size"] * pixels * ins for pixels, ins, _ in convolutions
-    )
 
 
 def _products(settings: Mapping[str, Any]) -> list[tuple[int, int, int]]:

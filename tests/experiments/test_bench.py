@@ -4,13 +4,17 @@ import json
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from experiments import bench
 from experiments.benchmarks import SUITES, compiles, conv, peers, sweep, tables
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
+from experiments.benchmarks.work import work_of
 from optlab.errors import InputError
 from optlab.report import Table
 from optlab.report.figures.ratios import Bar, ratio_bars
@@ -147,7 +151,19 @@ def test_arithmetic_of_a_convolutional_step():
     # One pixel, one channel each: nine weights, then one dense unit, ten classes.
     settings = CONV | {"image": (1, 1, 1), "features": (1,), "dense": 1}
     assert conv.step_flops(settings) == 2 * 8 * (2 * 9 + 3 * 1 + 3 * 10)
-    assert conv.patch_bytes(settings) == 4 * 8 * 9
+    assert work_of(conv._step_program(settings)).flops == conv.step_flops(settings)
+
+
+def test_the_work_of_products_is_read_off_a_program():
+    def program(a, b):
+        return jax.jit(jnp.matmul)(a, b).sum() + lax.platform_dependent(
+            a, cpu=lambda a: (a.T @ a).sum(), default=lambda a: 0.0
+        )
+
+    jaxpr = jax.make_jaxpr(program)(jnp.ones((2, 3)), jnp.ones((3, 5))).jaxpr
+    flops = 2 * 3 * (2 * 5) + 2 * 2 * (3 * 3)
+    numbers = (2 * 3 + 3 * 5 + 2 * 5) + (3 * 2 + 2 * 3 + 3 * 3)
+    assert work_of(jaxpr) == (flops, 4 * numbers)
 
 
 def test_one_training_program_and_a_cache_that_serves_a_second_process(tmp_path):

@@ -1,0 +1,202 @@
+"""Convolutions that stay fast inside ``lax.scan`` and under ``vmap`` on a CPU.
+
+XLA's CPU convolution is quick as a top-level operation and 17 to 80 times slower
+inside a loop body, where its gradient in the kernel falls to a naive nest of loops.
+Here a convolution is made of matrix products, over patches or after Winograd: the loop
+costs nothing, lanes (``vmap`` over kernels) become batched products instead of a
+grouped convolution, and forward mode works, which ``jax.hessian`` and ``jax.jacfwd``
+need. On an accelerator ``lax.conv_general_dilated`` is kept: the choice is made when a
+program is lowered.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+#: Channels last, as flax has them.
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+#: Winograd's products are this long; shorter ones cost more than they save.
+WINOGRAD_CHANNELS = 32
+
+#: Zeros before and after, of height and of width.
+Padding = Sequence[tuple[int, int]]
+
+
+def convolution(
+    images: jax.Array,
+    kernel: jax.Array,
+    window_strides: Sequence[int],
+    padding: str | Padding,
+    **options: Any,
+) -> jax.Array:
+    """What ``flax.linen.Conv`` calls in place of ``lax.conv_general_dilated``.
+
+    Args:
+      images: ``[n, height, width, in]``.
+      kernel: ``[kh, kw, in, out]``.
+      window_strides: vertical and horizontal step.
+      padding: ``"SAME"``, ``"VALID"`` or zeros before and after.
+      **options: as flax passes them on.
+
+    Returns:
+      ``[n, height', width', out]``: by matrix products on a CPU, by XLA's own
+      convolution elsewhere, and where it is dilated or in groups.
+    """
+    native = functools.partial(
+        lax.conv_general_dilated,
+        window_strides=window_strides,
+        padding=padding,
+        **options | {"dimension_numbers": DIMENSIONS},
+    )
+    dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
+    # Grouped and dilated ones have no form here: rarer than it is worth.
+    if set(dilations) != {1} or options["feature_group_count"] != 1:
+        return native(images, kernel)
+    window, sides = kernel.shape[:2], images.shape[1:3]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(sides, window, window_strides, padding)
+    by_products = (
+        winograd_convolution
+        if _suits_winograd(images, kernel, window_strides, padding)
+        else functools.partial(patch_convolution, strides=window_strides)
+    )
+    return lax.platform_dependent(
+        images,
+        kernel,
+        cpu=lambda x, k: by_products(x, k, padding=padding),
+        default=native,
+    )
+
+
+def _suits_winograd(
+    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding
+) -> bool:
+    sides = images.shape[1:3]
+    padded = [side + sum(pad) for side, pad in zip(sides, padding, strict=True)]
+    return (
+        kernel.shape[:2] == (3, 3)
+        and set(strides) == {1}
+        and kernel.shape[2] >= WINOGRAD_CHANNELS
+        and all(side % 2 == 0 for side in padded)
+        and images.dtype.itemsize >= 4  # halves would round the sums themselves
+    )
+
+
+def patch_convolution(
+    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding
+) -> jax.Array:
+    """Convolves by one matrix product: ``out[n, y, x] = patch(n, y, x) @ kernel``.
+
+    Args:
+      images: ``[n, height, width, in]``.
+      kernel: ``[kh, kw, in, out]``.
+      strides: vertical and horizontal step.
+      padding: ``((top, bottom), (left, right))``.
+
+    Returns:
+      ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` up to
+      rounding.
+
+    >>> x, k = jnp.ones((1, 3, 3, 1)), jnp.ones((3, 3, 1, 1))
+    >>> patch_convolution(x, k, (1, 1), ((1, 1), (1, 1)))[0, :, :, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    """
+    kh, kw, channels, out = kernel.shape
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    # Columns first: the second step then copies kw pixels at once.
+    strips = _windows(padded, 2, kw, strides[1])  # [n, height, columns, kw * in]
+    patches = _windows(strips, 1, kh, strides[0])  # [n, rows, columns, kh * kw * in]
+    # Behind the barrier the gradient of the kernel stays a product of its own shape;
+    # XLA would fold the reshape into one that it has no fast kernel for.
+    rows_of = lax.optimization_barrier(kernel.reshape(kh * kw * channels, out).T)
+    return lax.dot_general(patches, rows_of, (((3,), (1,)), ((), ())))
+
+
+def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
+    """Neighbours along an axis, side by side as channels."""
+    count = (images.shape[axis] - size) // stride + 1
+    last = (count - 1) * stride + 1
+    shifts = [lax.slice_in_dim(images, i, i + last, stride, axis) for i in range(size)]
+    return jnp.concatenate(shifts, axis=-1)
+
+
+def winograd_convolution(
+    images: jax.Array, kernel: jax.Array, padding: Padding
+) -> jax.Array:
+    """Convolves by a 3 x 3 kernel with 16 products a block of 2 x 2 outputs, not 36.
+
+    Along one axis two outputs of three weights g take four products of sums of
+    four pixels d::
+
+        m0 = (d0 - d2) g0                   m3 = (d1 - d3) g2
+        m1 = (d1 + d2) (g0 + g1 + g2) / 2   y0 = m0 + m1 + m2
+        m2 = (d2 - d1) (g0 - g1 + g2) / 2   y1 = m1 - m2 - m3
+
+    (S. Winograd; A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
+    Networks", 2015, F(2x2, 3x3)). Along both they are 16 matrix products of
+    ``[blocks, in]`` with ``[in, out]``, over 4 numbers a pixel where patches have 9.
+
+    Args:
+      images: ``[n, height, width, in]``.
+      kernel: ``[3, 3, in, out]``.
+      padding: ``((top, bottom), (left, right))``; padded sides must be even.
+
+    Returns:
+      ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
+      strides of one, up to rounding, which is no worse than that of patches.
+
+    >>> x, k = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))
+    >>> winograd_convolution(x, k, ((1, 1), (1, 1)))[0, :2, :, 0].tolist()
+    [[4.0, 6.0, 6.0, 4.0], [6.0, 9.0, 9.0, 6.0]]
+    """
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    blocks = _both_axes(_pixel_sums, padded, 2, 1)
+    weights = _both_axes(_weight_sums, kernel, 1, 0)
+    products = lax.dot_general(
+        jnp.stack(blocks).reshape(16, -1, kernel.shape[2]),
+        jnp.stack(weights),
+        (((2,), (1,)), ((0,), (0,))),
+    )
+    products = products.reshape(4, 4, *blocks[0].shape[:3], kernel.shape[3])
+    n, rows, columns, out = blocks[0].shape[:3] + kernel.shape[3:]
+    left_right = [
+        jnp.stack(_product_sums(column, 0), axis=2)  # [n, rows, 2, columns, out]
+        for column in _product_sums(products, 0)
+    ]
+    return jnp.stack(left_right, axis=4).reshape(n, 2 * rows, 2 * columns, out)
+
+
+def _both_axes(sums, array: jax.Array, first: int, second: int) -> list[jax.Array]:
+    """Sums along one axis, and of each of them along another."""
+    return [each for some in sums(array, first) for each in sums(some, second)]
+
+
+def _pixel_sums(images: jax.Array, axis: int) -> tuple[jax.Array, ...]:
+    """Of every four pixels, two apart."""
+    pairs = images.shape[axis] // 2
+    shape = *images.shape[:axis], pairs, 2, *images.shape[axis + 1 :]
+    evens, odds = _parts(images.reshape(shape), axis + 1)
+    d0, d2 = (lax.slice_in_dim(evens, i, i + pairs - 1, axis=axis) for i in (0, 1))
+    d1, d3 = (lax.slice_in_dim(odds, i, i + pairs - 1, axis=axis) for i in (0, 1))
+    return d0 - d2, d1 + d2, d2 - d1, d1 - d3
+
+
+def _weight_sums(kernel: jax.Array, axis: int) -> tuple[jax.Array, ...]:
+    g0, g1, g2 = _parts(kernel, axis)
+    return g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2
+
+
+def _product_sums(products: jax.Array, axis: int) -> tuple[jax.Array, ...]:
+    m0, m1, m2, m3 = _parts(products, axis)
+    return m0 + m1 + m2, m1 - m2 - m3
+
+
+def _parts(array: jax.Array, axis: int) -> list[jax.Array]:
+    """An axis taken apart; the gradient of a split is one concatenation."""
+    parts = lax.split(array, (1,) * array.shape[axis], axis)
+    return [lax.squeeze(part, (axis,)) for part in parts]
