@@ -15,6 +15,7 @@ from jax import lax
 from optlab import models, problems, training
 from optlab.errors import InputError
 from optlab.models.layers import max_pool
+from optlab.models.mlp import ACTIVATIONS
 from optlab.problems import Batch
 
 
@@ -133,6 +134,13 @@ def test_dropout_is_for_training_only():
     assert module.apply(variables, images).shape == (2, 3)  # asks for no key
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_take_one_number_at_a_time(name):
+    x, act = normal(0, 3, 4), getattr(nn, name)
+    one_by_one = [[float(act(entry)) for entry in row] for row in x]
+    np.testing.assert_allclose(act(x), one_by_one, rtol=1e-6)
+
+
 def test_the_activation_of_an_mlp_is_named():
     x = jnp.full((1, 1), -2.0)
     relu, tanh = (
@@ -158,6 +166,11 @@ def test_the_activation_of_an_mlp_is_named():
             "mlp",
             {"parent": 1},
             "'mlp' has no option 'parent'; known: activation, hidden",
+        ),
+        (
+            "mlp",
+            {"activation": "rely"},
+            "unknown activation 'rely'; did you mean relu",
         ),
     ],
 )

@@ -34,7 +34,7 @@ class Deep(nn.Module):
     def __call__(self, x):
         x = nn.tanh(nn.Dense(4)(x))
         x = x + nn.relu(nn.Dense(4)(x))
-        x = nn.LayerNorm()(nn.softplus(layers.Dense(4)(x)))
+        x = nn.LayerNorm()(nn.softplus(layers.Dense(4)(x.T).T))
         return nn.Dense(1)(nn.gelu(x) / (1 + x**2))
 
 

@@ -55,8 +55,9 @@ class Net(nn.Module):
         for place, channels in enumerate(self.features):
             x = nn.relu(self.conv(channels, (3, 3))(x))
             x = self.pool(x) if place < len(self.features) - 1 else x
-        x = nn.relu(layers.Dense(self.dense)(x.reshape(x.shape[0], -1)))
-        return layers.Dense(CLASSES)(x)
+        x = x.reshape(x.shape[0], -1).T  # examples are columns
+        x = nn.relu(layers.Dense(self.dense)(x))
+        return layers.Dense(CLASSES)(x).T
 
 
 def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:

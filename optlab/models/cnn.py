@@ -33,6 +33,7 @@ class CNN(nn.Module):
         x = images
         for channels in self.features:
             x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))
-        x = nn.relu(Dense(self.dense)(x.reshape(x.shape[0], -1)))
+        x = x.reshape(x.shape[0], -1).T  # examples are columns
+        x = nn.relu(Dense(self.dense)(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return Dense(self.classes)(x)
+        return Dense(self.classes)(x).T
