@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from optlab import parallel
+
 
 def best_seconds(run: Callable[..., Any], *arguments: Any, repeats: int = 10) -> float:
     """The shortest of some runs, after one to compile and warm up.
@@ -44,6 +46,8 @@ def matmul_rate(size: int = 1024) -> float:
 def lanes_rate(shape: tuple[int, int, int], lanes: int) -> float:
     """The rate of a dense layer's products when lanes run together on one batch.
 
+    The lanes are spread over devices, as a sweep's are.
+
     Args:
       shape: examples, inputs and outputs of the layer.
       lanes: each with weights of its own.
@@ -54,12 +58,16 @@ def lanes_rate(shape: tuple[int, int, int], lanes: int) -> float:
     examples, ins, outs = shape
     key = jax.random.key(0)
     inputs = jax.random.normal(key, (examples, ins))
-    weights = jax.random.normal(key, (lanes, outs, ins))
+    layout = parallel.layout("jit", lanes, [examples])
+    weights = jax.device_put(
+        jax.random.normal(key, (lanes, outs, ins)), layout.sharding(parallel.LANE)
+    )
+    inputs = jax.device_put(inputs, layout.sharding())
 
     @jax.jit
     def products(inputs, weights):
-        outputs = jnp.einsum("bi,loi->lbo", inputs, weights)
-        return jnp.einsum("bi,lbo->loi", inputs, outputs)
+        outputs = jnp.einsum("loi,bi->lob", weights, inputs)
+        return jnp.einsum("lob,bi->loi", outputs, inputs)
 
     flops = 4 * lanes * examples * ins * outs
-    return flops / best_seconds(products, inputs, weights)
+    return flops / best_seconds(products, inputs, weights, repeats=100)

@@ -92,10 +92,11 @@ def test_only_the_first_run_of_a_rate_compiles():
         sweep.FIRST: [3.0],
         sweep.AGAIN: [0.25],
         sweep.ONCE: [0.25],
+        sweep.OWN_LAYERS: [0.125],
     }
-    anew, once, alone = sweep.ratios(seconds, points=16, seeds=4)
+    anew, once, own_layers, alone = sweep.ratios(seconds, points=16, seeds=4)
     assert anew.median == 16 * 3.0 + 48 * 0.25
-    assert (once.median, alone.median) == (16.0, 32.0)
+    assert (once.median, own_layers.median, alone.median) == (16.0, 8.0, 32.0)
     assert "x 16" in anew.note
     assert "x 64" in once.note
 
@@ -125,6 +126,7 @@ def test_the_sweep_runs_without_pytorch():
     assert [ratio.peer for ratio in result.ratios] == [
         "Flax, jit per rate",
         sweep.ONCE,
+        sweep.OWN_LAYERS,
         sweep.ALONE,
     ]
     assert all(ratio.each.shape == (2,) for ratio in result.ratios)

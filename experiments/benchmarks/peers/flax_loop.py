@@ -4,10 +4,32 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+
+class MLP(nn.Module):
+    """Flax's own dense layers with ReLU between them.
+
+    Attributes:
+      classes: number of outputs.
+      hidden: units of each hidden layer.
+    """
+
+    classes: int
+    hidden: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
+        """Logits ``[n, classes]`` of ``[n, ...]`` inputs."""
+        del train  # the same net in both modes
+        x = inputs.reshape(inputs.shape[0], -1)
+        for units in self.hidden:
+            x = nn.relu(nn.Dense(units)(x))
+        return nn.Dense(self.classes)(x)
 
 
 def constant_rate(learning_rate: float) -> optax.GradientTransformation:
@@ -21,7 +43,7 @@ def traced_rate() -> optax.GradientTransformation:
 
 
 def make_loop(
-    module: Any,
+    module: nn.Module,
     tx: optax.GradientTransformation,
     examples: tuple[jax.Array, jax.Array],
     batch_size: int,
@@ -43,7 +65,7 @@ def make_loop(
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(params, state, images, labels, numbers):
         def loss_fn(params):
-            logits = module.apply({"params": params}, images[numbers])
+            logits: Any = module.apply({"params": params}, images[numbers])
             return optax.softmax_cross_entropy_with_integer_labels(
                 logits, labels[numbers]
             ).mean()
