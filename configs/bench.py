@@ -76,4 +76,15 @@ def get_config() -> ConfigDict:
     config.devices.batch_size = 64
     config.devices.hidden = (30, 15)
     config.devices.epochs = 3
+
+    # Runs a second on a GPU or TPU, images as many and as large as CIFAR-10's.
+    config.accelerator = ConfigDict()
+    config.accelerator.repeats = 3
+    config.accelerator.lanes = (1, 8, 64)
+    config.accelerator.examples = 50_000  # a run
+    config.accelerator.image = config.conv.image
+    config.accelerator.features = config.conv.features
+    config.accelerator.dense = config.conv.dense
+    config.accelerator.batch_size = 64
+    config.accelerator.product = 8_192  # rows and columns, for the rate of a product
     return config

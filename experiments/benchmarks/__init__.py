@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.benchmarks import (
+    accelerator,
     compiles,
     conv,
     devices,
@@ -25,4 +26,5 @@ SUITES: dict[str, Callable[[Mapping[str, Any], Bench], SuiteResult]] = {
     "least_squares": least_squares.run,
     "scaling": scaling.run,
     "devices": devices.run,
+    "accelerator": accelerator.run,
 }

@@ -88,23 +88,9 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
     }
     of: dict[str, Any] = dict.fromkeys(contestants, steps)
     of |= {STOCK: few, STOCK_SCANNED: few}
-    notes = [missing("torch")]
-    if not notes[0]:
-        images = normalized(task.dataset)
-        for form in pytorch.FORMS:
-            loop = pytorch.cnn_steps(
-                images,
-                task.dataset.train.labels,
-                settings["features"],
-                settings["dense"],
-                task.batch_size,
-                form,
-            )
-            bench.tell(f"warm-up: {TORCH}{form}")
-            if failure := _failure(loop):
-                notes.append(f"{TORCH}{form}: left out, it fails with {failure}")
-                continue
-            contestants[TORCH + form], of[TORCH + form] = loop, steps
+    peers, notes = rivals(task, settings, bench)
+    contestants |= peers
+    of |= dict.fromkeys(peers, steps)
     timed = in_turns(contestants, settings["repeats"], bench.tell)
     seconds = {
         name: tuple(each / of[name] for each in turns) for name, turns in timed.items()
@@ -113,8 +99,41 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
     return SuiteResult(
         ratios=tuple(ratios(seconds, count)),
         values=figures(settings, float(np.median(seconds[SCANNED])), lanes.width),
-        notes=tuple(note for note in notes if note),
+        notes=notes,
     )
+
+
+def rivals(
+    task: Task, settings: Mapping[str, Any], bench: Bench
+) -> tuple[dict[str, Callable[[], None]], tuple[str, ...]]:
+    """PyTorch's forms of the same net, those that run here.
+
+    Args:
+      task: from :func:`make_task`; its images are a turn's.
+      settings: of the suite.
+      bench: whom to tell.
+
+    Returns:
+      Contestants, and a note on each that is left out.
+    """
+    if note := missing("torch"):
+        return {}, (note,)
+    images, found, notes = normalized(task.dataset), {}, []
+    for form in pytorch.FORMS:
+        loop = pytorch.cnn_steps(
+            images,
+            task.dataset.train.labels,
+            settings["features"],
+            settings["dense"],
+            task.batch_size,
+            form,
+        )
+        bench.tell(f"warm-up: {TORCH}{form}")
+        if failure := _failure(loop):
+            notes.append(f"{TORCH}{form}: left out, it fails with {failure}")
+        else:
+            found[TORCH + form] = loop
+    return found, tuple(notes)
 
 
 def ratios(seconds: Mapping[str, Sequence[float]], lanes: int) -> list[Ratio]:
@@ -129,14 +148,14 @@ def ratios(seconds: Mapping[str, Sequence[float]], lanes: int) -> list[Ratio]:
     """
     own = tuple(seconds[SCANNED])
     work = "a step in a scan"
-    rivals = [name for name in seconds if name.startswith(TORCH)]
-    fastest = min(rivals, key=lambda name: np.median(seconds[name]), default="")
+    torch = [name for name in seconds if name.startswith(TORCH)]
+    fastest = min(torch, key=lambda name: np.median(seconds[name]), default="")
     return [
         Ratio(work, PLAIN, tuple(seconds[PLAIN]), own, 1 / 1.2),
         *(
             Ratio(work, name, tuple(seconds[name]), own,
                   1 / 1.3 if name == fastest else None)
-            for name in rivals
+            for name in torch
         ),
         *(
             Ratio(work, name, tuple(seconds[name]), own)

@@ -11,7 +11,15 @@ import pytest
 from jax import lax
 
 from experiments import bench
-from experiments.benchmarks import SUITES, compiles, conv, peers, sweep, tables
+from experiments.benchmarks import (
+    SUITES,
+    accelerator,
+    compiles,
+    conv,
+    peers,
+    sweep,
+    tables,
+)
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from experiments.benchmarks.work import work_of
@@ -147,6 +155,24 @@ def test_the_convolutional_step_runs_without_pytorch():
         "a step of 2 lanes",
     ]
     assert any("torch" in note for note in result.notes)
+
+
+@pytest.mark.usefixtures("no_torch")
+def test_an_accelerator_is_measured_where_there_is_one():
+    settings = CONV | {"lanes": (1, 2), "examples": 16, "product": 8}
+    assert "no GPU" in SUITES["accelerator"](settings, QUIET).notes[0]
+    result = accelerator.measure(settings, QUIET)
+    names = [value.name for value in result.values]
+    assert names[1::2] == ["runs a second, 1 lane", "runs a second, 2 lanes"]
+    assert result.ratios == ()
+
+
+def test_rates_of_an_accelerator():
+    rates = accelerator.rates({4: 2.0}, run_flops=10**12, product_rate=8e12)
+    assert [value.value for value in rates] == [8.0, 2.0, 25.0]
+    seconds = {"4 lanes": [2.0], conv.TORCH + "a": [1.5], conv.TORCH + "b": [1.0]}
+    (ratio,) = accelerator.ratios(seconds, [4])
+    assert (ratio.peer, ratio.median) == (conv.TORCH + "b", 2.0)
 
 
 def test_arithmetic_of_a_convolutional_step():

@@ -1,24 +1,34 @@
-"""PyTorch, eager, as its tutorials have it; on as many threads as JAX."""
+"""PyTorch, as its tutorials have it: on as many threads as JAX, or on its GPU."""
 
 import importlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from optlab import machine
 
 
-def load() -> Any:
+def load() -> tuple[Any, Any]:
     """The package, its threads set to the cores that this process may use.
 
     Returns:
-      The module ``torch``.
+      The module ``torch``, and the device to use: the GPU where JAX has one and
+      PyTorch sees it, with float32 products as JAX makes them there.
     """
     torch = importlib.import_module("torch")  # no dependency, so no import above
     torch.set_num_threads(machine.cores())
-    return torch
+    if jax.default_backend() == "gpu" and torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # TF32
+        return torch, torch.device("cuda")
+    return torch, torch.device("cpu")
+
+
+def _wait(torch: Any, device: Any) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 #: Ways to run a convolutional net: memory format, and whether it is compiled.
@@ -49,9 +59,10 @@ def mlp_loop(
     Returns:
       ``(learning_rate, seed) -> None``; it returns when the last step is done.
     """
-    torch = load()
+    torch, device = load()
     nn = torch.nn
-    inputs, targets = torch.from_numpy(images), torch.from_numpy(labels).long()
+    inputs = torch.from_numpy(images).to(device)
+    targets = torch.from_numpy(labels).long().to(device)
     whole = len(labels) - len(labels) % batch_size
     sizes = (images.shape[1], *hidden)
 
@@ -62,13 +73,15 @@ def mlp_loop(
             for ins, outs in itertools.pairwise(sizes)
             for layer in (nn.Linear(ins, outs), nn.ReLU())
         ]
-        net = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+        net = nn.Sequential(*layers, nn.Linear(sizes[-1], classes)).to(device)
         optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
-        for numbers in torch.randperm(len(labels))[:whole].split(batch_size):
+        order = torch.randperm(len(labels), device=device)[:whole]
+        for numbers in order.split(batch_size):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(net(inputs[numbers]), targets[numbers])
             loss.backward()
             optimizer.step()
+        _wait(torch, device)
 
     return run
 
@@ -95,7 +108,7 @@ def cnn_steps(
       A call that makes ``n / batch_size`` steps and returns when they are done. The
       first call compiles, where the form says so.
     """
-    torch = load()
+    torch, device = load()
     nn = torch.nn
     memory, compiled = FORMS[form]
     height, width, channels = images.shape[1:]
@@ -109,20 +122,21 @@ def cnn_steps(
     layers += [nn.Flatten(), nn.Linear(channels * height * width, dense), nn.ReLU()]
     layers.append(nn.Linear(dense, int(labels.max()) + 1))
     memory_format = getattr(torch, memory)
-    net = nn.Sequential(*layers).to(memory_format=memory_format)
+    net = nn.Sequential(*layers).to(device, memory_format=memory_format)
     optimizer = torch.optim.Adam(net.parameters())
     forward = torch.compile(net) if compiled else net
     inputs = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    inputs = inputs.contiguous(memory_format=memory_format)
-    targets = torch.from_numpy(labels).long()
+    inputs = inputs.contiguous(memory_format=memory_format).to(device)
+    targets = torch.from_numpy(labels).long().to(device)
 
     def run() -> None:
-        for numbers in torch.randperm(len(labels)).split(batch_size):
+        for numbers in torch.randperm(len(labels), device=device).split(batch_size):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(
                 forward(inputs[numbers]), targets[numbers]
             )
             loss.backward()
             optimizer.step()
+        _wait(torch, device)
 
     return run
