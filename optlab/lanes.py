@@ -16,7 +16,7 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.lax import linalg
 
-from optlab.parallel import Layout, share_host
+from optlab.parallel import LANE, Layout, share_host
 
 #: Of the device's memory, at most so much for the values that lanes compute.
 MEMORY_SHARE = 0.5
@@ -125,8 +125,8 @@ def chunk_size(lanes: int, devices: int, width: int) -> int:
     )
 
 
-def may_block(program: Jaxpr, layout: Layout) -> bool:
-    """Whether lanes of a program could wait for each other without end.
+def unblocked(program: Jaxpr, lanes: int, layout: Layout) -> int:
+    """Most lanes at a time that cannot wait for each other without end.
 
     On a CPU a batch of factorizations holds a thread of the one pool while it waits
     for others of that pool; batches of as many devices as there are threads hold them
@@ -134,10 +134,14 @@ def may_block(program: Jaxpr, layout: Layout) -> bool:
 
     Args:
       program: of one lane.
-      layout: the devices that the lanes are spread over.
+      lanes: that there are.
+      layout: the devices that they are spread over.
+
+    Returns:
+      One for each device where the lanes could, else all.
     """
     one_pool = layout.mesh.size > 1 and share_host(list(layout.mesh.devices.flat))
-    return one_pool and _factorizes(program)
+    return layout.mesh.shape[LANE] if one_pool and _factorizes(program) else lanes
 
 
 def _factorizes(program: Jaxpr) -> bool:

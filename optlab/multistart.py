@@ -18,9 +18,9 @@ from optlab.lanes import (
     MEMORY_SHARE,
     chunk_size,
     fastest,
-    may_block,
     over_lanes,
     timed,
+    unblocked,
 )
 from optlab.machine import memory_bytes
 from optlab.parallel import LANE, Layout
@@ -90,7 +90,7 @@ def compile_program(
       starts: the lanes; only their shape matters here.
       layout: the devices that the lanes are spread over.
       width: lanes to run at a time, at most; one for each device where more could
-        wait for each other without end (:func:`optlab.lanes.may_block`).
+        wait for each other without end (:func:`optlab.lanes.unblocked`).
 
     Returns:
       The program.
@@ -195,9 +195,7 @@ def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Sol
 
 
 def _unblocked(search: Search, starts: Starts, layout: Layout) -> int:
-    """Most lanes at a time that cannot wait for each other without end."""
     lane = jax.tree.map(lambda x: x[0], (starts.params, starts.hyperparameters))
     solve_one = functools.partial(_solve, search, stop=Stop())
-    if may_block(jax.make_jaxpr(solve_one)(*lane).jaxpr, layout):
-        return layout.mesh.shape[LANE]
-    return math.prod(starts.shape)
+    program = jax.make_jaxpr(solve_one)(*lane).jaxpr
+    return unblocked(program, math.prod(starts.shape), layout)

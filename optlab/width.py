@@ -18,7 +18,8 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from optlab import machine, sweep, training
 from optlab.data import Split
-from optlab.lanes import MEMORY_SHARE, chunk_size, may_block, timed
+from optlab.lanes import MEMORY_SHARE, chunk_size, timed
+from optlab.lanes import unblocked as unblocked_lanes
 from optlab.parallel import LANE, Layout
 from optlab.problems import Batch
 from optlab.sweep import Lanes, Task
@@ -84,19 +85,8 @@ def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
 
 
 def unblocked(task: Task, lanes: Lanes, layout: Layout) -> int:
-    """Most lanes at a time that cannot wait for each other without end.
-
-    Args:
-      task: what the lanes share.
-      lanes: their hyperparameters' names matter.
-      layout: the devices that the lanes are spread over.
-
-    Returns:
-      One for each device where :func:`optlab.lanes.may_block` says so, else all.
-    """
-    if may_block(_step(task, lanes), layout):
-        return layout.mesh.shape[LANE]
-    return math.prod(lanes.shape)
+    """:func:`optlab.lanes.unblocked` of a task's step."""
+    return unblocked_lanes(_step(task, lanes), math.prod(lanes.shape), layout)
 
 
 def _shortened(task: Task, steps: int) -> Task:
