@@ -16,7 +16,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ CAPTION = (
 BUSY = 0.5
 
 
-def main(_: Sequence[str]) -> None:
+def main(_: cli.Given) -> None:
     """Flags and config in, tables and a page out."""
     names = choose(SUITE.value)
     config = CONFIG.value.to_dict()

@@ -35,11 +35,19 @@ class Host(Observer):
       workdir: the stages' states lie in its folder ``state``, the rows of all
         finished stages in ``rows.csv``.
       console: where the bar is drawn.
+      made_with: versions, hardware, command.
       tensorboard: whether to write event files into the folder ``tensorboard``.
     """
 
-    def __init__(self, workdir: pathlib.Path, console: Console, tensorboard: bool):
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        console: Console,
+        made_with: Mapping[str, str],
+        tensorboard: bool,
+    ):
         self.workdir = workdir
+        self.made_with = made_with
         self.events = _Events(workdir / "tensorboard") if tensorboard else None
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -109,8 +117,12 @@ class Host(Observer):
         return seconds
 
     def compiling(self, stage: Stage) -> None:
-        """Says so: it takes seconds in which nothing moves."""
+        """Says so, for nothing moves; signs the results, for now some are made."""
         self._describe(stage, "compile")
+        signed = self._signed()
+        if self.made_with not in signed:
+            text = json.dumps([*signed, self.made_with], indent=1)
+            write_atomic(self._signatures, text)
 
     def segment(self, stage: Stage, progress: stages.Progress) -> None:
         """Moves the bar; writes events, state and rows."""
@@ -143,6 +155,22 @@ class Host(Observer):
             history.seconds[-1],
             history.compile_seconds,
         )
+
+    def environment(self) -> dict[str, str]:
+        """What the results were made with: by this run, earlier ones, or several."""
+        made = self._signed() or [self.made_with]
+        return {
+            label: "; then ".join(dict.fromkeys(each[label] for each in made))
+            for label in self.made_with
+        }
+
+    @property
+    def _signatures(self) -> pathlib.Path:
+        return self.workdir / "state" / "made_with.json"
+
+    def _signed(self) -> list[dict[str, str]]:
+        path = self._signatures
+        return json.loads(path.read_text()) if path.exists() else []
 
     def _describe(self, stage: Stage, what: str) -> None:
         label = f"{what} {stage.contender.label}, batch {stage.batch_size}"

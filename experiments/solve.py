@@ -12,8 +12,6 @@ are printed; the latter two also write a page with figures into the working dire
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
-from collections.abc import Sequence
-
 from absl import flags
 from rich.console import Console
 
@@ -34,18 +32,18 @@ WORKDIR = flags.DEFINE_string(
 )
 
 
-def main(selection: Sequence[str]) -> None:
+def main(given: cli.Given) -> None:
     """Flags and config in, a study's tables and page out."""
-    settings = CONFIG.value.to_dict()
+    settings = cli.with_added(CONFIG.value.to_dict(), given)
     study = settings.get("study", "")
     if study not in STUDIES:
         raise InputError(
             f"this config is none of experiments.solve (study={study!r}; "
             f"{near(study, STUDIES)}); python -m experiments.compare may take it"
         )
-    if selection:
+    if given.selection:
         known = settings["optimizers"]
-        settings["optimizers"] = {name: known.get(name, {}) for name in selection}
+        settings["optimizers"] = {name: known.get(name, {}) for name in given.selection}
     STUDIES[study](settings, Desk(study, DATA_DIR.value, WORKDIR.value, Console()))
 
 

@@ -23,7 +23,8 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
       The folder. Where it held the same config, its results are still there.
 
     Raises:
-      InputError: the folder holds another experiment's results, or other files.
+      InputError: the folder holds another experiment's results, or other files, or
+        cannot be written.
     """
     text = json.dumps(json.loads(json.dumps(config)), indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -47,5 +48,10 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
             f"--workdir={folder} holds files that are no experiment's: choose another "
             "folder, or empty it"
         )
-    write_atomic(mark, text)
+    try:
+        write_atomic(mark, text)
+    except OSError as error:
+        raise InputError(
+            f"--workdir={folder} cannot be written: {error.strerror}"
+        ) from error
     return folder

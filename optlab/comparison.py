@@ -99,9 +99,10 @@ def check(
       protocol: likewise.
 
     Raises:
-      InputError: no contender or two of one name, an empty grid, hyperparameters that
-        an optimizer refuses, no epoch, seed or batch size, a batch larger than the
-        training split, an unknown augmentation, a layout that does not fit.
+      InputError: no contender or two of one name, an empty grid or one with a point
+        twice, hyperparameters that an optimizer refuses, no epoch, seed or batch size,
+        a batch size twice, a batch larger than the training split, an unknown
+        augmentation, a layout that does not fit.
     """
     labels = [contender.label for contender in contenders]
     if not labels or len(set(labels)) < len(labels):
@@ -110,6 +111,10 @@ def check(
     for contender in contenders:
         if not contender.grid:
             raise InputError(f"the grid of {contender.label!r} is empty")
+        if len({tuple(point.items()) for point in contender.grid}) < len(
+            contender.grid
+        ):
+            raise InputError(f"the grid of {contender.label!r} has a point twice")
         for point in contender.grid:
             tx = contender.optimizer(point, 1)  # it checks its own numbers
             if protocol.parallel == "pmap":
@@ -122,6 +127,8 @@ def check(
     examples = len(dataset.train.labels)
     if not protocol.batch_sizes:
         raise InputError("batch_size is empty: give one or more")
+    if len(set(protocol.batch_sizes)) < len(protocol.batch_sizes):
+        raise InputError(f"batch_size={protocol.batch_sizes} has one twice")
     for batch_size in protocol.batch_sizes:
         if not isinstance(batch_size, int):
             raise InputError(f"batch_size={batch_size!r} is not a whole number")

@@ -68,8 +68,17 @@ BAD_INPUT = {
     "--config.data.name=mnst": r"unknown data set 'mnst'; did you mean .*\bmnist",
     "--config.model.name=cn": r"unknown model 'cn'; did you mean cnn\?",
     "--config.epoch=3": r"unknown config key 'epoch'; did you mean epochs\?",
-    "--config.optimizers.adam.lr=1.": "unknown config key 'optimizers.adam.lr'; did "
-    "you mean .*optimizers.adam.learning_rate",
+    "--config.optimizers.adam.lr=1.": "adam got an unexpected .*'lr'; it takes learning_rate",
+    "--config.optimizers.adma.b1=1.": "no optimizer 'adma'; did you mean .*adam",
+    "--config.optimizers=adam --config.optimizers.lion.b1=0.5": "lion is not in "
+    "--config.optimizers",
+    "--config.optimizers=adam --config.learning_rate=(0.1,)": "has no grid of; set "
+    "--config.optimizers.adam.learning_rate",
+    "--config.schedule.name=cosine": "schedule: .*'decay_epochs'",
+    "--config.schedule.decay=3": "schedule: .*'decay'",
+    "--config.optimizers.adam.learning_rate=(0.1,0.1)": "'adam' has a point twice",
+    "--config.batch_size=(64,64)": r"batch_size=\(64, 64\) has one twice",
+    "--config.target_accuracy=95.": "target_accuracy=95.0 is no share",
     "--config.optimizers.adam.learning_rate=()": "grid of adam.learning_rate is empty",
     "--config.optimizers.adam.learning_rate=(-1e-3,)": "at least 0, not -0.001",
     "--config.optimizers.adam.learning_rate=(1e999,)": "must be finite .* not inf",
@@ -88,7 +97,7 @@ BAD_INPUT = {
     "--width=0": "width must be 1 or more: 0",
     # Names that are not there
     "--config.optimizers=no.such.optimizer": "no module 'no' for optimizer",
-    "--config.optimizers=": "config.optimizers=",
+    "--config.optimizers=": "--config.optimizers= leaves out a name",
     "--config.augment=('flp',)": r"unknown augmentation 'flp'; did you mean flip\?",
     "--config.schedule.name=cosin": r"no schedule 'cosin'; did you mean cosine\?",
     "--parallel=pmap --config.optimizers=bfgs": "evaluates the objective itself",
@@ -98,7 +107,9 @@ BAD_INPUT = {
     "--workdr=x": "Unknown command line flag 'workdr'. Did you mean: workdir",
     "adam": "unexpected word 'adam': every option begins with --",
     # Configs that are not there
-    "--config=nofile.py": "no config file 'nofile.py': No such file",
+    "--config=nofile.py": "no config file 'nofile.py': name a file",
+    "--config=configs/nist.py": "is no comparison's: it has no '.*'",
+    "--workdir=README.md/x": "--workdir=README.md/x cannot be written: Not a dir",
     "--config=experiments/cli.py": "'experiments/cli.py' defines no get_config",
     "--config=configs/cifar10_optimizers.py:tiny": "no variant 'tiny' of this config; "
     "known: full, reduced",
@@ -134,32 +145,83 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
 # In this process
 
 
-def check(*words):
-    cli._check_overrides(["compare", *words])
+DEFAULT = "--config=configs/digits_optimizers.py"
 
 
-def test_keys_of_the_config_and_its_branches_may_be_set():
-    default = "--config=configs/digits_optimizers.py"
-    check(
-        default, "--config.epochs=3", "--config.optimizers={}", "--config.data.name=x"
-    )
-    check("--config", "configs/digits_optimizers.py", "--config.epochs", "3")
+def given(monkeypatch, *words):
+    """What is taken off a command line, and what is left of it."""
+    monkeypatch.setattr(sys, "argv", ["compare", *words])
+    found = cli._take_given(["compare", *words])
+    return found, sys.argv[1:]
+
+
+def test_keys_of_the_config_and_its_branches_may_be_set(monkeypatch):
+    words = (DEFAULT, "--config.epochs=3", "--config.optimizers={}")
+    found, left = given(monkeypatch, *words)
+    assert found.keys == {"epochs", "optimizers"}
+    assert left == list(words)
+    words = ("--config", "configs/digits_optimizers.py", "--config.epochs", "3")
+    assert given(monkeypatch, *words)[1] == list(words)
     with pytest.raises(InputError, match=r"key 'data\.nam'; did you mean data\.name"):
-        check(default, "--config.data.nam=x")
+        given(monkeypatch, DEFAULT, "--config.data.nam=x")
     with pytest.raises(InputError, match="unknown config key 'optimizer'"):
-        check(default, "--config.optimizer={}")
+        given(monkeypatch, DEFAULT, "--config.optimizer={}")
 
 
-def test_the_selection_is_taken_off_the_command_line(monkeypatch):
-    words = [
-        "compare",
+def test_a_selection_and_added_keys_are_taken_off_the_command_line(monkeypatch):
+    found, left = given(
+        monkeypatch,
+        DEFAULT,
         "--config.optimizers=adam, own.module.name",
+        "--config.optimizers.own.module.name.rate=(0.1,)",
+        "--config.optimizers.adam.eps=1e-7",
         "--config.optimizers.adam.b1=(0.8,)",
-        "--config.optimizers={'adam': {}}",  # a dictionary is ml_collections' own
-    ]
-    monkeypatch.setattr(sys, "argv", words.copy())
-    assert cli._take_selection(words) == ["adam", "own.module.name"]
-    assert sys.argv == [words[0], *words[2:]]
+        "--config.schedule.kind=warm",
+    )
+    assert found.selection == ("adam", "own.module.name")
+    assert found.added == {
+        "optimizers.own.module.name.rate": (0.1,),
+        "optimizers.adam.eps": 1e-7,
+        "schedule.kind": "warm",
+    }
+    assert left == [DEFAULT, "--config.optimizers.adam.b1=(0.8,)"]
+    settings = {"optimizers": {"adam": {"b1": 0.9}}, "schedule": {"name": "constant"}}
+    assert cli.with_added(settings, found) == {
+        "optimizers": {
+            "adam": {"b1": 0.9, "eps": 1e-7},
+            "own.module.name": {"rate": (0.1,)},
+        },
+        "schedule": {"name": "constant", "kind": "warm"},
+    }
+    assert settings["schedule"] == {"name": "constant"}
+
+
+def test_a_config_without_open_sections_takes_no_new_keys(monkeypatch):
+    with pytest.raises(InputError, match=r"unknown config key 'optimizers\.adam\.b1'"):
+        given(monkeypatch, "--config=configs/bench.py", "--config.optimizers.adam.b1=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "defines no get_config"),
+        ("def get_config(): return {}", "returns no ConfigDict but dict"),
+        ("x = 1\nimport no_such_module", "fails in line 2: ModuleNotFoundError"),
+        ("def get_config():\n  return {}['a']", "fails in line 2: KeyError: 'a'"),
+        ("def", "is no Python"),
+    ],
+)
+def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        cli._read_config(str(path))
+
+
+@pytest.mark.parametrize("path", ["", "configs", "none.py"])
+def test_a_config_is_a_file(path):
+    with pytest.raises(InputError, match=f"no config file '{path}'"):
+        cli._read_config(path)
 
 
 def test_a_config_is_flat_by_dotted_names():

@@ -146,7 +146,7 @@ def _check_kept(workdir):
         for optimizer in ("momentum", "adam")
         for stage in ("tune-0", "report-1", "report-2")
     ]
-    assert kept == sorted([*done, "widths.json"])
+    assert kept == sorted([*done, "made_with.json", "widths.json"])
     runs = {str(f.parent.relative_to(workdir)) for f in workdir.rglob("events.*")}
     for optimizer in ("momentum", "adam"):
         folder = f"tensorboard/{optimizer}-b32"
@@ -206,5 +206,7 @@ def test_help_teaches():
         "--[no]download",
         "--parallel",
         "configs/digits_optimizers.py",
+        "--config.optimizers.adam.b1=(0.9,)",
     ):
         assert line in output
+    assert "None')" not in output

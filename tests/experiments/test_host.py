@@ -1,7 +1,8 @@
-"""What the host keeps between runs: the table of widths."""
+"""What the host keeps between runs: the table of widths, who made the results."""
 
 import io
 import math
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -9,12 +10,34 @@ from rich.console import Console
 from experiments.host import Host
 
 
+def host_of(workdir, **made_with):
+    console = Console(file=io.StringIO())
+    return Host(workdir, console, made_with, tensorboard=False)
+
+
+def test_results_are_signed_by_those_who_trained_them(tmp_path):
+    stage = SimpleNamespace(contender=SimpleNamespace(label="adam"), batch_size=8)
+
+    def found(trains, **made_with):
+        with host_of(tmp_path, **made_with) as host:
+            host.begin(1)
+            if trains:
+                host.compiling(stage)
+            return host.environment()
+
+    assert found(False, command="a", date="1") == {"command": "a", "date": "1"}
+    assert found(True, command="b", date="2") == {"command": "b", "date": "2"}
+    # Who shows them again has made nothing.
+    assert found(False, command="c", date="3") == {"command": "b", "date": "2"}
+    assert found(True, command="b", date="4") == {"command": "b", "date": "2; then 4"}
+
+
 def test_widths_are_measured_once_for_a_working_directory(tmp_path):
     """A resumed run must choose as before, or its bits would differ."""
     tables = iter([{1: 0.5, 8: 0.25}, {1: math.nan}])
 
     def chosen(name):
-        with Host(tmp_path, Console(file=io.StringIO()), tensorboard=False) as host:
+        with host_of(tmp_path) as host:
             host.begin(1)
             return host.widths(name, lambda: next(tables))
 
