@@ -109,6 +109,9 @@ def solve(
     A rejected step ends neither by its (zero) length nor by its decrease: a method that
     can go nowhere says so itself (``STALLED``).
 
+    Forward mode (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop; reverse
+    mode (``jax.grad``) cannot, as through any ``lax.while_loop``.
+
     Args:
       tx: the optimizer.
       params: the start, a tree of floating-point arrays.
@@ -124,15 +127,17 @@ def solve(
       steps with ``Reason.NON_FINITE``.
 
     Raises:
-      InputError: no function; functions that disagree at a (concrete) start;
-        parameters that are not floating point; ``optax.MultiSteps`` around a method
-        that evaluates the objective; matrices that do not fit.
+      InputError: ``tx`` is no optimizer, ``stop`` no ``Stop`` of numbers, ``history``
+        no whole number of 0 or more; no function; functions that disagree at a
+        (concrete) start; parameters that are not floating point; ``optax.MultiSteps``
+        around a method that evaluates the objective; matrices that do not fit.
       TypeError: ``tx`` needs a function that was not given.
 
     >>> solution = solve(optax.sgd(0.5), jnp.zeros(2), value_fn=lambda x: x @ x - x[0])
     >>> solution.params, Reason(int(solution.reason)).name
     (Array([0.5, 0. ], dtype=float32), 'GRADIENT')
     """
+    _check_arguments(tx, stop, history)
     require_floating("solve", params, "use this one inside the functions only")
     functions = {
         "residual_fn": residual_fn,
@@ -244,6 +249,28 @@ def solve(
     )
 
 
+def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
+    """Refuses what is of the wrong kind; numbers in ``stop`` may be traced."""
+    if isinstance(tx, str):
+        raise InputError(f"solve: tx is a name: make it, optlab.optim.make({tx!r})")
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        if callable(tx):
+            name = getattr(tx, "__name__", "tx")
+            raise InputError(f"solve: tx is a function: call it, {name}()")
+        raise InputError(f"solve: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
+    if not isinstance(stop, Stop):
+        raise InputError(f"solve: stop={stop!r} is no Stop; give one: Stop(steps=100)")
+    for name, value in stop._asdict().items():
+        numeric = isinstance(value, int | float | np.number | np.ndarray | jax.Array)
+        if not numeric or jnp.ndim(value):
+            raise InputError(f"solve: stop.{name} must be a number, not {value!r}")
+    if not isinstance(history, int | np.integer) or history < 0:
+        raise InputError(
+            f"solve: history={history!r} must be a whole number, 0 or more: how many "
+            "updates to record"
+        )
+
+
 def _objective(
     params: Any,
     value_fn: Callable | None,
@@ -290,7 +317,8 @@ def _norm(tree):
 
 
 def _max_norm(tree):
-    return optax.tree.norm(tree, ord=jnp.inf)
+    # The norm of nothing is 0; optax has it at -inf.
+    return jnp.maximum(optax.tree.norm(tree, ord=jnp.inf), 0.0)
 
 
 def _finite(*scalars):

@@ -172,8 +172,22 @@ def test_the_activation_of_an_mlp_is_named():
             {"activation": "rely"},
             "unknown activation 'rely'; did you mean relu",
         ),
+        ("mlp", {"classes": 0}, "'mlp': classes=0: give one or more"),
+        ("mlp", {"hidden": (4, 0)}, r"mlp: hidden=\(4, 0\): a layer has one unit"),
+        ("cnn", {"features": (0,)}, r"cnn: features=\(0,\), .* has one unit or more"),
+        ("cnn", {"dense": -1}, "cnn: .*, dense=-1: a layer has one unit or more"),
     ],
 )
 def test_a_mistake_says_what_would_be_right(name, options, message):
     with pytest.raises(InputError, match=message):
-        models.make(name, classes=2, **options)
+        models.make(name, **{"classes": 2} | options)
+
+
+def test_a_cnn_pools_no_more_often_than_images_can_be_halved():
+    def init(*features):
+        module = models.make("cnn", classes=2, features=features, dense=1)
+        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 8, 9, 1)))
+
+    init(1, 1, 1)
+    with pytest.raises(InputError, match=r"8x9 can be halved 3 times only, .* fewer"):
+        init(1, 1, 1, 1)

@@ -1,11 +1,14 @@
 """The loop: every reason, and what jit and vmap must not change."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from optlab import optim
 from optlab.errors import InputError
 from optlab.optim import info
 from optlab.optim.lift import lift
@@ -50,6 +53,15 @@ def test_a_bad_start_is_a_reason_and_no_loop(bad):
     solution = solve(optax.sgd(0.5), jnp.array([bad]), value_fn=bowl)
     assert Reason(int(solution.reason)) == Reason.NON_FINITE
     assert solution.steps == 0
+
+
+@pytest.mark.parametrize("start", [{}, jnp.zeros(0), {"a": jnp.zeros((2, 0))}])
+@pytest.mark.parametrize("name", ["adam", "bfgs"])
+def test_no_parameters_are_a_minimum(name, start):
+    for run in (solve, jax.jit(solve, static_argnums=0, static_argnames="value_fn")):
+        solution = run(optim.make(name), start, value_fn=lambda _: 2.0 * jnp.ones(()))
+        assert Reason(int(solution.reason)) == Reason.GRADIENT
+        assert (solution.steps, solution.value, solution.gradient_norm) == (0, 2, 0)
 
 
 def test_divergence_returns_the_last_good_parameters():
@@ -178,6 +190,37 @@ def test_the_value_of_parts(functions):
 def test_functions_that_do_not_fit(functions, message):
     with pytest.raises(InputError, match=message):
         solve(optax.sgd(0.5), START, **functions)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tx": "bfgs"}, "tx is a name: make it, optlab.optim.make('bfgs')"),
+        ({"tx": optim.bfgs}, "tx is a function: call it, bfgs()"),
+        ({"tx": None}, "tx=None is no optimizer; give one: optlab.bfgs()"),
+        ({"stop": 100}, "stop=100 is no Stop; give one: Stop(steps=100)"),
+        ({"stop": {"steps": 3}}, "stop={'steps': 3} is no Stop; give one"),
+        ({"stop": Stop(steps="3")}, "stop.steps must be a number, not '3'"),
+        ({"stop": Stop(target=None)}, "stop.target must be a number, not None"),
+        ({"stop": Stop(gradient=np.ones(2))}, "stop.gradient must be a number, not"),
+        ({"history": -1}, "history=-1 must be a whole number, 0 or more"),
+        ({"history": 1.5}, "history=1.5 must be a whole number, 0 or more"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments, message):
+    arguments = {"tx": optax.sgd(0.5), "value_fn": bowl} | arguments
+    with pytest.raises(InputError, match=re.escape(f"solve: {message}")):
+        solve(params=START, **arguments)
+
+
+def test_forward_mode_differentiates_through_the_loop_and_reverse_does_not():
+    def value(start):  # 12.5 * 4^-3
+        stop = OFF._replace(steps=3)
+        return solve(optax.sgd(0.5), start, value_fn=bowl, stop=stop).value
+
+    np.testing.assert_allclose(jax.jacfwd(value)(START), START / 4**3)
+    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
+        jax.grad(value)(START)
 
 
 @pytest.mark.parametrize("start", [3, {"w": 1.0, "n": jnp.arange(2)}, True])

@@ -25,7 +25,7 @@ def make(name: str, classes: int, **options: Any) -> nn.Module:
       The module; it holds no parameters yet.
 
     Raises:
-      InputError: the name or an option is unknown.
+      InputError: the name or an option is unknown, or a layer would have no unit.
 
     >>> make("mlp", classes=10, hidden=(30, 15)).hidden
     (30, 15)
@@ -39,4 +39,6 @@ def make(name: str, classes: int, **options: Any) -> nn.Module:
             raise InputError(
                 f"model {name!r} has no option {option!r}; {near(option, known)}"
             )
+    if classes < 1:
+        raise InputError(f"model {name!r}: classes={classes}: give one or more")
     return MODELS[name](classes=classes, **options)

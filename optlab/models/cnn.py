@@ -25,11 +25,23 @@ class CNN(nn.Module):
     def __post_init__(self):
         if not 0 <= self.dropout < 1:
             raise InputError(f"cnn: dropout={self.dropout} is no share in [0, 1)")
+        if min((self.dense, *self.features)) < 1:
+            raise InputError(
+                f"cnn: features={self.features}, dense={self.dense}: a layer has one "
+                "unit or more"
+            )
         super().__post_init__()
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Logits ``[n, classes]`` of ``[n, height, width, channels]`` images."""
+        height, width = images.shape[1:3]
+        halvings = min(height, width).bit_length() - 1
+        if len(self.features) > halvings:
+            raise InputError(
+                f"cnn: images of {height}x{width} can be halved {halvings} times only, "
+                f"and each of features={self.features} halves them: give fewer"
+            )
         x = images
         for channels in self.features:
             x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))

@@ -148,7 +148,8 @@ def winograd_convolution(
 
     Returns:
       ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
-      strides of one, up to rounding, which is no worse than that of patches.
+      strides of one, up to rounding: in the root mean square that of outputs is below
+      that of patches, that of gradients below twice as large.
 
     >>> x, k = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))
     >>> winograd_convolution(x, k, ((1, 1), (1, 1)))[0, :2, :, 0].tolist()

@@ -33,6 +33,8 @@ class MLP(nn.Module):
                 f"mlp: unknown activation {self.activation!r}; "
                 f"{near(self.activation, ACTIVATIONS)}"
             )
+        if any(units < 1 for units in self.hidden):
+            raise InputError(f"mlp: hidden={self.hidden}: a layer has one unit or more")
         super().__post_init__()
 
     @nn.compact

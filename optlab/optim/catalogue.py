@@ -25,6 +25,30 @@ METHODS: dict[str, Factory] = {
     name: value for name, value in vars(methods).items() if inspect.isfunction(value)
 }
 
+_FINITE = "finite and at least 0", lambda x: 0 <= x < np.inf
+_POSITIVE = "more than 0", lambda x: x > 0
+_SHARE = "at least 0 and less than 1", lambda x: 0 <= x < 1
+
+#: What a number of this name must be, in words and as a test; in methods of the house.
+RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "learning_rate": _FINITE,  # in every optimizer
+    "damping": _FINITE,
+    "eps": _FINITE,
+    "initial_accumulator_value": _FINITE,
+    "weight_decay": _FINITE,
+    "decrease": _POSITIVE,
+    "first_step": _POSITIVE,
+    "increase": _POSITIVE,
+    "max_damping": _POSITIVE,
+    "max_radius": _POSITIVE,
+    "radius": _POSITIVE,
+    "b1": _SHARE,
+    "b2": _SHARE,
+    "curvature": _SHARE,
+    "decay": _SHARE,
+    "momentum": _SHARE,
+}
+
 
 def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationExtraArgs:
     """Builds an optimizer from its name.
@@ -39,8 +63,9 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
       The optimizer. It takes every extra argument and ignores what it has no use for.
 
     Raises:
-      InputError: the name is unknown, a hyperparameter is unknown or missing, the
-        learning rate is no number or negative, or the factory returns no optimizer.
+      InputError: the name is unknown, a hyperparameter is unknown or missing, a
+        (concrete) number is not in its range in ``RANGES``, of which optimizers from
+        elsewhere share the learning rate's alone, or the factory returns no optimizer.
 
     >>> tx = make("momentum", learning_rate=0.1)
     >>> updates, state = tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)), value=4.0)
@@ -52,8 +77,9 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     optlab.errors.InputError: no optimizer 'adma'; did you mean ...adam...?
     """
     factory = _find(name)
-    if "learning_rate" in hyperparameters:
-        _check_learning_rate(hyperparameters["learning_rate"])
+    for argument in RANGES if name in METHODS else ("learning_rate",):
+        if argument in hyperparameters:
+            _check_number(name, factory, argument, hyperparameters[argument])
     tx = call(name, factory, hyperparameters)
     if not isinstance(tx, optax.GradientTransformation):
         raise InputError(
@@ -168,11 +194,17 @@ def _optax_optimizers() -> dict[str, Factory]:
     }
 
 
-def _check_learning_rate(rate: Any) -> None:
-    if callable(rate) or isinstance(rate, Tracer):
+def _check_number(name: str, factory: Factory, argument: str, value: Any) -> None:
+    schedule = argument == "learning_rate"
+    if isinstance(value, Tracer) or (schedule and callable(value)):
         return
-    number = np.asarray(rate)
+    parameter = inspect.signature(factory).parameters.get(argument)
+    if value is None and parameter and parameter.default is None:
+        return
+    number = np.asarray(value)
     if number.ndim or not jnp.issubdtype(number.dtype, jnp.number):
-        raise InputError(f"learning_rate must be a number or a schedule, not {rate!r}")
-    if not 0 <= number < np.inf:
-        raise InputError(f"learning_rate must be finite and at least 0, not {rate}")
+        what = "a number or a schedule" if schedule else "a number"
+        raise InputError(f"{name}: {argument} must be {what}, not {value!r}")
+    words, holds = RANGES[argument]
+    if not holds(number):
+        raise InputError(f"{name}: {argument} must be {words}, not {value}")

@@ -42,8 +42,8 @@ def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # no
 def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N803
     """Solve (J^T J + diag(d)) s = J^T u by the least squares [J; sqrt(d)] s ~ [u; 0].
 
-    Columns are scaled to length one; J is [m, n]. Guard: ``eps`` under the root keeps
-    the triangle invertible where J is singular and d is zero.
+    Columns are scaled to length one; J is [m, n]. Guard: ``eps`` squared under the root
+    keeps the triangle invertible where J is singular and d is zero.
 
     >>> J, d, u = jnp.array([[1.0], [1.0]]), jnp.array([2.0]), jnp.array([4.0, 8.0])
     >>> round(float(qr_solve(J, d, u)[0]), 4)

@@ -99,6 +99,19 @@ def test_a_dotted_path_is_imported(tmp_path, monkeypatch):
         ("sgd", {"learning_rate": None}, "a number or a schedule, not None"),
         ("sgd", {"learning_rate": True}, "a number or a schedule, not True"),
         ("sgd", {"learning_rate": [0.1, 0.2]}, "a number or a schedule"),
+        ("adam", {"b1": 2.0}, "adam: b1 must be at least 0 and less than 1, not 2.0"),
+        ("adam", {"b2": -5.0}, "b2 must be at least 0 and less than 1, not -5.0"),
+        ("adam", {"b1": jnp.array(1.0)}, "b1 must be at least 0 and less than 1"),
+        ("adam", {"b1": None}, "adam: b1 must be a number, not None"),
+        ("adam", {"b1": lambda i: 0.9}, "b1 must be a number, not <function"),
+        ("adam", {"eps": -1e-8}, "eps must be finite and at least 0, not -1e-08"),
+        ("momentum", {"momentum": 1.5}, "momentum must be at least 0 and less than 1"),
+        ("rmsprop", {"decay": 1}, "decay must be at least 0 and less than 1, not 1"),
+        ("lamb", {"weight_decay": -0.1}, "weight_decay must be finite and at least 0"),
+        ("levenberg_marquardt", {"damping": -1}, "damping must be finite .*, not -1"),
+        ("levenberg_marquardt", {"increase": 0}, "increase must be more than 0, not 0"),
+        ("bold_driver", {"decrease": None}, "decrease must be a number, not None"),
+        ("newton", {"radius": float("nan")}, "radius must be more than 0, not nan"),
     ],
 )
 def test_a_mistake_says_what_would_be_right(name, hyperparameters, message):
@@ -112,6 +125,28 @@ def test_a_mistake_says_what_would_be_right(name, hyperparameters, message):
 def test_learning_rates_of_every_kind(rate):
     expected = -0.5 if callable(rate) else -float(rate)
     assert first_update(optim.make("sgd", learning_rate=rate), g=1.0) == expected
+
+
+@pytest.mark.parametrize("name", optim.METHODS)
+def test_defaults_are_in_their_ranges(name):
+    parameters = inspect.signature(optim.METHODS[name]).parameters
+    optim.make(name, **{key: each.default for key, each in parameters.items()})
+
+
+def test_ranges_are_of_methods_of_the_house(tmp_path, monkeypatch):
+    (tmp_path / "own_ranges.py").write_text(
+        "import optax\ndef sign(momentum): return optax.scale(momentum)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert first_update(optim.make("own_ranges.sign", momentum=-3.0), g=1.0) == -3.0
+    optim.make("adamw", learning_rate=0.1, weight_decay=-0.1)
+
+
+def test_a_number_may_be_traced():
+    def update(momentum):
+        return first_update(optim.make("momentum", momentum=momentum), g=1.0)
+
+    np.testing.assert_allclose(jax.vmap(update)(jnp.array([0.5, 1.5])), -0.01)
 
 
 def test_a_learning_rate_may_be_traced():
