@@ -6,9 +6,10 @@ on its own, so that its time is that of a real run; only these runs see the test
 once, after their last step.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from optlab import augment, parallel, sweep, width
 from optlab.data import Dataset
 from optlab.errors import InputError, near
 from optlab.lanes import fastest
-from optlab.optim.info import refuse_evaluation
+from optlab.optim.info import find, refuse_evaluation
 from optlab.parallel import Layout
 from optlab.problems import Problem
 from optlab.results import Cell, Row, Trace, choose_point
@@ -107,7 +108,6 @@ def check(
     labels = [contender.label for contender in contenders]
     if not labels or len(set(labels)) < len(labels):
         raise InputError(f"optimizers must be one or more, each once: got {labels}")
-    weights = jax.ShapeDtypeStruct((2,), jnp.float32)
     for contender in contenders:
         if not contender.grid:
             raise InputError(f"the grid of {contender.label!r} is empty")
@@ -115,10 +115,6 @@ def check(
             contender.grid
         ):
             raise InputError(f"the grid of {contender.label!r} has a point twice")
-        for point in contender.grid:
-            tx = contender.optimizer(point, 1)  # it checks its own numbers
-            if protocol.parallel == "pmap":
-                refuse_evaluation(jax.eval_shape(tx.init, weights))
     for name in ("epochs", "tune_seeds", "report_seeds"):
         if getattr(protocol, name) < 1:
             raise InputError(f"{name} must be 1 or more: {getattr(protocol, name)}")
@@ -143,6 +139,12 @@ def check(
                 f"unknown augmentation {name!r}; {near(name, augment.AUGMENTATIONS)}"
             )
     parallel.layout(protocol.parallel, 1, protocol.batch_sizes)
+    for contender, batch_size in itertools.product(contenders, protocol.batch_sizes):
+        steps = examples // batch_size
+        for point in contender.grid:
+            contender.optimizer(point, steps)  # it checks its own numbers
+        if protocol.parallel == "pmap":
+            refuse_evaluation(_fresh_state(contender, steps))
 
 
 def _compare_cell(
@@ -173,14 +175,16 @@ def _compare_cell(
         splits=("validation",),
         final_splits=(),
     )
-    tuned = run_stage(tune, task, _Compiler(task, protocol, observer), observer)
+    tuned = run_stage(
+        tune, task, _Compiler(task, contender, protocol, observer), observer
+    )
     rows = rows_of(tune, tuned)
     best = choose_point(rows)
     fresh = range(protocol.tune_seeds, protocol.tune_seeds + protocol.report_seeds)
     reported = []
     if best is not None:
         # One program for all of the fresh seeds.
-        alone = _Compiler(task, protocol, observer)
+        alone = _Compiler(task, contender, protocol, observer)
         for seed in fresh:
             stage = tune._replace(
                 phase="report",
@@ -222,23 +226,20 @@ def _compare_cell(
     return Outcome(rows, (cell,), traces)
 
 
-def _choose_width(
-    task: Task, lanes: Lanes, layout: Layout, protocol: Protocol, observer: Observer
-) -> int:
-    """Lanes at a time: the user's choice, or the fastest measured."""
-    if protocol.width is not None:
-        return min(protocol.width, width.unblocked(task, lanes, layout))
-    measured = observer.widths(
-        f"batch {task.batch_size}", lambda: width.measure(task, lanes, layout)
-    )
-    return min(fastest(measured), width.fitting(task, lanes, layout))
+def _fresh_state(contender: Contender, steps: int) -> Any:
+    """The shapes of an optimizer's state, at the first point of its grid."""
+    tx = contender.optimizer(contender.grid[0], steps)
+    return jax.eval_shape(tx.init, jax.ShapeDtypeStruct((2,), jnp.float32))
 
 
 class _Compiler:
     """Compiles a task's program when it is first wanted, then keeps it."""
 
-    def __init__(self, task: Task, protocol: Protocol, observer: Observer):
-        self.task, self.protocol, self.observer = task, protocol, observer
+    def __init__(
+        self, task: Task, contender: Contender, protocol: Protocol, observer: Observer
+    ):
+        self.task, self.contender = task, contender
+        self.protocol, self.observer = protocol, observer
         self.program: Program | None = None
 
     def __call__(self, lanes: Lanes) -> tuple[Program, bool]:
@@ -248,10 +249,21 @@ class _Compiler:
         layout = parallel.layout(
             self.protocol.parallel, lanes.shape[1], [self.task.batch_size]
         )
-        at_a_time = 1
-        if lanes.shape != (1, 1):
-            at_a_time = _choose_width(
-                self.task, lanes, layout, self.protocol, self.observer
-            )
+        at_a_time = 1 if lanes.shape == (1, 1) else self._width(lanes, layout)
         self.program = sweep.compile_program(self.task, lanes, layout, at_a_time)
         return self.program, True
+
+    def _width(self, lanes: Lanes, layout: Layout) -> int:
+        """Lanes at a time: the user's choice, or the fastest measured."""
+        task = self.task
+        if self.protocol.width is not None:
+            return min(self.protocol.width, width.unblocked(task, lanes, layout))
+        seeds, points = lanes.shape
+        name = f"batch {task.batch_size}, {seeds} x {points} lanes"
+        # Steps that take a gradient cost about the same, those that evaluate do not.
+        if find(_fresh_state(self.contender, task.steps_per_epoch)):
+            name = f"{name} of {self.contender.label}"
+        measured = self.observer.widths(
+            name, lambda: width.measure(task, lanes, layout)
+        )
+        return min(fastest(measured), width.fitting(task, lanes, layout))

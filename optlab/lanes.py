@@ -16,7 +16,7 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.lax import linalg
 
-from optlab.parallel import LANE, Layout, share_host
+from optlab.parallel import LANE, Layout, agreed, share_host
 
 #: Of the device's memory, at most so much for the values that lanes compute.
 MEMORY_SHARE = 0.5
@@ -162,7 +162,8 @@ def timed(
       trial: width to a compiled function that runs lanes at that width, and waits.
 
     Returns:
-      Width to seconds, the fastest of ``TRIALS`` runs after one that does not count.
+      Width to seconds, the fastest of ``TRIALS`` runs after one that does not count,
+      as the first of several processes measured them.
       A single width is not timed: its time is NaN.
     """
     seconds = dict.fromkeys(widths, math.nan)
@@ -177,7 +178,7 @@ def timed(
             run()
             times.append(time.perf_counter() - started)
         seconds[width] = min(times)
-    return seconds
+    return dict(zip(seconds, agreed(list(seconds.values())), strict=True))
 
 
 def fastest(seconds: Mapping[int, float]) -> int:

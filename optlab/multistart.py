@@ -22,7 +22,6 @@ from optlab.lanes import (
     timed,
     unblocked,
 )
-from optlab.machine import memory_bytes
 from optlab.parallel import LANE, Layout
 from optlab.solve import Solution, Stop, solve
 
@@ -58,7 +57,7 @@ class Program(NamedTuple):
     run: Callable[[Starts, Stop], Solution]  # its arrays are [starts, points, ...]
     width: int  # lanes at a time
     compile_seconds: float
-    temporary_bytes: int  # that a run takes beside its arguments and results
+    temporary_bytes: int  # that a run takes beside its arguments and results, in all
 
 
 def make_starts(params: Any, points: Sequence[Mapping[str, float]] = ({},)) -> Starts:
@@ -142,7 +141,7 @@ def compile_program(
         run=lambda starts, stop: compiled(*arguments(starts, stop)),
         width=width,
         compile_seconds=time.perf_counter() - started,
-        temporary_bytes=memory.temp_size_in_bytes if memory else 0,
+        temporary_bytes=layout.mesh.size * memory.temp_size_in_bytes if memory else 0,
     )
 
 
@@ -165,8 +164,10 @@ def compile_fastest(
     lanes, devices = starts.shape[0] * starts.shape[1], layout.mesh.shape[LANE]
     narrow = compile_program(search, starts, layout, chunk_size(lanes, devices, 1))
     lane_bytes = max(narrow.temporary_bytes // narrow.width, 1)
-    memory = MEMORY_SHARE * memory_bytes(layout.mesh.devices.flat[0])
-    most = min(int(memory / lane_bytes), _unblocked(search, starts, layout))
+    most = min(
+        int(MEMORY_SHARE * layout.memory_bytes / lane_bytes),
+        _unblocked(search, starts, layout),
+    )
     wide = chunk_size(lanes, devices, most)
     programs = {narrow.width: narrow}
     trial_stop = Stop(gradient=-1.0, steps=TRIAL_STEPS)

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from optlab import machine
 from optlab.errors import InputError
 
 #: Names of the mesh's axes.
@@ -48,6 +50,14 @@ class Layout(NamedTuple):
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         # XLA halves the vectors of processors with 512 bits, for old ones' clocks.
         return {"xla_cpu_prefer_vector_width": 512} if on_cpu else {}
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all devices; CPU devices share their host's."""
+        device = self.mesh.local_devices[0]  # no process sees another's
+        memory = machine.memory_bytes(device)
+        memory *= 1 if device.platform == "cpu" else self.mesh.size
+        return int(agreed([memory])[0])
 
     def __str__(self) -> str:
         lanes, shares = self.mesh.devices.shape
@@ -118,6 +128,23 @@ def mesh_shape(
     """
     lanes = math.gcd(devices, points)
     return lanes, 1 if one_host else math.gcd(devices // lanes, batch)
+
+
+def agreed(numbers: Sequence[float]) -> list[float]:
+    """What the first process measured, in all of them: they must choose alike.
+
+    Args:
+      numbers: as many in every process.
+
+    Returns:
+      Those of process 0.
+    """
+    if jax.process_count() == 1:
+        return list(numbers)
+    # As bytes: without x64 JAX would round them.
+    sent = np.array(numbers, np.float64).view(np.uint8)
+    received = multihost_utils.broadcast_one_to_all(sent)
+    return np.asarray(received, np.uint8).view(np.float64).tolist()
 
 
 def share_host(devices: Sequence[Any]) -> bool:

@@ -50,7 +50,8 @@ class Stage(NamedTuple):
     @property
     def name(self) -> str:
         """A name that no other stage of a comparison has, fit for a file."""
-        seeds = "-".join(map(str, self.seeds))
+        ends = dict.fromkeys((self.seeds[0], self.seeds[-1]))  # all may be hundreds
+        seeds = "-".join(map(str, ends))
         return f"{self.contender.label}-b{self.batch_size}-{self.phase}-{seeds}"
 
 

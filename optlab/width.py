@@ -14,9 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
-from optlab import machine, sweep, training
+from optlab import sweep, training
 from optlab.data import Split
 from optlab.lanes import MEMORY_SHARE, chunk_size, timed
 from optlab.lanes import unblocked as unblocked_lanes
@@ -76,11 +77,7 @@ def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
     Returns:
       Lanes that can run together, no more than :func:`unblocked` allows.
     """
-    device = layout.mesh.devices.flat[0]
-    # Devices that are forced on one host share its memory.
-    memory = machine.memory_bytes(device)
-    memory *= 1 if device.platform == "cpu" else layout.mesh.size
-    most = MEMORY_SHARE * memory / computed_bytes(_step(task, lanes))
+    most = MEMORY_SHARE * layout.memory_bytes / computed_bytes(_step(task, lanes))
     return min(max(1, int(most)), unblocked(task, lanes, layout))
 
 
@@ -145,7 +142,7 @@ def computed_bytes(program: Jaxpr) -> int:
         inner = list(jaxprs_in_params(equation.params))
         if inner:
             total += max(map(computed_bytes, inner))
-        else:
+        if not inner or equation.primitive is lax.scan_p:  # which stacks results
             shapes: list[Any] = [result.aval for result in equation.outvars]
             total += sum(math.prod(x.shape) * x.dtype.itemsize for x in shapes)
     return total

@@ -288,7 +288,7 @@ def test_lanes_at_a_time_are_the_fastest_that_the_observer_knows_of(monkeypatch)
     monkeypatch.setattr(comparison.sweep, "compile_program", spy)
     protocol = PROTOCOL._replace(width=None, epochs=1, report_seeds=1)
     comparison.compare(digits(), problem(), [contender("adam")], protocol, Chooser())
-    assert asked == ["batch 9"]
+    assert asked == ["batch 9, 2 x 2 lanes"]
     assert [width for _, width in compiled] == [2, 1]
     assert compiled[1][0] == (1, 1)  # a report run is alone
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optlab import multistart, optim, parallel, sweep
+from optlab import machine, multistart, optim, parallel, sweep
 from optlab.multistart import Search
 from optlab.solve import Stop, solve
 from optlab.testproblems.unconstrained import PROBLEMS
@@ -81,7 +81,7 @@ def test_lanes_that_memory_does_not_hold_run_in_chunks(monkeypatch):
     search = Search(method, ROSENBROCK)
     lane = multistart.compile_program(search, starts(), ONE, 1).temporary_bytes
     memory = 5 * lane / multistart.MEMORY_SHARE
-    monkeypatch.setattr(multistart, "memory_bytes", lambda device: memory)
+    monkeypatch.setattr(machine, "memory_bytes", lambda device: memory)
     _, seconds = multistart.compile_fastest(search, starts(), ONE)
     assert list(seconds) == [1, 4]
 

@@ -14,8 +14,9 @@ def alone():
     return apart.launch([JOB])[0]
 
 
-def test_two_processes_agree_with_one(alone):
-    spread = JOB._replace(devices=2, processes=2, port=_free_port())
+@pytest.mark.parametrize("width", [4, None])  # None: they measure, and choose alike
+def test_two_processes_agree_with_one(alone, width):
+    spread = JOB._replace(devices=2, processes=2, port=_free_port(), width=width)
     found = apart.launch([spread._replace(process=process) for process in range(2)])
     for report in found:
         assert len(report.losses) == 4
@@ -32,5 +33,5 @@ def test_the_report_counts_bytes(alone):
 
 
 def test_a_process_that_fails_says_why():
-    with pytest.raises(RuntimeError, match="model cannot take"):
-        apart.launch([JOB._replace(hidden="none")])
+    with pytest.raises(RuntimeError, match="one unit or more"):
+        apart.launch([JOB._replace(hidden=(0,))])

@@ -132,6 +132,11 @@ def test_bytes_are_those_of_every_result():
     assert width.computed_bytes(program.jaxpr) == 3 * 5 * 4
     nested = jax.make_jaxpr(lambda x: jax.jit(inner)(jnp.exp(x)))(jnp.zeros(5))
     assert width.computed_bytes(nested.jaxpr) == 3 * 5 * 4
+    # A loop keeps what it stacks.
+    stacked = jax.make_jaxpr(
+        lambda x: jax.lax.scan(lambda c, _: (c, inner(c)), x, None, length=100)[1]
+    )(jnp.zeros(5))
+    assert 100 * 5 * 4 < width.computed_bytes(stacked.jaxpr) < 110 * 5 * 4
     # Of two branches only one runs, so the larger one counts.
     branches = (jnp.sin, lambda x: jnp.cos(jnp.tan(x)))
     chosen = jax.make_jaxpr(lambda x: jax.lax.switch(1, branches, x))(jnp.zeros(5))

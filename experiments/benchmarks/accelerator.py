@@ -1,7 +1,7 @@
 """On a GPU or TPU: runs per second of a small convolutional net, by lanes.
 
-The net of the suite ``conv`` on images of CIFAR-10's shape; a run is fresh parameters
-and one epoch of Adam. optlab trains lanes together, PyTorch one run after the other on
+The net of the suite ``conv`` on images of CIFAR-10's shape; a run is one epoch of
+Adam. optlab trains lanes together, PyTorch one run after the other on
 the same device, so it is timed on one run a turn. Both sides use the device's default
 precision for float32, which on recent GPUs is TF32.
 """
@@ -48,19 +48,27 @@ def measure(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
     steps = settings["examples"] // settings["batch_size"]
     task = conv.make_task(settings, steps)
     contestants: dict[str, Any] = {}
+    widths = []
     for count in settings["lanes"]:
         points = grid({"learning_rate": np.geomspace(1e-4, 1e-2, count).tolist()})
         lanes = engine.compile_lanes(task, (0,), points)
         contestants[_lanes(count)] = engine.later_epochs(lanes)
+        widths.append(Value(f"of {_lanes(count)} run at a time", lanes.width))
     rivals, notes = conv.rivals(task, settings, bench)
     seconds = in_turns(contestants | rivals, settings["repeats"], bench.tell)
     bench.tell("products of matrices")
     return SuiteResult(
         ratios=tuple(ratios(seconds, settings["lanes"])),
-        values=rates(
-            {count: np.median(seconds[_lanes(count)]) for count in settings["lanes"]},
-            conv.step_flops(settings) * steps,
-            machine.matmul_rate(settings["product"]),
+        values=(
+            *widths,
+            *rates(
+                {
+                    count: np.median(seconds[_lanes(count)])
+                    for count in settings["lanes"]
+                },
+                conv.step_flops(settings) * steps,
+                machine.matmul_rate(settings["product"]),
+            ),
         ),
         notes=notes,
     )
@@ -82,7 +90,7 @@ def ratios(seconds: Mapping[str, Sequence[float]], lanes: Sequence[int]) -> list
     fastest = min(rivals, key=lambda name: np.median(seconds[name]))
     return [
         Ratio(
-            f"runs of the small net, {count} at a time",
+            f"a run of the small net in {_lanes(count)}",
             fastest,
             tuple(count * each for each in seconds[fastest]),
             tuple(seconds[_lanes(count)]),

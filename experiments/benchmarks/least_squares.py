@@ -5,8 +5,8 @@ program of its own for a peer, and one program serves all of them in optlab. Tho
 the net are warm, of fits until a mean squared error of 1e-4 is reached: optlab and
 optimistix in float32, optlab and SciPy in float64.
 
-A peer runs with as many threads of LAPACK as it takes by itself, one for each core;
-optlab's own commands take one.
+LAPACK has one thread on all sides, as in every experiment of optlab's: with two,
+optimistix takes half as long again, and SciPy as long as with one.
 """
 
 import functools
@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from threadpoolctl import threadpool_limits
 
 from configs import nist as nist_config
 from configs import small_nets as nets_config
@@ -28,7 +27,7 @@ from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from experiments.studies import nist as nist_study
 from experiments.studies import small_nets
-from optlab import machine, multistart, optim, parallel
+from optlab import multistart, optim, parallel
 from optlab.solve import Stop, solve
 from optlab.testproblems import nist, samples
 
@@ -87,11 +86,9 @@ def _sinc(
         ),
     }
     contestants = {
-        f"{name} {i}": run
+        f"{name} {i}": functools.partial(_finish, fit, start)
         for i, start in enumerate(_each(net.starts))
-        for name, run in _as_they_come(
-            {name: functools.partial(_finish, fit, start) for name, fit in fits.items()}
-        ).items()
+        for name, fit in fits.items()
     }
     seconds = in_turns(contestants, settings["repeats"], bench.tell)
 
@@ -159,7 +156,6 @@ def _restarts(
                 method="lm", jac=jacobian, max_nfev=settings["steps"]
             ),
         }
-        contestants = _as_they_come(contestants)
         seconds = in_turns(contestants, settings["repeats"], bench.tell)
     work = f"{count} restarts of LM on sinc(10 x), to mse 1e-4"
     scale, note = count / of_peer, f"{of_peer} runs a turn x {count // of_peer}"
@@ -192,7 +188,7 @@ def _nist(problems: list, here: tuple[bool, bool], bench: Bench) -> SuiteResult:
     seconds, solved = {}, {}
     with jax.enable_x64(True):
         runs = {name: functools.partial(run, problems) for name, run in tables.items()}
-        for name, table in _as_they_come(runs).items():
+        for name, table in runs.items():
             bench.tell(f"NIST's fits by {name}")
             started = time.perf_counter()
             digits = table()
@@ -254,19 +250,6 @@ def _optimistix_table(problems: list) -> list[np.ndarray]:
         found = [np.asarray(fit(jnp.asarray(start))[0]) for start in problem.starts]
         digits.append(nist.log_relative_error(np.array(found), problem.certified))
     return digits
-
-
-def _as_they_come(runs: Mapping[str, Callable]) -> dict[str, Callable]:
-    """Peers with as many threads of LAPACK as they take; optlab's commands take one."""
-    return {
-        name: run if name == OWN else functools.partial(_limited, machine.cores(), run)
-        for name, run in runs.items()
-    }
-
-
-def _limited(threads: int, run: Callable) -> Any:
-    with threadpool_limits(threads, "blas"):
-        return run()
 
 
 def _each(starts: Any) -> list[Any]:

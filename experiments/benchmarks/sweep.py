@@ -25,6 +25,7 @@ from experiments.benchmarks.images import CLASSES, normalized, random_dataset
 from experiments.benchmarks.peers import flax_loop, missing, pytorch
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
+from optlab import machine as cpu
 from optlab import models, optim, parallel, problems, training
 from optlab.batches import examples_of, load_batch
 from optlab.data import Dataset
@@ -37,7 +38,8 @@ from optlab.sweep import Task, grid
 SHAPE = (28, 28, 1)
 
 #: Names of contestants.
-OWN, ALONE, PLAIN = "optlab", "optlab, one by one", "PyTorch, eager"
+OWN, ALONE = "optlab", "optlab, one by one"
+PLAIN, SPREAD = "PyTorch, eager", "PyTorch, a run on each core"
 FIRST, AGAIN = "Flax, jit anew, first run", "Flax, jit anew, later run"
 ONCE, OWN_LAYERS = "Flax, jit once", "Flax, jit once, optlab's layers"
 DESCENT, BATCHES = "optlab, plain descent", "optlab, batches alone"
@@ -78,6 +80,7 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
             task.batch_size,
         )
         contestants[PLAIN] = lambda: loop(rates[0], 0)
+        contestants[SPREAD] = pytorch.on_threads(1, contestants[PLAIN])
     seconds = in_turns(contestants, settings["repeats"], bench.tell)
     bench.tell("products of matrices")
     flops = lane_flops(settings["hidden"], task.steps_per_epoch * task.batch_size)
@@ -136,7 +139,14 @@ def ratios(
         Ratio(work, ALONE, scaled(ALONE), own, 1.0, times),
     ]  # fmt: skip
     if PLAIN in seconds:
-        found.insert(0, Ratio(work, PLAIN, scaled(PLAIN), own, 15.0, times))
+        cores = cpu.cores()
+        spread = tuple(each / cores for each in scaled(SPREAD))
+        found[:0] = [
+            Ratio(work, PLAIN, scaled(PLAIN), own, 15.0, times),
+            Ratio(work, SPREAD, spread, own,
+                  note=f"one run on one thread x {runs} / {cores} cores, as if "
+                  "processes did not slow each other down"),
+        ]  # fmt: skip
     return found
 
 

@@ -163,7 +163,7 @@ def test_an_accelerator_is_measured_where_there_is_one():
     assert "no GPU" in SUITES["accelerator"](settings, QUIET).notes[0]
     result = accelerator.measure(settings, QUIET)
     names = [value.name for value in result.values]
-    assert names[1::2] == ["runs a second, 1 lane", "runs a second, 2 lanes"]
+    assert names[3::2] == ["runs a second, 1 lane", "runs a second, 2 lanes"]
     assert result.ratios == ()
 
 

@@ -68,7 +68,7 @@ BAD_INPUT = {
     "--config.data.name=mnst": r"unknown data set 'mnst'; did you mean .*\bmnist",
     "--config.model.name=cn": r"unknown model 'cn'; did you mean cnn\?",
     "--config.epoch=3": r"unknown config key 'epoch'; did you mean epochs\?",
-    "--config.optimizers.adam.lr=1.": "adam got an unexpected .*'lr'; it takes learning_rate",
+    "--config.optimizers.adam.lr=1.": "adam got an unexpected .*'lr'; it takes learn",
     "--config.optimizers.adma.b1=1.": "no optimizer 'adma'; did you mean .*adam",
     "--config.optimizers=adam --config.optimizers.lion.b1=0.5": "lion is not in "
     "--config.optimizers",

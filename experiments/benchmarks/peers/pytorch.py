@@ -26,6 +26,27 @@ def load() -> tuple[Any, Any]:
     return torch, torch.device("cpu")
 
 
+def on_threads(count: int, run: Callable[[], Any]) -> Callable[[], None]:
+    """Another way to run a peer: on so many threads.
+
+    Args:
+      count: of threads.
+      run: a loop of this module.
+
+    Returns:
+      A call that runs it, and gives PyTorch its threads back.
+    """
+    torch, _ = load()
+
+    def limited() -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        run()
+        torch.set_num_threads(before)
+
+    return limited
+
+
 def _wait(torch: Any, device: Any) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
