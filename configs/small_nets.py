@@ -23,7 +23,8 @@ def get_config() -> ConfigDict:
     config.seed = 0
 
     # A run ends after so many steps, or so many evaluations of the objective if they
-    # are fewer steps: a Jacobian of n parameters counts n.
+    # are fewer steps, but not before the first step: a Jacobian of n parameters counts
+    # n.
     config.steps = 1000
     config.evaluations = 10_000
 

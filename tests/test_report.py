@@ -8,7 +8,7 @@ from rich.console import Console
 
 from optlab import report
 from optlab.report import figures, tables
-from optlab.report.figures import labels, learning_rate
+from optlab.report.figures import curves, labels, learning_rate, style
 from optlab.results import Cell, Results, Row, Trace, cell_rows, choose_point, edge
 
 NAMES = "sgd", "adam", "lamb", "nadam", "adagrad", "rmsprop", "momentum", "nesterov"
@@ -179,6 +179,76 @@ def test_sensitivity_marks_and_names_the_optimum():
     assert "sgd\n0.001" in figure_text(figure)
 
 
+def test_good_rates_fill_the_accuracy_panel_and_nothing_is_cut():
+    """Final accuracies 30, 60, 97, 100, 98, 10, none: the last three of them marked."""
+    results = synthetic(NAMES[:2], rates=7)
+    found = 0.3, 0.6, 0.97, 1.0, 0.98, 0.1, 0.1
+    accuracy = dict(zip(np.logspace(-3, 0, 7).round(6), found, strict=True))
+    rows = tuple(
+        row._replace(
+            accuracy=accuracy[round(row.hyperparameters["learning_rate"], 6)],
+            diverged=row.hyperparameters["learning_rate"] > 0.9,
+            loss=0.1,
+        )
+        for row in results.rows
+    )
+    cells = tuple(cell._replace(best=6) for cell in results.cells)
+    figure = figures.sensitivity(results._replace(rows=rows, cells=cells))
+    panel = figure.axes[0]
+    low, high = panel.get_ylim()
+    assert 0.8 < low < 0.97
+    assert 1.0 < high < 1.02
+    assert max(panel.get_yticks()) <= 1.0
+    marks = {line.get_marker(): line.get_xdata() for line in panel.lines}
+    np.testing.assert_allclose(marks["v"], [1e-3, 10**-2.5, 10**-0.5])
+    np.testing.assert_allclose(marks["x"], [1.0])
+    assert {"below the axis", "diverged"} <= set(figure_text(figure).splitlines())
+
+
+def test_a_chosen_rate_is_shown_however_low():
+    swept = [np.array([0.3, 0.97, 0.98, 0.99])]
+    assert learning_rate.reach(swept, [0.99]) > 0.9
+    assert learning_rate.reach(swept, [0.3]) == 0.3
+
+
+def test_two_seeds_get_a_band_between_them():
+    """Their 95% interval is 12.7 times as wide, and said to be none."""
+    results = synthetic(NAMES[:3], seeds=2)
+    for draw in (figures.by_epoch, figures.by_step):
+        figure = draw(results)
+        assert figure.get_supxlabel() == "mean of 2 seeds, band: from one to the other"
+        for panel in figure.axes:
+            low, high = panel.get_ylim()
+            for area in panel.collections:
+                heights = area.get_paths()[0].vertices[:, 1]
+                assert heights.max() <= high
+                assert draw is figures.by_epoch or heights.min() >= low
+    found = figures.by_epoch(results).axes[0].collections[0].get_paths()[0].vertices
+    _, values = curves.curves(results, results.cells[0])
+    assert found[:, 1].max() == pytest.approx(values["train loss"].max())
+
+
+def test_the_caption_counts_the_runs_that_are_drawn():
+    results = synthetic(NAMES[:2], seeds=3)
+    rows = tuple(
+        row._replace(diverged=True)
+        if (row.phase, row.optimizer, row.seed) == ("report", "sgd", 10)
+        else row
+        for row in results.rows
+    )
+    said = figures.by_epoch(results._replace(rows=rows)).get_supxlabel()
+    assert said.startswith("mean of 2 to 3 seeds, band: 95% interval (of two seeds:")
+
+
+def test_sixteen_methods_look_different():
+    looks = style.looks(map(str, range(16)))
+    assert len({look[:2] for look in looks.values()}) == 16
+    worn = [look.line(np.arange(50)) for look in looks.values()]
+    assert all(line["marker"] and len(line["markevery"]) == 5 for line in worn)
+    alone = style.looks("ab")["a"].line(np.arange(50))
+    assert alone == {"color": "#0072B2"}
+
+
 def test_a_target_never_reached_is_said():
     results = CASES["two sizes"]._replace(target_accuracy=1.1)
     text = figure_text(figures.time_to_target(results))
@@ -205,6 +275,24 @@ def test_tables_fit_the_terminal(case, width):
     assert max(map(len, text.splitlines())) <= width
     for cell in CASES[case].cells:
         assert cell.optimizer in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 98, 99, 100, 116, 117, 130])
+def test_a_printed_table_keeps_names_and_numbers_whole(width):
+    names = "levenberg_marquardt", "sgd"
+    numbers = [f"1.{i}23e-10" for i in range(8)]
+    table = report.Table(
+        "T", ("method", *"abcdefgh"), "l" + "r" * 8,
+        tuple((name, *numbers) for name in names), ("one group",) * 2,
+    )  # fmt: skip
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    report.show_table(table, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= width
+    words = text.split()
+    assert text.count("levenberg_marquardt") == text.count("sgd") >= 1
+    assert all(words.count(number) == 2 for number in numbers)
+    assert (text.count("method") == 1) == (width >= 19 + 8 * (1 + 9))
 
 
 def test_the_printed_table_has_every_column_and_the_verdicts():

@@ -5,7 +5,8 @@ lanes. The tables are the result: nothing is written.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from experiments.studies.desk import Desk
 from optlab import optim
+from optlab.errors import InputError
 from optlab.solve import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 
@@ -36,9 +38,14 @@ def run(settings: Mapping[str, Any], desk: Desk) -> None:
     Args:
       settings: as in ``configs/nist.py``.
       desk: where data lie and tables are printed.
+
+    Raises:
+      InputError: an unknown problem, or a folder without its file.
     """
-    folder = desk.data_dir or nist.directory()
+    folder = Path(desk.data_dir or nist.directory())
     names = settings["problems"] or nist.MODELS
+    if desk.data_dir is None:
+        _check_folder(folder, names)
     problems = [nist.load(name, folder) for name in names]
     stop, needed = Stop(**settings["stop"]), settings["digits"]
     numbers = ("solved", "LRE", "steps", "evaluations", "compile", "run")
@@ -60,6 +67,18 @@ def run(settings: Mapping[str, Any], desk: Desk) -> None:
                 f"{sum(each.seconds for each in fits):.1f}",
             )
     desk.console.print(totals)
+
+
+def _check_folder(folder: Path, names: Iterable[str]) -> None:
+    """Asks for the folder where it was not given and is not where it would be."""
+    files = [folder / f"{name}.dat" for name in names if name in nist.MODELS]
+    if missing := [path for path in files if not path.exists()]:
+        raise InputError(
+            "NIST's problems are read from a folder: give --data_dir=DIR, or set "
+            "$OPTLAB_NIST_DIR, where DIR holds the .dat files of "
+            "https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml "
+            f"(there is no {missing[0]})"
+        )
 
 
 def compile_fit(

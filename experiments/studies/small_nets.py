@@ -20,11 +20,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from experiments import grids
+from experiments.studies import counts
 from experiments.studies.desk import Desk
 from optlab import models, multistart, optim, parallel, report, results
 from optlab.errors import InputError, near
 from optlab.optim import info
-from optlab.report.figures.descent import GROUPS, Descent, descents
+from optlab.report.figures.descent import (
+    GROUPS,
+    HIGHEST,
+    LOWEST,
+    Descent,
+    descents,
+)
 from optlab.solve import Reason, Stop
 from optlab.testproblems import samples
 
@@ -69,9 +76,11 @@ def run(settings: Mapping[str, Any], desk: Desk) -> None:
       desk: where data lie and results go.
 
     Raises:
-      InputError: a net, table or optimizer that is not there.
+      InputError: a net, table or optimizer that is not there, or a number that must
+        be larger.
     """
     names = _names(settings)
+    _check_numbers(settings, names)
     methods = [
         _method(name, entry, settings["learning_rate"])
         for name, entry in settings["optimizers"].items()
@@ -162,7 +171,7 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     program = multistart.compile_program(search, starts, layout, width=1)
     first = program.run(starts, Stop(gradient=-1.0, steps=WARM_UP_STEPS))
     made = np.asarray(first.evaluations - 1) / np.maximum(first.steps, 1)
-    steps = min(settings["steps"], int(settings["evaluations"] / made.max()))
+    steps = min(settings["steps"], max(1, int(settings["evaluations"] / made.max())))
     began = time.perf_counter()
     solution = jax.block_until_ready(program.run(starts, Stop(0.0, steps=steps)))
     spent = time.perf_counter() - began
@@ -226,7 +235,7 @@ def fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:
         f"{net.target:g}",
         columns=(
             "method", "rate", "final\nmedian", "reached", "steps\nto target",
-            "evaluations\nto target", "ms\nto target", "ms\na step",
+            "evals\nto target", "ms\nto target", "ms\na step",
         ),
         align="lrrrrrrr",
         rows=tuple(rows),
@@ -248,6 +257,15 @@ def _names(settings: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _check_numbers(settings: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuses counts of nothing, and targets that no logarithm reaches."""
+    hidden = [f"net.{name}.hidden" for name in names]
+    counts.check(settings, ["starts", "steps", "evaluations", *hidden])
+    for name in names:
+        if not 0 < (target := settings["net"][name]["target"]) < np.inf:
+            raise InputError(f"--config.net.{name}.target must be above 0: {target}")
+
+
 def _method(name: str, entry: Mapping[str, Any], rates: tuple[float, ...]) -> Method:
     """A method by its entry in the config; by default its learning rate is swept."""
     if not entry and optim.takes(name, "learning_rate"):
@@ -266,9 +284,13 @@ def _section(net: Net, table: report.Table, fits: Sequence[Fit]) -> report.Secti
     figure = descents(
         net.name, [each.descent for each in fits], net.measure, net.target
     )
+    starts = len(fits[0].descent.values)
     caption = (
-        f"Median of {len(fits[0].descent.values)} starts, band: their middle half. "
-        "The dotted line is the target. Lines end where the last of the starts did."
+        f"Median of {starts} starts, band: their middle half. " if starts > 1 else ""
+    ) + (
+        "The dotted line is the target. Lines end where the last of the starts did; "
+        f"values below {LOWEST:g} times the target, or above {HIGHEST:g} times the "
+        "start, leave the panel."
     )
     alt = f"{net.measure} of {net.name} by steps, evaluations and seconds"
     return report.Section(

@@ -24,7 +24,8 @@ _CAPTIONS = {
     "trails the run by about a hundred steps.",
     "sensitivity": "Each sweep's final validation figures. The ring is the chosen "
     "optimum, named above; a cross marks a rate at which every seed diverged, a small "
-    "cross one at which some did. Other swept hyperparameters are at their best.",
+    "cross one at which some did; a triangle one whose accuracy is below the axis, "
+    "which is made for the good rates. Other swept hyperparameters are at their best.",
     "time_to_target": "Bars: the median over the runs that reached the target; dots: "
     "each of these runs; in brackets: how many of the runs did.",
 }

@@ -1,5 +1,7 @@
 """Tables on the terminal, printed by rich; those of a comparison together."""
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -39,24 +41,42 @@ def show(results: Results, console: Console | None = None) -> None:
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Prints one table.
+    """Prints one table, with every word and number whole.
+
+    Text columns wrap between words. A table that is too wide even so is printed in
+    parts below one another, each with the first column.
 
     Args:
       table: to print.
       console: where to print.
     """
     console.print(Text(table.title, style="bold"))
+    parts = _parts(table, console.width, gap=3)
+    padding = console.width >= 100 and len(parts) == 1
+    parts = parts if padding else _parts(table, console.width, gap=1)
+    for columns in parts:
+        if columns is not parts[0]:
+            console.print()
+        console.print(_rich(table, columns, padding))
+    for note in table.notes:
+        console.print(Text(note))
+
+
+def _rich(table: Table, columns: Sequence[int], padding: bool) -> RichTable:
+    """Some columns of a table."""
     rich = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
-        padding=(0, 1 if console.width >= 100 else 0),
+        padding=(0, int(padding)),
         header_style="dim",
     )
-    for header, align in zip(table.columns, table.align, strict=True):
+    for column in columns:
+        left = table.align[column] == "l"
         rich.add_column(
-            Text(header),
-            justify="left" if align == "l" else "right",
-            no_wrap=align == "r",
+            Text(table.columns[column]),
+            justify="left" if left else "right",
+            no_wrap=not left,
+            min_width=_least_width(table, column),
             overflow="fold",  # a name that is cut off is no name
             vertical="top",
         )
@@ -65,7 +85,28 @@ def show_table(table: Table, console: Console) -> None:
         if own != group and own:
             rich.add_row(Text(own, style="bold cyan"))
             group = own
-        rich.add_row(*(Text(cell) for cell in row))
-    console.print(rich)
-    for note in table.notes:
-        console.print(Text(note))
+        rich.add_row(*(Text(row[column]) for column in columns))
+    return rich
+
+
+def _parts(table: Table, width: int, gap: int) -> list[list[int]]:
+    """The columns of each part that fits into ``width``, each ``gap`` from the next."""
+    first = _least_width(table, 0)
+    parts, taken = [[0]], first
+    for column in range(1, len(table.columns)):
+        more = gap + _least_width(table, column)
+        if taken + more > width - gap + 1 and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = first
+        parts[-1].append(column)
+        taken += more
+    return parts
+
+
+def _least_width(table: Table, column: int) -> int:
+    """Characters of a text column's longest word, of another's longest line."""
+    cells = [table.columns[column], *(row[column] for row in table.rows)]
+    lines = [line for cell in cells for line in cell.split("\n")]
+    if table.align[column] == "l":
+        lines = [word for line in lines for word in line.split()]
+    return max(map(len, lines), default=0)

@@ -60,6 +60,12 @@ def test_evaluations_limit_the_steps(settings, xor):
     assert found.descent.evaluations.max() <= 100 + 20
 
 
+def test_one_step_is_made_however_few_evaluations_there_are(settings, xor):
+    found = fit("levenberg_marquardt", {}, xor, settings | {"evaluations": 1})
+    assert found.descent.steps.tolist() == [1, 1, 1]
+    descents("xor", [found.descent], "error", 1e-4).draw_without_rendering()
+
+
 def test_second_order_reaches_what_gradients_do_not(settings, xor):
     lm = fit("levenberg_marquardt", {}, xor, settings)
     sgd = fit("sgd", {"learning_rate": (0.1,)}, xor, settings)
@@ -80,6 +86,45 @@ def test_the_figure_has_a_row_for_each_kind_of_method():
              for ax in figure.axes if ax.get_legend()]  # fmt: skip
     assert names == [["sgd", "adam"], ["bfgs"]]
     assert len(descents("net", runs[:2], "error", 1e-2).axes) == 3
+
+
+def test_the_figure_holds_all_that_is_drawn_from_step_0_on():
+    """Steps 0 to 5 of two groups of eight; the first step goes up to 40 times."""
+    values = np.array([1.0, 40.0, 0.5, 0.1, 0.05, 0.02])[None].repeat(2, 0)
+    made = np.arange(1, 7)[None].repeat(2, 0)
+    runs = [
+        Descent(f"m{i}", i >= 8, values, made, np.array([5, 5]), 0.01)
+        for i in range(16)
+    ]
+    figure = descents("net", runs, "error", 1e-2)
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        low, high = panel.get_ylim()
+        assert low < 0.01
+        assert high > 40
+    steps = figure.axes[3]
+    assert steps.get_xlim()[0] == 0
+    assert steps.lines[0].get_xdata().tolist() == [0, 1, 2, 3, 4, 5]
+    assert steps.get_xticks()[0] == 0
+    worn = {
+        (line.get_color(), line.get_marker())
+        for panel in figure.axes
+        for line in panel.lines
+        if line.get_label().startswith("m")
+    }
+    assert len(worn) == 16
+
+
+def test_a_method_that_explodes_leaves_the_figure():
+    made = np.arange(1, 5)[None].repeat(2, 0)
+    runs = [
+        Descent("sane", False, np.full((2, 4), 0.5), made, np.array([3, 3]), 0.01),
+        Descent("wild", False, np.array([[1, 2, np.inf, np.nan], [1, 1e30, 1, 1]]),
+                made, np.array([3, 3]), 0.01),
+    ]  # fmt: skip
+    figure = descents("net", runs, "error", 1e-2)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_ylim()[1] < 1e4
 
 
 def solve(*arguments):
@@ -111,6 +156,17 @@ def test_the_command_writes_page_and_numbers(tmp_path):
         (("--config.nets=sink",), "error: --config.nets: no 'sink'; did you mean sinc"),
         (("--config.nets=yacht",), "error: 'yacht' is read from a folder of tables"),
         (("--config.optimizers=adma",), "error: no optimizer"),
+        (("--config.starts=0",), "error: --config.starts must be 1 or more: 0"),
+        (("--config.steps=0",), "error: --config.steps must be 1 or more: 0"),
+        (("--config.evaluations=-1",), "error: --config.evaluations must be 1 or more"),
+        (
+            ("--config.nets=xor", "--config.net.xor.hidden=0"),
+            "error: --config.net.xor.hidden must be 1 or more: 0",
+        ),
+        (
+            ("--config.nets=xor", "--config.net.xor.target=0.0"),
+            "error: --config.net.xor.target must be above 0: 0.0",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, message):

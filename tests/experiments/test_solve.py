@@ -1,5 +1,6 @@
 """The command that fits NIST's problems, as a user runs it."""
 
+import os
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ import pytest
 from optlab.testproblems import nist
 
 
-def run(*arguments):
+def run(*arguments, **environment):
     command = [sys.executable, "-m", "experiments.solve", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | environment
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment
+    )
 
 
 @pytest.mark.skipif(
@@ -33,6 +37,14 @@ def test_fits_the_problems_it_is_given():
     [
         (("--data_dir=/nowhere",), "error: cannot read /nowhere/Misra1a.dat"),
         (("--config.problems=('MGH1',)",), "error: no NIST problem 'MGH1'; did you"),
+        (
+            ("--config=configs/convergence.py", "--config.order.steps=0"),
+            "error: --config.order.steps must be 1 or more: 0",
+        ),
+        (
+            ("--config=configs/convergence.py", "--config.cost.repeats=0"),
+            "error: --config.cost.repeats must be 1 or more: 0",
+        ),
         (("--config.digit=3",), "error: unknown config key 'digit'; did you mean di"),
     ],
 )
@@ -40,4 +52,12 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments, message):
     done = run(*arguments)
     assert done.returncode == 1
     assert done.stderr.strip().startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_nobody_gave_is_asked_for(tmp_path):
+    done = run(OPTLAB_NIST_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: NIST's problems are read from a folder: give")
+    assert "--data_dir=DIR" in done.stderr
     assert done.stderr.count("\n") == 1

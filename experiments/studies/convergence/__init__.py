@@ -9,6 +9,7 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from experiments.studies import counts
 from experiments.studies.convergence import cost, order, tables
 from experiments.studies.desk import Desk
 from optlab import optim
@@ -26,8 +27,10 @@ def run(settings: Mapping[str, Any], desk: Desk) -> None:
       desk: where results go and tables are printed.
 
     Raises:
-      InputError: an unknown problem or optimizer, or sizes that nothing fits.
+      InputError: an unknown problem or optimizer, sizes that nothing fits, or a count
+        of none.
     """
+    counts.check(settings, ["order.steps", "cost.repeats"])
     optimizers = settings["optimizers"]
     for method, options in optimizers.items():
         optim.make(method, **options)

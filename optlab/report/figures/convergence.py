@@ -60,7 +60,9 @@ def errors_by_step(descents: Sequence[Descent]) -> Figure:
             row[0].set_ylabel("error")
         for panel in panels[max(len(problems) - _COLUMNS, 0) : len(problems)]:
             panel.set_xlabel("step")
-        lines = [Line2D([], [], color=look.colour, lw=2.4) for look in looks.values()]
+        lines = [
+            Line2D([], [], lw=2.4, **look.line(np.zeros(0))) for look in looks.values()
+        ]
         figure.legend(lines, list(looks), loc="outside right upper", labelspacing=0.8)
     return figure
 
@@ -73,13 +75,9 @@ def _draw(
         errors = np.maximum(each.errors, _LEAST * each.errors[0])
         errors = errors[: np.argmin(errors) + 1]
         lengths.append(int(np.argmax(errors <= 10 * errors.min())))
-        panel.plot(
-            errors,
-            color=looks[each.method].colour,
-            marker="." if errors.size <= 60 else None,
-            markersize=5,
-            lw=1.4,
-        )
+        dots = {"marker": "." if errors.size <= 60 else None, "markersize": 5}
+        line = looks[each.method].line(np.arange(errors.size))
+        panel.plot(errors, lw=1.4, **(dots | line))
     limit = _LONGEST * max(float(np.median(lengths)), 1.0)
     widest = max(length for length in lengths if length <= limit)
     panel.set_xlim(0, 1.08 * widest + 0.5)

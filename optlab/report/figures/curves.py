@@ -76,7 +76,7 @@ def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
     """
     with style.house():
         title = f"Mini-batch training loss and error, moving average ({decay:g})"
-        foot = style.over_seeds(len(trace.seeds) for trace in results.traces)
+        foot = style.over_seeds(_counts(results))
         figure, axes = style.canvas(results, title, _HEIGHTS, foot)
         looks = style.looks(style.optimizers(results))
         drawn: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
@@ -88,13 +88,13 @@ def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
                 if not steps.size:
                     continue
                 recorded.add(cell.optimizer)
-                colour = looks[cell.optimizer].colour
+                look = looks[cell.optimizer]
                 for row, values in enumerate(averages):
                     mean = style.band(
-                        axes[row, column], steps, values, row == 0, color=colour
+                        axes[row, column], steps, values, row == 0, **look.line(steps)
                     )
-                    drawn[row].append(mean)
-                    end = (cell.optimizer, colour, *_last(steps, mean))
+                    drawn[row].append(values)
+                    end = (cell.optimizer, look.colour, *_last(steps, mean))
                     ends.setdefault(column, [[], []])[row].append(end)
             axes[1, column].set_xlabel("training step")
             say(axes[0, column], _left_out(results, size, recorded))
@@ -108,7 +108,7 @@ def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
 
 def _progress(results: Results, title: str, label: str, seconds: bool) -> Figure:
     with style.house():
-        foot = style.over_seeds(len(cell.report_seeds) for cell in results.cells)
+        foot = style.over_seeds(_counts(results))
         figure, axes = style.canvas(results, title, _HEIGHTS, foot)
         looks = style.looks(style.optimizers(results))
         losses: list[np.ndarray] = []
@@ -118,28 +118,24 @@ def _progress(results: Results, title: str, label: str, seconds: bool) -> Figure
             top, bottom = axes[:, column]
             recorded = set()
             for cell in (c for c in results.cells if c.batch_size == size):
-                colour = looks[cell.optimizer].colour
                 x, values = curves(results, cell)
                 x = mean_band(values["seconds"])[0] if seconds else x
                 if not x.size or not np.isfinite(x).all():
                     continue
                 recorded.add(cell.optimizer)
-                train = style.band(top, x, values["train loss"], True, color=colour)
-                held = style.band(
-                    top,
-                    x,
-                    values["validation loss"],
-                    True,
-                    color=colour,
-                    linestyle=(0, (4, 1.5)),
+                colour, line = (
+                    looks[cell.optimizer].colour,
+                    looks[cell.optimizer].line(x),
                 )
-                right = style.band(
-                    bottom, x, values["validation accuracy"], False, color=colour
+                train, validation, accuracy = (
+                    values[name]
+                    for name in ("train loss", "validation loss", "validation accuracy")
                 )
-                losses += [train, held]
-                accuracies.append(
-                    right[len(right) // 4 :]
-                )  # the first rise would squash
+                style.band(top, x, train, True, **line)
+                held = style.band(top, x, validation, True, **line, ls=(0, (4, 1.5)))
+                right = style.band(bottom, x, accuracy, False, **line)
+                losses += [train, validation]
+                accuracies.append(accuracy[:, len(x) // 4 :])  # the rise would squash
                 ends.setdefault(column, [[], []])
                 ends[column][0].append((cell.optimizer, colour, *_last(x, held)))
                 ends[column][1].append((cell.optimizer, colour, *_last(x, right)))
@@ -245,6 +241,15 @@ def _left_out(results: Results, size: int, recorded: set[str]) -> list[str]:
         elif cell.optimizer not in recorded:
             lines.append(f"{cell.optimizer}: nothing recorded")
     return lines
+
+
+def _counts(results: Results) -> list[int]:
+    """How many report runs each line is the mean of."""
+    return [
+        len(cell.report_seeds) - len(_lost(results, cell))
+        for cell in results.cells
+        if cell.best is not None
+    ]
 
 
 def _lost(results: Results, cell: Cell) -> set[int]:

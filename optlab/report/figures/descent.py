@@ -9,8 +9,16 @@ from matplotlib.figure import Figure
 
 from optlab.report.figures import style
 
+#: A panel ends at so many times the value at the start: what explodes leaves it.
+HIGHEST = 1e3
+
+#: And at so small a part of the target.
+LOWEST = 1e-4
+
 #: Methods by whether they evaluate the objective themselves.
 GROUPS = {False: "gradient alone", True: "objective as well"}
+
+_HUGE = 1e200  # drawn for what is not finite: above every panel
 
 
 class Reached(NamedTuple):
@@ -64,7 +72,8 @@ def descents(
 
     Returns:
       The figure: methods that only take gradients above, those that evaluate the
-      objective themselves below, each with the same axes.
+      objective themselves below, each with the same axes. Those of steps and seconds
+      begin at 0, linear up to the first power of ten.
     """
     groups = [
         [each for each in runs if each.evaluates == kind] for kind in (False, True)
@@ -75,33 +84,47 @@ def descents(
         figure, axes = style.panels(
             title, 11.0, [3.1] * len(groups), [""] * 3, sharex="col", sharey="all"
         )
-        medians = []
+        looks = style.looks(each.method for group in groups for each in group)
+        drawn = []
         for row, group in zip(axes, groups, strict=True):
-            looks = style.looks(each.method for each in group)
             for each in group:
-                look = looks[each.method]
-                medians.append(_draw(row, each, look))
+                drawn.append(_draw(row, each, looks[each.method]))
             row[0].set_ylabel(measure)
             row[0].set_title(GROUPS[group[0].evaluates])
             row[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
         for panel in axes.flat:
             panel.axhline(target, color=style.GREY, linewidth=1, linestyle=":")
-            panel.set_xscale("log")
-        for panel, text in zip(axes[-1], costs, strict=True):
+        quickest = min(each.step_seconds for each in runs)
+        for panel, text, unit in zip(axes[-1], costs, (1, None, quickest), strict=True):
             panel.set_xlabel(text)
-        floor = min(target / 3, *(values[-1] for values in medians))
-        top = float(np.median([values[0] for values in medians]))
+            _scale_cost(panel, unit)
+        values = np.concatenate(drawn)
+        start = float(np.median([line[0] for line in drawn]))
+        lowest, highest = max(values.min(), LOWEST * target), HIGHEST * start
+        top = values[values <= highest].max(initial=start)
         for panel in axes.flat:
             panel.set_yscale("log")
-            panel.set_ylim(max(floor / 2, target / 1e4), 3 * top)
+            panel.set_ylim(min(lowest, target) / 2, 2 * top)
     return figure
+
+
+def _scale_cost(panel: Axes, unit: float | None) -> None:
+    """A log axis; where there is a least unit, one that begins at 0."""
+    if unit is None:
+        panel.set_xscale("log")
+        return
+    linear = 10 ** np.floor(np.log10(max(unit, 1e-9)))
+    panel.set_xscale("symlog", linthresh=linear, linscale=0.5, subs=range(2, 10))
+    panel.set_xlim(0, 1.2 * panel.get_xlim()[1])
 
 
 def _draw(row: Sequence[Axes], each: Descent, look: style.Look) -> np.ndarray:
     """One method on its three panels; returns its median by steps."""
     last = int(each.steps.max())
     steps = np.arange(last + 1)
-    values = each.values[:, : last + 1]
+    # Quartiles between a number and infinity are neither.
+    values = np.nan_to_num(each.values[:, : last + 1].astype(float), nan=_HUGE,
+                           posinf=_HUGE)  # fmt: skip
     counts = np.unique(np.geomspace(1, max(each.evaluations.max(), 2), 200).astype(int))
     by_count = np.stack(
         [
@@ -109,13 +132,12 @@ def _draw(row: Sequence[Axes], each: Descent, look: style.Look) -> np.ndarray:
             for line, made in zip(values, each.evaluations[:, : last + 1], strict=True)
         ]
     )
-    seconds = np.maximum(steps * each.step_seconds, 1e-9)
     for panel, x, lines in (
-        (row[0], np.maximum(steps, 0.8), values),
+        (row[0], steps, values),
         (row[1], counts, by_count),
-        (row[2], seconds[1:], values[:, 1:]),
+        (row[2], steps * each.step_seconds, values),
     ):
         low, median, high = np.percentile(lines, (25, 50, 75), axis=0)
-        panel.plot(x, median, color=look.colour, label=each.method)
+        panel.plot(x, median, label=each.method, **look.line(x, log=True))
         panel.fill_between(x, low, high, color=look.colour, alpha=0.12, linewidth=0)
     return np.median(values, axis=0)

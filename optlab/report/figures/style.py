@@ -61,6 +61,37 @@ class Look(NamedTuple):
 
     colour: str
     marker: str
+    shared: bool = False  # whether the colours come round again in the figure
+
+    def line(self, x: np.ndarray, log: bool = False) -> dict[str, Any]:
+        """Arguments of ``Axes.plot``: the colour, and five markers where it is shared.
+
+        Args:
+          x: of the line, ascending.
+          log: whether the markers are to be evenly apart on a log axis.
+
+        Returns:
+          The arguments. Lines of different markers wear them at different places.
+
+        >>> Look("black", "s", shared=True).line(np.arange(41))["markevery"]
+        [1, 9, 17, 25, 33]
+        """
+        if not self.shared:
+            return {"color": self.colour}
+        x = np.asarray(x, float)
+        first = int(np.searchsorted(x, 0.0, side="right")) if log else 0
+        places = np.log(x[first:]) if log else x
+        at: list[int] = []
+        if places.size:
+            parts = (np.arange(5) + MARKERS.index(self.marker) / len(MARKERS)) / 5
+            wanted = places[0] + parts * (places[-1] - places[0])
+            at = sorted({first + int(i) for i in np.searchsorted(places, wanted)})
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "markersize": 5,
+            "markevery": at,
+        }
 
 
 #: How panels share an axis.
@@ -78,7 +109,8 @@ def house() -> AbstractContextManager[None]:
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """Colour and marker of each name, by its place; the same name keeps its look.
 
-    Beyond eight the colours come round again with other markers.
+    Beyond eight the colours come round again with other markers, and all lines
+    wear them.
 
     Args:
       names: what is told apart in the figure; repeated ones count once.
@@ -86,9 +118,10 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     Returns:
       Name to look.
     """
+    distinct = list(dict.fromkeys(names))
     return {
-        name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8])
-        for i, name in enumerate(dict.fromkeys(names))
+        name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8], len(distinct) > 8)
+        for i, name in enumerate(distinct)
     }
 
 
@@ -175,27 +208,36 @@ def over_seeds(counts: Iterable[int]) -> str:
     """The small print of a figure with bands.
 
     Args:
-      counts: seeds of each optimizer drawn.
+      counts: seeds that each mean drawn is over; see ``band``.
 
     Returns:
       What lines and bands are.
 
     >>> over_seeds([5, 5]), over_seeds([1])
     ('mean of 5 seeds, band: 95% interval', 'one seed: no interval')
+    >>> over_seeds([2, 3])
+    'mean of 2 to 3 seeds, band: 95% interval (of two seeds: from one to the other)'
     """
-    distinct = sorted(set(counts))
+    distinct = sorted(set(counts) - {0})
     if not distinct or distinct[-1] < 2:
         return "one seed: no interval" if distinct else ""
     span = " to ".join(
         str(count) for count in dict.fromkeys(distinct[i] for i in (0, -1))
     )
-    return f"mean of {span} seeds, band: 95% interval"
+    two = "from one to the other"
+    if distinct[-1] == 2:
+        return f"mean of {span} seeds, band: {two}"
+    also = f" (of two seeds: {two})" * (2 in distinct)
+    return f"mean of {span} seeds, band: 95% interval{also}"
 
 
 def band(
     panel: Axes, x: np.ndarray, values: np.ndarray, positive: bool, **line: Any
 ) -> np.ndarray:
     """Draws a mean line, and the 95% interval over seeds as a band around it.
+
+    Of two seeds the band reaches from one to the other: t(0.975; 1) = 12.7, and such
+    an interval would fill the panel.
 
     The plain interval ``m - h, m + h`` may leave the values that are possible. A
     positive quantity, drawn on a log axis, gets ``m exp(-h / m), m exp(h / m)``, the
@@ -214,30 +256,34 @@ def band(
     mean, low, high = mean_band(values)
     panel.plot(x, mean, **line)
     if np.isfinite(low).any():
+        kept = np.isfinite(values)
+        two = kept.sum(axis=0) == 2
         if positive:
             size = np.where(mean > 0, mean, 1.0)
             ratio = np.exp(np.minimum((high - mean) / size, 50.0))
             low, high = mean / ratio, mean * ratio
         else:
             low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+        low = np.where(two, np.where(kept, values, np.inf).min(axis=0), low)
+        high = np.where(two, np.where(kept, values, -np.inf).max(axis=0), high)
         colour = line.get("color")
         panel.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     return mean
 
 
 def scale(
-    panels: Iterable[Axes], means: Sequence[np.ndarray], percent: bool = False
+    panels: Iterable[Axes], values: Sequence[np.ndarray], percent: bool = False
 ) -> None:
-    """Limits that follow the means; a log axis where they span more than 10-fold.
+    """Limits that follow the runs; a log axis where they span more than 10-fold.
 
     Bands may run out of the picture: with few seeds they would squash the lines.
 
     Args:
       panels: that share the axis.
-      means: every line drawn on them.
+      values: of every run behind the lines drawn on them.
       percent: whether the ticks are fractions to be read as percentages.
     """
-    low, high = _range(means)
+    low, high = _range(values)
     if not low <= high:
         for panel in panels:
             panel.set_yticks([])
@@ -256,37 +302,33 @@ def scale(
             panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
             panel.yaxis.set_minor_formatter(NullFormatter())
         if percent:
-            panel.yaxis.set_major_formatter(FuncFormatter(_percent))
+            panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
 
 
-def scale_accuracy(
-    panels: Iterable[Axes], means: Sequence[np.ndarray], strip: float = 0.0
-) -> None:
-    """Percent ticks and limits that follow the means, kept within 0 and 100%.
+def scale_accuracy(panels: Iterable[Axes], values: Sequence[np.ndarray]) -> None:
+    """Percent ticks and limits that follow the runs, kept within 0 and 100%.
 
     Args:
       panels: that share the axis.
-      means: every line drawn on them.
-      strip: fraction of the panel to keep free below the lines.
+      values: of every run behind the lines drawn on them.
     """
-    low, high = _range(means)
+    low, high = _range(values)
     low, high = (low, high) if low <= high else (0.0, 1.0)
     room = max(0.08 * (high - low), 0.01)
     for panel in panels:
-        panel.yaxis.set_major_formatter(FuncFormatter(_percent))
-        bottom, top = max(low - room, 0.0), min(high + room, 1.005)
-        panel.set_ylim(bottom - strip / (1 - strip) * (top - bottom), top)
+        panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+        panel.set_ylim(max(low - room, 0.0), min(high + room, 1.005))
 
 
-def _range(means: Sequence[np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([np.ravel(mean) for mean in means] or [np.zeros(0)])
+def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
+    values = np.concatenate([np.ravel(array) for array in arrays] or [np.zeros(0)])
     values = values[np.isfinite(values)]
     return (values.min(), values.max()) if values.size else (np.nan, np.nan)
 
 
-def _percent(fraction: float, _: object) -> str:
-    """A tick's text; none below zero, where only the strip of crosses is."""
-    return f"{100 * fraction:.4g}%" if fraction > -1e-9 else ""
+def percent_tick(fraction: float, _: object) -> str:
+    """The text of a tick, for a ``FuncFormatter``."""
+    return f"{100 * fraction:.4g}%"
 
 
 def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
