@@ -16,7 +16,7 @@ one run each; its losses are stated per image:
     512    Adam       78.91%
     512    LAMB       73.23%
 
-``:reduced`` behind the file's name is for two CPU cores, about 10 minutes: 4,000 of
+``:reduced`` behind the file's name is for two CPU cores, about 6 minutes: 4,000 of
 the training images, 3 epochs, one tuning seed, three fresh ones.
 """
 

@@ -9,7 +9,8 @@ is a zero update, a comparison never mixes two batches, and no update depends on
 earlier one having been made in full.
 
 Source: Vogl et al., Accelerating the Convergence of the Back-Propagation Method,
-Biological Cybernetics 59 (1988), section 2; the numbers are those of MATLAB's traingda.
+Biological Cybernetics 59 (1988), section 2; the numbers are those of MATLAB's traingda,
+which shrinks eta only where it undoes the step and leaves it alone after a small rise.
 """
 
 from typing import Any, NamedTuple
