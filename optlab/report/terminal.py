@@ -1,6 +1,6 @@
 """Tables on the terminal, printed by rich; those of a comparison together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -51,32 +51,31 @@ def show_table(table: Table, console: Console) -> None:
       console: where to print.
     """
     console.print(Text(table.title, style="bold"))
-    parts = _parts(table, console.width, gap=3)
-    padding = console.width >= 100 and len(parts) == 1
-    parts = parts if padding else _parts(table, console.width, gap=1)
+    gap = 3 if console.width >= 100 else 1
+    parts = _parts(table, console.width, gap)
+    if len(parts) > 1:
+        gap, parts = 1, _parts(table, console.width, gap=1)
     for columns in parts:
         if columns is not parts[0]:
             console.print()
-        console.print(_rich(table, columns, padding))
+        console.print(_rich(table, _widths(table, columns, console.width, gap), gap))
     for note in table.notes:
         console.print(Text(note))
 
 
-def _rich(table: Table, columns: Sequence[int], padding: bool) -> RichTable:
-    """Some columns of a table."""
+def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
+    """Some columns of a table, each so wide."""
     rich = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
-        padding=(0, int(padding)),
+        padding=(0, gap // 2),
         header_style="dim",
     )
-    for column in columns:
-        left = table.align[column] == "l"
+    for column, width in widths.items():
         rich.add_column(
             Text(table.columns[column]),
-            justify="left" if left else "right",
-            no_wrap=not left,
-            min_width=_least_width(table, column),
+            justify="left" if table.align[column] == "l" else "right",
+            width=width,
             overflow="fold",  # a name that is cut off is no name
             vertical="top",
         )
@@ -85,7 +84,7 @@ def _rich(table: Table, columns: Sequence[int], padding: bool) -> RichTable:
         if own != group and own:
             rich.add_row(Text(own, style="bold cyan"))
             group = own
-        rich.add_row(*(Text(row[column]) for column in columns))
+        rich.add_row(*(Text(row[column]) for column in widths))
     return rich
 
 
@@ -103,10 +102,28 @@ def _parts(table: Table, width: int, gap: int) -> list[list[int]]:
     return parts
 
 
+def _widths(
+    table: Table, columns: Sequence[int], width: int, gap: int
+) -> dict[int, int]:
+    """Each column's characters: its longest line's, less where text has to wrap."""
+    widths = {column: max(map(len, _lines(table, column))) for column in columns}
+    # Rich would take from the widest, also what it has to give back.
+    over = sum(widths.values()) + gap * len(widths) - 1 - width
+    for column in reversed(columns):
+        less = min(max(over, 0), widths[column] - _least_width(table, column))
+        widths[column] -= less
+        over -= less
+    return widths
+
+
 def _least_width(table: Table, column: int) -> int:
     """Characters of a text column's longest word, of another's longest line."""
-    cells = [table.columns[column], *(row[column] for row in table.rows)]
-    lines = [line for cell in cells for line in cell.split("\n")]
+    lines = _lines(table, column)
     if table.align[column] == "l":
-        lines = [word for line in lines for word in line.split()]
-    return max(map(len, lines), default=0)
+        lines = [word for line in lines for word in line.split(" ")]
+    return max(map(len, lines))
+
+
+def _lines(table: Table, column: int) -> list[str]:
+    cells = [table.columns[column], *(row[column] for row in table.rows)]
+    return [line for cell in cells for line in cell.split("\n")]
