@@ -8,7 +8,7 @@ Each suite runs optlab and its peers in turns in one process: the same work, dat
 precision and threads, warm on both sides. Printed are the median of the ratios of
 their times, its spread, and the target; where a peer is faster the table says so.
 index.html, a chart and results.json go into the working directory. A peer that is not
-installed is left out: pip install 'optlab[bench]', and for PyTorch pip install torch.
+installed is left out: pip install 'optlab[bench]', by hand pip install torch keras.
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 

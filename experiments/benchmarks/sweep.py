@@ -22,7 +22,7 @@ from jax import lax
 
 from experiments.benchmarks import engine, machine
 from experiments.benchmarks.images import CLASSES, normalized, random_dataset
-from experiments.benchmarks.peers import flax_loop, missing, pytorch
+from experiments.benchmarks.peers import flax_loop, keras_fit, missing, pytorch
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from optlab import machine as cpu
@@ -42,6 +42,7 @@ OWN, ALONE = "optlab", "optlab, one by one"
 PLAIN, SPREAD = "PyTorch, eager", "PyTorch, a run on each core"
 FIRST, AGAIN = "Flax, jit anew, first run", "Flax, jit anew, later run"
 ONCE, OWN_LAYERS = "Flax, jit once", "Flax, jit once, optlab's layers"
+KERAS = "Keras on JAX, fit"
 DESCENT, BATCHES = "optlab, plain descent", "optlab, batches alone"
 
 
@@ -70,15 +71,19 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
         BATCHES: _batches_alone(own),
         **_flax_loops(task.dataset, settings),
     }
-    left_out = missing("torch")
-    if not left_out:
-        loop = pytorch.mlp_loop(
-            normalized(task.dataset).reshape(settings["examples"], -1),
-            task.dataset.train.labels,
-            settings["hidden"],
-            CLASSES,
-            task.batch_size,
-        )
+    plain_run = (
+        normalized(task.dataset).reshape(settings["examples"], -1),
+        task.dataset.train.labels,
+        settings["hidden"],
+        CLASSES,
+        task.batch_size,
+    )
+    left_out = [missing("torch"), missing("keras")]
+    if not left_out[1]:
+        fit = keras_fit.mlp_fit(*plain_run)
+        contestants[KERAS] = lambda: fit(rates[0], 0)
+    if not left_out[0]:
+        loop = pytorch.mlp_loop(*plain_run)
         contestants[PLAIN] = lambda: loop(rates[0], 0)
         contestants[SPREAD] = pytorch.on_threads(1, contestants[PLAIN])
     seconds = in_turns(contestants, settings["repeats"], bench.tell)
@@ -91,7 +96,7 @@ def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
             Value("compile, all lanes", own.program.compile_seconds, "s"),
             Value("compile, one lane", alone.program.compile_seconds, "s"),
         ),
-        notes=tuple(note for note in (left_out,) if note),
+        notes=tuple(note for note in left_out if note),
         blocks=(
             parts_table(
                 {name: float(np.median(each)) for name, each in seconds.items()},
@@ -138,6 +143,9 @@ def ratios(
         Ratio(work, OWN_LAYERS, scaled(OWN_LAYERS), own, note=times),
         Ratio(work, ALONE, scaled(ALONE), own, 1.0, times),
     ]  # fmt: skip
+    if KERAS in seconds:
+        found.insert(0, Ratio(work, KERAS, scaled(KERAS), own,
+                              note=f"{times}, each compiles its model"))  # fmt: skip
     if PLAIN in seconds:
         cores = cpu.cores()
         spread = tuple(each / cores for each in scaled(SPREAD))

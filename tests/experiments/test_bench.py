@@ -60,7 +60,7 @@ COMPILE = {
 @pytest.fixture
 def no_torch(monkeypatch):
     def find_spec(name):
-        return None if name == "torch" else object()
+        return None if name in ("torch", "keras") else object()
 
     monkeypatch.setattr(peers.importlib.util, "find_spec", find_spec)
 
@@ -139,7 +139,8 @@ def test_the_sweep_runs_without_pytorch():
     ]
     assert all(ratio.each.shape == (2,) for ratio in result.ratios)
     assert result.ratios[0].median > result.ratios[1].median  # it compiles
-    assert any("torch" in note for note in result.notes)
+    for peer in ("torch", "keras"):
+        assert any(f"{peer} is not installed" in note for note in result.notes)
 
 
 def test_less_than_a_batch_is_refused():

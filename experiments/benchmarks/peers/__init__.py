@@ -8,6 +8,7 @@ INSTALL = {
     "optimistix": "pip install 'optlab[bench]'",
     "scipy": "pip install 'optlab[bench]'",
     "torch": "pip install torch",
+    "keras": "pip install keras",
 }
 
 
