@@ -17,8 +17,8 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
 
-from optlab import machine
 from optlab.errors import InputError, near
+from optlab import machine
 
 #: ``--config.optimizers=adam,mypackage.mymodule.my_optimizer``
 SELECTION = re.compile(r"--?config\.optimizers=([^{].*|)")

@@ -34,8 +34,9 @@ from rich.console import Console
 from experiments import cli, grids
 from experiments.host import Host
 from experiments.workdir import claim
-from optlab import comparison, data, models, optim, problems, report, results
-from optlab.comparison import Contender, Protocol
+from optlab import data, models, optim, problems, report, results
+from optlab.compare import comparison
+from optlab.compare.comparison import Contender, Protocol
 from optlab.errors import InputError
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")

@@ -18,11 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from optlab import checkpoint, stages
+from optlab.compare import stages
+from optlab.compare.stages import Observer, Stage
 from optlab.errors import InputError
-from optlab.lanes import fastest
-from optlab.results import Row, write_atomic, write_csv
-from optlab.stages import Observer, Stage
+from optlab.results import Row, checkpoint, write_atomic, write_csv
+from optlab.sweep.lanes import fastest
 
 #: States are saved when that costs at most this share of the time since the last save.
 SAVING_SHARE = 0.05

@@ -9,30 +9,21 @@ import importlib
 
 from optlab import optim as optim
 from optlab.errors import InputError as InputError
-from optlab.optim.methods import *  # noqa: F403  optlab.adam() is optlab.optim.adam()
-from optlab.solve import Reason as Reason
-from optlab.solve import Solution as Solution
-from optlab.solve import Stop as Stop
-from optlab.solve import solve as solve
+from optlab.optim.registry import *  # noqa: F403  optlab.adam() is optlab.optim.adam()
+from optlab.solving import Reason as Reason
+from optlab.solving import Solution as Solution
+from optlab.solving import Stop as Stop
+from optlab.solving import solve as solve
 
 #: In the order in which data flow.
 _MODULES = (
     "data",
-    "augment",
-    "parallel",
-    "batches",
     "models",
     "problems",
-    "rowwise",
     "curvature",
     "training",
-    "lanes",
     "sweep",
-    "multistart",
-    "width",
-    "stages",
-    "comparison",
-    "checkpoint",
+    "compare",
     "results",
     "report",
     "testproblems",

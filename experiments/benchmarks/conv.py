@@ -21,10 +21,10 @@ from experiments.benchmarks.peers import missing, pytorch
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from experiments.benchmarks.work import Work, work_of
-from optlab import optim, parallel, problems, training
-from optlab.batches import examples_of, load_batch
+from optlab import optim, problems, training
+from optlab.data.batches import examples_of, load_batch
 from optlab.models import layers
-from optlab.sweep import Task, grid
+from optlab.sweep import Task, grid, parallel
 
 #: Names of contestants.
 SCANNED, PLAIN, LANES = "optlab, scanned", "optlab, jitted step", "lanes"

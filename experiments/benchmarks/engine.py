@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import jax
 
-from optlab import parallel, sweep
-from optlab import width as widths
-from optlab.lanes import fastest
-from optlab.sweep import Lanes, Program, Task
+from optlab import sweep
+from optlab.sweep import Lanes, Program, Task, parallel
+from optlab.sweep import width as widths
+from optlab.sweep.lanes import fastest
 
 
 class Compiled(NamedTuple):

@@ -27,8 +27,9 @@ from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
 from experiments.studies import nist as nist_study
 from experiments.studies import small_nets
-from optlab import multistart, optim, parallel
-from optlab.solve import Stop, solve
+from optlab import optim
+from optlab.solving import Stop, solve
+from optlab.sweep import multistart, parallel
 from optlab.testproblems import nist, samples
 
 #: Names of contestants.

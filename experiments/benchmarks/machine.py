@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from optlab import parallel
+from optlab.sweep import parallel
 
 
 def best_seconds(run: Callable[..., Any], *arguments: Any, repeats: int = 10) -> float:

@@ -25,14 +25,14 @@ from experiments.benchmarks.images import CLASSES, normalized, random_dataset
 from experiments.benchmarks.peers import flax_loop, keras_fit, missing, pytorch
 from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
 from experiments.benchmarks.turns import in_turns
-from optlab import machine as cpu
-from optlab import models, optim, parallel, problems, training
-from optlab.batches import examples_of, load_batch
+from optlab import models, optim, problems, training
 from optlab.data import Dataset
+from optlab.data.batches import examples_of, load_batch
 from optlab.errors import InputError
 from optlab.report import Table
 from optlab.report.tables import number
-from optlab.sweep import Task, grid
+from optlab.sweep import Task, grid, parallel
+from optlab import machine as cpu
 
 #: The shape of MNIST's images.
 SHAPE = (28, 28, 1)

@@ -17,7 +17,7 @@ from rich.table import Table
 from experiments.studies.desk import Desk
 from optlab import optim
 from optlab.errors import InputError
-from optlab.solve import Reason, Solution, Stop, solve
+from optlab.solving import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 
 

@@ -22,7 +22,7 @@ from rich.progress import Progress
 from experiments import grids
 from experiments.studies import counts
 from experiments.studies.desk import Desk
-from optlab import models, multistart, optim, parallel, report, results
+from optlab import models, optim, report, results
 from optlab.errors import InputError, near
 from optlab.optim import info
 from optlab.report.figures.descent import (
@@ -32,7 +32,8 @@ from optlab.report.figures.descent import (
     Descent,
     descents,
 )
-from optlab.solve import Reason, Stop
+from optlab.solving import Reason, Stop
+from optlab.sweep import multistart, parallel
 from optlab.testproblems import samples
 
 #: Steps of each lane before the run that counts: they warm up, and show what one costs.

@@ -9,4 +9,4 @@ from optlab.optim.catalogue import METHODS as METHODS
 from optlab.optim.catalogue import make as make
 from optlab.optim.catalogue import names as names
 from optlab.optim.catalogue import takes as takes
-from optlab.optim.methods import *  # noqa: F403  (one import line there per method)
+from optlab.optim.registry import *  # noqa: F403  (one import line there per method)

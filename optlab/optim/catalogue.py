@@ -17,12 +17,12 @@ import optax.contrib
 from jax.core import Tracer
 
 from optlab.errors import InputError, near
-from optlab.optim import methods
+from optlab.optim import registry
 
 Factory = Callable[..., optax.GradientTransformation]
 
 METHODS: dict[str, Factory] = {
-    name: value for name, value in vars(methods).items() if inspect.isfunction(value)
+    name: value for name, value in vars(registry).items() if inspect.isfunction(value)
 }
 
 _FINITE = "finite and at least 0", lambda x: 0 <= x < np.inf

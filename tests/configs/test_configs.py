@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import configs
-from optlab import augment, models, optim
+from optlab import models, optim
+from optlab.data import augment
 from optlab.optim import schedules
 
 NAMES = [module.name for module in pkgutil.iter_modules(configs.__path__)]

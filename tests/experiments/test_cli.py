@@ -22,7 +22,9 @@ FORK = """
 import json, os, runpy, sys, warnings
 import jax.monitoring, ml_collections.config_flags, rich.progress, sklearn.datasets
 import tensorflow_datasets
-from optlab import checkpoint, comparison, data, models, report
+from optlab import data, models, report
+from optlab.compare import comparison
+from optlab.results import checkpoint
 warnings.simplefilter("ignore")  # about forks
 
 def child(words, folder):

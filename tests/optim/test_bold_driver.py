@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optlab.optim import bold_driver
-from optlab.solve import Reason, solve
+from optlab.solving import Reason, solve
 
 
 @pytest.fixture(autouse=True)

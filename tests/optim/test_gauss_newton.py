@@ -8,8 +8,8 @@ import pytest
 
 from optlab import curvature
 from optlab.optim import info
-from optlab.optim.gauss_newton import gauss_newton
-from optlab.solve import Reason, Stop, solve
+from optlab.optim.methods.gauss_newton import gauss_newton
+from optlab.solving import Reason, Stop, solve
 
 STEP = Stop(gradient=-1.0, step=-1.0, steps=1)
 

@@ -12,10 +12,10 @@ from optlab import curvature
 from optlab.errors import InputError
 from optlab.optim import info
 from optlab.optim.contract import extra_args
-from optlab.optim.damping import RULES, SCALINGS, next_damping
-from optlab.optim.levenberg_marquardt import levenberg_marquardt
-from optlab.optim.lift import half_square
-from optlab.solve import Reason, Stop, solve
+from optlab.optim.dense.damping import RULES, SCALINGS, next_damping
+from optlab.optim.dense.lift import half_square
+from optlab.optim.methods.levenberg_marquardt import levenberg_marquardt
+from optlab.solving import Reason, Stop, solve
 
 J = jnp.array([[1.0, 1.0], [0.0, 1.0]])
 R = jnp.array([1.0, 2.0])

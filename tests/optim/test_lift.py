@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
 from optlab.optim import info
-from optlab.optim.lift import OUTPUTS, Objective, fill, lift
+from optlab.optim.dense.lift import OUTPUTS, Objective, fill, lift
 
 
 def newton_step(g, state, x, objective):

@@ -8,8 +8,9 @@ import optax
 import pytest
 
 from optlab.errors import InputError
-from optlab.optim import more_sorensen, newton
-from optlab.solve import Reason, Stop, solve
+from optlab.optim import newton
+from optlab.optim.dense import more_sorensen
+from optlab.solving import Reason, Stop, solve
 
 
 @pytest.fixture(autouse=True)

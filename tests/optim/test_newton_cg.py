@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from optlab.optim import newton_cg
-from optlab.optim.newton_cg import steihaug_step
-from optlab.optim.trust_region import Trial, scale_by_trust_region
-from optlab.solve import Reason, Stop, solve
+from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
+from optlab.optim.methods.newton_cg import steihaug_step
+from optlab.solving import Reason, Stop, solve
 
 
 @pytest.fixture(autouse=True)

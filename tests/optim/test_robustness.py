@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from optlab.optim import make
-from optlab.solve import Stop, solve
+from optlab.solving import Stop, solve
 from optlab.testproblems.unconstrained import PROBLEMS
 
 EVERYBODY = ["beale", "helical_valley", "brown_dennis", "cliff"]

@@ -8,11 +8,11 @@ import pytest
 
 from optlab.errors import InputError
 from optlab.optim import bfgs, dfp
-from optlab.optim.bfgs import bfgs_formula
-from optlab.optim.dfp import dfp_formula
-from optlab.optim.line_search import MAX_EVALUATIONS, search
-from optlab.optim.secant import guarded_update
-from optlab.solve import Reason, Stop, solve
+from optlab.optim.dense.line_search import MAX_EVALUATIONS, search
+from optlab.optim.dense.secant import guarded_update
+from optlab.optim.methods.bfgs import bfgs_formula
+from optlab.optim.methods.dfp import dfp_formula
+from optlab.solving import Reason, Stop, solve
 
 FORMULAS = {"bfgs": bfgs_formula, "dfp": dfp_formula}
 METHODS = {"bfgs": bfgs, "dfp": dfp}

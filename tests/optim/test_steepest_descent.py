@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optlab.optim import steepest_descent
-from optlab.solve import Reason, Stop, solve
+from optlab.solving import Reason, Stop, solve
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from optlab import training
 from optlab.errors import InputError
 from optlab.optim import METHODS, info, newton_cg
 from optlab.optim.contract import extra_args
-from optlab.optim.trial import judge
-from optlab.solve import Reason, Solution, Stop, solve
+from optlab.optim.dense.trial import judge
+from optlab.solving import Reason, Solution, Stop, solve
 
 SECOND_ORDER = [n for n, f in METHODS.items() if info.find(f().init(jnp.ones(1)))]
 LEAST_SQUARES = ("gauss_newton", "levenberg_marquardt")

@@ -15,7 +15,7 @@ import optax
 from optlab import optim
 from optlab.errors import InputError, near
 from optlab.results.rates import Convergence, convergence
-from optlab.solve import Reason, Stop, solve
+from optlab.solving import Reason, Stop, solve
 from optlab.testproblems.problem import Problem, least_squares
 from optlab.testproblems.unconstrained import PROBLEMS
 

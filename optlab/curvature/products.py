@@ -1,0 +1,145 @@
+"""Curvature of a function of one vector: dense where it fits, products where not.
+
+    Hessian         H v  = d/dt grad f(x + t v)                 forward over reverse
+    Jacobian        J v  = d/dt z(x + t v)                      forward
+    Gauss-Newton    G v  = J^T H_l (J v)                        H_l: Hessian of l in z
+
+for f = l(z(x)); a sum of squares has l = 0.5 z.z and H_l = I, so G = J^T J.
+
+Source: Schraudolph, Fast Curvature Matrix-Vector Products for Second-Order Gradient
+Descent, Neural Computation 14 (2002), section 3.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from optlab.curvature import rowwise
+from optlab.errors import InputError
+
+# Bytes that the dense matrices of one method (of one lane) may take.
+DENSE_LIMIT = 4 * 2**30
+
+
+def hessian(value_fn: Callable, x: jax.Array) -> jax.Array:
+    """The dense Hessian H [n, n] of a scalar function at x [n].
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1], jnp.array([1.0, 3.0]))
+    Array([[6., 2.], [2., 0.]], dtype=float32)
+    """
+    return jax.hessian(value_fn)(x)
+
+
+def hessian_product(value_fn: Callable, x: jax.Array) -> Callable:
+    """The map v [n] -> H v [n] at x [n], linearized once for many products.
+
+    >>> product = hessian_product(lambda x: x[0] ** 2 * x[1], jnp.array([1.0, 3.0]))
+    >>> product(jnp.array([1.0, 0.0]))
+    Array([6., 2.], dtype=float32)
+    """
+    return jax.linearize(jax.grad(value_fn), x)[1]
+
+
+def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Outputs z [m] and their dense Jacobian J [m, n] at x [n], in one pass.
+
+    In one backward pass where each output belongs to an example of its own, as in a
+    net (see ``rowwise``). Else forward mode, column by column, unless there are fewer
+    outputs than parameters.
+
+    >>> jacobian(lambda x: jnp.stack([x[0] * x[1], x[1]]), jnp.array([2.0, 5.0]))
+    (Array([10., 5.], dtype=float32),
+     Array([[5., 2.], [0., 1.]], dtype=float32))
+    """
+    if (found := rowwise.jacobian(output_fn, x)) is not None:
+        return found
+    outputs = jax.eval_shape(output_fn, x)
+    if outputs.size < x.size:
+        z, pull = jax.vjp(output_fn, x)
+        return z, jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
+    push = lambda v: jax.jvp(output_fn, (x,), (v,))  # noqa: E731
+    return jax.vmap(push, out_axes=(None, 1))(jnp.eye(x.size, dtype=x.dtype))
+
+
+def gauss_newton(
+    output_fn: Callable, loss_fn: Callable, x: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Gradient g [n] and dense Gauss-Newton matrix G = J^T H J [n, n] at x [n].
+
+    H is never formed: its product with each column of J is taken, since for a batch it
+    is block-diagonal and the dense one would have (batch * classes)^2 entries.
+
+    Args:
+      output_fn: x [n] -> z [m].
+      loss_fn: z [m] -> scalar.
+      x: the point.
+
+    >>> g, G = gauss_newton(lambda x: 3.0 * x, lambda z: z @ z, jnp.ones(1))
+    >>> float(g[0]), float(G[0, 0])
+    (18.0, 18.0)
+    """
+    z, J = jacobian(output_fn, x)  # noqa: N806
+    dl, H_product = jax.linearize(jax.grad(loss_fn), z)  # noqa: N806
+    HJ = jax.vmap(H_product, in_axes=1, out_axes=1)(J)  # noqa: N806
+    return J.T @ dl, J.T @ HJ
+
+
+def gauss_newton_product(
+    output_fn: Callable, loss_fn: Callable, x: jax.Array
+) -> tuple[jax.Array, Callable]:
+    """Gradient g [n] and the map v [n] -> G v [n] at x [n], without any matrix.
+
+    >>> g, product = gauss_newton_product(
+    ...     lambda x: 3.0 * x, lambda z: z @ z, jnp.ones(1)
+    ... )
+    >>> product(jnp.ones(1))
+    Array([18.], dtype=float32)
+    """
+    z, push = jax.linearize(output_fn, x)
+    pull = jax.linear_transpose(push, x)
+    dl, H_product = jax.linearize(jax.grad(loss_fn), z)  # noqa: N806
+
+    def product(v):
+        Jv = push(v)  # noqa: N806
+        HJv = H_product(Jv)  # noqa: N806
+        return pull(HJv)[0]
+
+    return pull(dl)[0], product
+
+
+def require_memory(
+    method: str, shapes: Sequence[tuple[int, ...]], dtype: Any, instead: str
+) -> None:
+    """Refuse dense matrices that cannot fit, before they are allocated.
+
+    Args:
+      method: what the user typed.
+      shapes: of the matrices that live at the same time, workspace of a factorization
+        included; the activations that a derivative keeps are not known here.
+      dtype: their type.
+      instead: the matrix-free method to use.
+
+    Raises:
+      InputError: they take more than ``DENSE_LIMIT`` bytes.
+
+    >>> require_memory("newton", [(138357544, 138357544)], jnp.float32, "newton_cg()")
+    Traceback (most recent call last):
+    optlab.errors.InputError: newton needs 7.13e+07 GiB for dense float32 matrices
+    (138357544 x 138357544), and the limit is 4 GiB (optlab.curvature.DENSE_LIMIT):
+    use newton_cg(), which forms no matrix
+    """
+    size = sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
+    if size > DENSE_LIMIT:
+        matrices = ", ".join(
+            (f"{count} of " if count > 1 else "") + " x ".join(map(str, shape))
+            for shape, count in Counter(shapes).items()
+        )
+        raise InputError(
+            f"{method} needs {size / 2**30:.3g} GiB for dense {jnp.dtype(dtype).name} "
+            f"matrices ({matrices}), and the limit is {DENSE_LIMIT / 2**30:.3g} GiB "
+            f"(optlab.curvature.DENSE_LIMIT): use {instead}, which forms no matrix"
+        )

@@ -1,0 +1,1 @@
+"""Machinery of the dense methods: one flat vector, its linear algebra, its lift."""

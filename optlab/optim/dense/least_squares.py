@@ -1,0 +1,197 @@
+"""What Gauss-Newton and Levenberg-Marquardt share: the damped linear problem at x.
+
+    (G + diag(d)) s = J^T u,      G = J^T H J,      f(x) = l(z(x)),   u = l'(z)
+
+A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I.
+
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), section 10.2.
+"""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from optlab import curvature
+from optlab.errors import InputError, near
+from optlab.optim.dense.lift import Objective, half_square
+from optlab.optim.dense.linear import cg_solve, cholesky_solve, qr_solve
+from optlab.optim.dense.trial import judge
+from optlab.optim.info import Info
+
+# A correction longer than this, relative to the step, means that the step left the
+# region where two derivatives describe the function (Transtrum, Sethna).
+BEND_LIMIT = 0.75
+
+
+class Local(NamedTuple):
+    """The objective near x, as the linear problem sees it."""
+
+    value: jax.Array  # f(x)
+    gradient: jax.Array  # J^T u [n]
+    diagonal: jax.Array  # of G [n]; ones for cg, which has no matrix to read it from
+    solve: Callable  # (d [n], u [m]) -> (s [n], products)
+    decrease: Callable  # s [n] -> f(x) - f(x - s)
+    u: jax.Array  # l'(z) [m]
+    bend: Callable  # s [n] -> H z'' [m], z'' the second derivative of z along s
+    evaluations: int  # that it took to get here
+
+
+def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
+    """The damped linear problem at x, by residuals where there are any.
+
+    Args:
+      objective: with ``residual_fn``, or ``output_fn`` and ``output_loss_fn``.
+      x: the point [n].
+      solver: one of ``linear.SOLVERS``.
+      name: of the method, for messages.
+
+    Raises:
+      InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
+    """
+    if objective.residual_fn is not None:
+        output_fn, loss_fn, squares = objective.residual_fn, half_square, True
+    else:
+        output_fn, loss_fn = objective.output_fn, objective.output_loss_fn
+        squares = False
+    assert output_fn is not None  # the lift saw to it
+    assert loss_fn is not None
+    if solver == "qr" and not squares:
+        raise InputError(f"{name}: solver='qr' needs residual_fn; use 'cholesky'")
+
+    def curve(z):  # l'(z) and v -> H v
+        return (z, lambda v: v) if squares else jax.linearize(jax.grad(loss_fn), z)
+
+    if solver == "cg":
+        z, push = jax.linearize(output_fn, x)
+        transposed = jax.linear_transpose(push, x)
+        pull = lambda u: transposed(u)[0]  # noqa: E731
+        u, H = curve(z)  # noqa: N806
+        diagonal, evaluations = jnp.ones_like(x), 2
+        solve = lambda d, u: cg_solve(  # noqa: E731
+            lambda v: pull(H(push(v))), d, pull(u)
+        )
+    else:
+        m, n = jax.eval_shape(output_fn, x).size, x.size
+        shapes = {
+            "qr": [(m + n, n), (m + n, n), (n, n)],  # [J; sqrt(d)], Q, diag(sqrt(d))
+            "cholesky": [(m, n)] * (1 if squares else 2) + [(n, n)],  # J, H J, G
+        }[solver]
+        curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
+        z, J = curvature.jacobian(output_fn, x)  # noqa: N806
+        pull = lambda u: J.T @ u  # noqa: E731
+        u, H = curve(z)  # noqa: N806
+        evaluations = n
+        if solver == "qr":
+            diagonal = jnp.sum(J**2, 0)
+            solve = lambda d, u: (qr_solve(J, d, u), 0)  # noqa: E731
+        else:
+            HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
+            G = J.T @ HJ  # noqa: N806
+            diagonal = jnp.diag(G)
+            solve = lambda d, u: (cholesky_solve(G, d, pull(u)), 0)  # noqa: E731
+
+    def decrease(s):
+        if squares:
+            trial = output_fn(x - s)
+            # (a - b)(a + b): the difference of two sums of squares would cancel.
+            return 0.5 * jnp.vdot(z - trial, z + trial)
+        return objective.value - objective.value_fn(x - s)
+
+    def bend(s):
+        along = lambda t: output_fn(x - t * s)  # noqa: E731
+        tangent = lambda t: jax.jvp(along, (t,), (jnp.ones_like(t),))[1]  # noqa: E731
+        t = jnp.zeros((), x.dtype)
+        return H(jax.jvp(tangent, (t,), (jnp.ones_like(t),))[1])
+
+    return Local(
+        value=half_square(z) if squares else objective.value,
+        gradient=pull(u),
+        diagonal=diagonal,
+        solve=solve,
+        decrease=decrease,
+        u=u,
+        bend=bend,
+        evaluations=evaluations,
+    )
+
+
+def follow_geodesic(
+    here: Local, d: jax.Array, s: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Correct a step for the curvature of its path (geodesic acceleration).
+
+    The correction a solves the same problem with the second derivative of the outputs
+    along s on the right: s + a / 2 fits them to second order.
+
+    Source: Transtrum, Sethna, arXiv:1201.5885, eq. (15) and (16).
+
+    Returns:
+      The corrected step, whether |a| is small enough beside |s| for it to be trusted,
+      and the number of products that it took.
+    """
+    a, products = here.solve(d, here.bend(s))
+    trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
+    return s + 0.5 * a, trusted, products + jnp.int32(2)
+
+
+def attempt(
+    here: Local,
+    s: jax.Array,
+    predicted: jax.Array,
+    *,
+    damping: jax.Array,
+    exhausted: jax.Array,
+    evaluations: jax.Array,
+    trusted: jax.Array | bool = True,
+) -> tuple[jax.Array, Info]:
+    """Try x - s: the step where f falls as predicted, zeros where it does not.
+
+    Args:
+      here: the objective near x.
+      s: the step [n]; anything not finite is a rejection.
+      predicted: the decrease that the model promises, from ``predicted_decrease``.
+      damping: what made this step, for the record.
+      exhausted: bool, whether a rejection leaves nothing smaller to try.
+      evaluations: so far, without this trial.
+      trusted: bool, false where the method rejects the step by a test of its own.
+    """
+    ratio, accepted = judge(here.value, here.decrease(s), predicted)
+    accepted = accepted & trusted
+    return jnp.where(accepted, s, 0.0), Info(
+        loss=here.value,
+        gradient_norm=jnp.linalg.norm(here.gradient),
+        step_norm=jnp.linalg.norm(s),
+        damping=damping,
+        gain_ratio=ratio,
+        accepted=accepted,
+        stalled=~accepted & exhausted,
+        evaluations=evaluations + 1,
+    )
+
+
+def predicted_decrease(
+    g: jax.Array, s: jax.Array, d: jax.Array, length: jax.Array | float = 1.0
+) -> jax.Array:
+    """m(0) - m(length * s) of m(s) = -g.s + s.G s / 2, where (G + diag(d)) s = g.
+
+    >>> G, d, g = 3.0, 1.0, 8.0  # s = 2, m(s) = -16 + 6
+    >>> float(predicted_decrease(jnp.array([g]), jnp.array([g / (G + d)]), d))
+    10.0
+    """
+    gs = jnp.vdot(g, s)
+    return length * gs - 0.5 * length**2 * (gs - jnp.vdot(s, d * s))
+
+
+def check_choice(
+    method: str, argument: str, given: str, known: Collection[str]
+) -> None:
+    """Refuse a name that is not among the known ones.
+
+    >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
+    Traceback (most recent call last):
+    optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
+    """
+    if given not in known:
+        raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")

@@ -1,0 +1,130 @@
+"""What BFGS and DFP share: the inverse Hessian V, its guards, and the line search.
+
+    d = V g,    x+ = x - t d,    s = -t d,    r = grad f(x+) - grad f(x)
+    V+ = formula(V, s, r)   with V+ r = s, the secant equation
+
+A method is its formula, and nothing else. The pair (s, r) is measured inside the line
+search, on one batch and with whatever else is held fixed: so it remains true where a
+chain changes the step, the next batch differs, or other optimizers move the rest of
+the parameters.
+
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), sections 6.1 and 6.3;
+equation 6.20 (scaling).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab import curvature as curvatures
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.least_squares import check_choice
+from optlab.optim.dense.lift import lift
+from optlab.optim.dense.line_search import search
+
+SCALINGS = ("none", "first", "always")
+
+
+class SecantState(NamedTuple):
+    """What the next search needs."""
+
+    V: jax.Array  # inverse Hessian [n, n], symmetric
+    fresh: jax.Array  # bool: V is the identity
+    info: diagnostics.Info
+
+
+def guarded_update(
+    formula: Callable,
+    V: jax.Array,  # noqa: N803
+    s: jax.Array,
+    r: jax.Array,
+    rescale: Any,
+) -> tuple[jax.Array, jax.Array]:
+    """V+ where the pair has positive curvature, V where it has none.
+
+    Args:
+      formula: (V, s, r) -> V+.
+      V: inverse Hessian [n, n].
+      s: step [n].
+      r: change of the gradient [n].
+      rescale: bool: first multiply V by s.r / r.V r, the curvature along r.
+
+    Returns:
+      V+ and whether it was updated.
+
+    >>> one = jnp.ones(1)
+    >>> guarded_update(lambda V, s, r: 0 * V, jnp.eye(1), one, -one, False)
+    (Array([[1.]], dtype=float32), Array(False, dtype=bool))
+    """
+    sr = jnp.vdot(s, r)
+    scale = sr / jnp.vdot(r, V @ r)
+    new = formula(V * jnp.where(rescale, scale, 1.0), s, r)
+    # Guard: without s.r > 0, by more than rounding, V+ is not positive definite.
+    eps = jnp.finfo(s.dtype).eps
+    curved = sr > eps * jnp.linalg.norm(s) * jnp.linalg.norm(r)
+    # Guard: an overflow leaves V as it was.
+    updated = curved & jnp.all(jnp.isfinite(new))
+    return jnp.where(updated, 0.5 * (new + new.T), V), updated
+
+
+def scale_by_secant(
+    formula: Callable, scaling: str, curvature: Any, first_step: Any, *, name: str
+) -> optax.GradientTransformationExtraArgs:
+    """The step t V g of a secant method, to be subtracted in full.
+
+    Args:
+      formula: (V [n, n], s [n], r [n]) -> V+ [n, n].
+      scaling: one of ``SCALINGS``, static.
+      curvature: c2 of the line search.
+      first_step: length of the first trial while V is the identity.
+      name: of the method, for messages.
+    """
+    check_choice(name, "scaling", scaling, SCALINGS)
+
+    def init(x):
+        n = x.size
+        # V, the next V, and their difference on the way.
+        curvatures.require_memory(name, [(n, n)] * 3, x.dtype, "newton_cg()")
+        return SecantState(
+            V=jnp.eye(n, dtype=x.dtype),
+            fresh=jnp.ones((), bool),
+            info=diagnostics.initial(x.dtype),
+        )
+
+    def update(g, state, x, objective):
+        identity = jnp.eye(x.size, dtype=x.dtype)
+        # Guard: where rounding has left V indefinite, start it again.
+        descends = jnp.vdot(g, state.V @ g) > 0
+        fresh = state.fresh | ~descends
+        V = jnp.where(fresh, identity, state.V)  # noqa: N806
+        d = V @ g
+        # The identity knows no scale. A short first trial costs the search a few more,
+        # a long one may land on a plateau from which no gradient leads back.
+        t = jnp.where(fresh, first_step / jnp.maximum(jnp.linalg.norm(g), 1.0), 1.0)
+        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
+        point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
+        found = point.t > 0
+        step = jnp.where(found, point.t * d, 0.0)
+        moved = jnp.any(x - step != x)
+        rescale = {"none": False, "first": fresh, "always": True}[scaling]
+        r = point.gradient - g
+        V, updated = guarded_update(formula, V, -step, r, rescale)  # noqa: N806
+        info = diagnostics.Info(
+            loss=f,
+            gradient_norm=jnp.linalg.norm(g),
+            step_norm=jnp.linalg.norm(step),
+            damping=point.t,
+            gain_ratio=(f - point.value) / jnp.vdot(step, g),
+            accepted=moved,
+            # Nothing along the gradient itself, or a step that changes no digit of x.
+            stalled=~moved & (fresh | found),
+            evaluations=state.info.evaluations + evaluations,
+        )
+        # After a search in vain, the next update starts from the identity.
+        fresh = ~found | (fresh & ~updated)
+        return jnp.where(moved, step, 0.0), SecantState(V=V, fresh=fresh, info=info)
+
+    return lift(init, update, name=name)

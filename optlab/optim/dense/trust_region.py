@@ -1,0 +1,101 @@
+"""What the trust-region methods share: one trial step, its judgement, the next radius.
+
+    s minimizes m(s) = -g.s + s.H s / 2  over |s| <= radius        (the trial is x - s)
+    rho = (f(x) - f(x - s)) / -m(s)
+    radius+ = |s| / 4      where rho < 1/4
+              10 radius    where rho > 3/4 and s ends at the boundary
+
+One update is one trial: a rejected step is a zero update, and the next tries again in
+a smaller region. Newton and Newton-CG differ in how they minimize m, and in nothing
+else.
+
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
+the radius. Ten solves more: the norm may change with x, and what was the same region
+a step ago then has another radius.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.lift import lift
+from optlab.optim.dense.trial import judge
+
+
+class TrustRegionState(NamedTuple):
+    """What the next trial needs."""
+
+    radius: jax.Array  # scalar
+    info: diagnostics.Info
+
+
+class Trial(NamedTuple):
+    """A minimizer of the model in the region."""
+
+    step: jax.Array  # s [n], an ascent direction: the trial is x - s
+    length: jax.Array  # |s| in the region's norm, scalar
+    predicted: jax.Array  # -m(s), scalar, not negative
+    evaluations: jax.Array  # int: Hessian columns or products that it took
+
+
+def next_radius(
+    radius: jax.Array, length: jax.Array, ratio: jax.Array, max_radius: Any
+) -> jax.Array:
+    """The radius after a trial of this length and gain ratio (NaN: not finite).
+
+    >>> [float(next_radius(2.0, 2.0, jnp.array(rho), 9.0)) for rho in (0.1, 0.5, 0.9)]
+    [0.5, 2.0, 9.0]
+    """
+    poor = ~(ratio >= 0.25)
+    at_boundary = length >= 0.9 * radius
+    grown = jnp.where((ratio > 0.75) & at_boundary, 10 * radius, radius)
+    return jnp.where(poor, 0.25 * length, jnp.minimum(grown, max_radius))
+
+
+def scale_by_trust_region(
+    minimize_model: Callable, radius: Any, max_radius: Any, *, name: str
+) -> optax.GradientTransformationExtraArgs:
+    """The step s of a trust-region method, to be subtracted in full.
+
+    Args:
+      minimize_model: (g [n], x [n], radius, ``Objective``) -> ``Trial``.
+      radius: the first one.
+      max_radius: the largest one.
+      name: of the method, for messages.
+    """
+
+    def init(x):
+        first = jnp.minimum(radius, max_radius)
+        return TrustRegionState(
+            radius=jnp.asarray(first, x.dtype), info=diagnostics.initial(x.dtype)
+        )
+
+    def update(g, state, x, objective):
+        trial = minimize_model(g, x, state.radius, objective)
+        # Guard: a gradient or curvature that is not finite leads to no step at all.
+        usable = jnp.all(jnp.isfinite(trial.step)) & jnp.all(jnp.isfinite(g))
+        s = jnp.where(usable, trial.step, 0.0)
+        f = objective.value
+        ratio, accepted = judge(f, f - objective.value_fn(x - s), trial.predicted)
+        # A step that changes no digit of x has no smaller one to try.
+        stalled = jnp.all(x - s == x)
+        accepted = accepted & usable & ~stalled
+        info = diagnostics.Info(
+            loss=f,
+            gradient_norm=jnp.linalg.norm(g),
+            step_norm=jnp.linalg.norm(s),
+            damping=state.radius,
+            gain_ratio=ratio,
+            accepted=accepted,
+            stalled=stalled,
+            evaluations=state.info.evaluations + trial.evaluations + 1,
+        )
+        radius = next_radius(state.radius, trial.length, ratio, max_radius)
+        radius = jnp.where(usable, radius, state.radius).astype(x.dtype)
+        return jnp.where(accepted, s, 0.0), TrustRegionState(radius=radius, info=info)
+
+    return lift(init, update, name=name)

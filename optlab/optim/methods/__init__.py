@@ -1,0 +1,1 @@
+"""One file a method, called what the user types; the registry imports them."""

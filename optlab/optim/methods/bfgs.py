@@ -1,0 +1,65 @@
+"""BFGS: the inverse Hessian from changes of the gradient, with a line search.
+
+    V+ = V + (1 + r.V r / s.r) s s' / s.r - (s r' V + V r s') / s.r
+    d  = V g,    x+ = x - t d
+
+s is the step and r the change of the gradient.
+
+Sources: Broyden 1970, Fletcher 1970, Goldfarb 1970, Shanno 1970; Nocedal, Wright,
+Numerical Optimization (2nd ed.), equation 6.17, multiplied out.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.optim.dense.secant import scale_by_secant
+
+
+def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa: N803
+    """The symmetric V+ with V+ r = s that BFGS takes.
+
+    >>> V, s, r = jnp.eye(2), jnp.array([1.0, 0.0]), jnp.array([2.0, 0.0])
+    >>> bfgs_formula(V, s, r)
+    Array([[0.5, 0. ], [0. , 1. ]], dtype=float32)
+    """
+    sr, Vr = jnp.vdot(s, r), V @ r  # noqa: N806
+    cross = jnp.outer(s, Vr) + jnp.outer(Vr, s)
+    return V + ((1 + jnp.vdot(r, Vr) / sr) * jnp.outer(s, s) - cross) / sr
+
+
+def scale_by_bfgs(
+    scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
+) -> optax.GradientTransformationExtraArgs:
+    """The step t V g of `bfgs`, to be subtracted in full."""
+    return scale_by_secant(bfgs_formula, scaling, curvature, first_step, name="bfgs")
+
+
+def bfgs(
+    scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
+) -> optax.GradientTransformationExtraArgs:
+    r"""The method of Broyden, Fletcher, Goldfarb and Shanno, dense.
+
+    .. math:: V^+ = V + \left(1 + \frac{r^T V r}{s^T r}\right) \frac{s s^T}{s^T r}
+              - \frac{s r^T V + V r s^T}{s^T r}
+
+    Args:
+      scaling: of V before an update, by the curvature along r, static: ``none``,
+        ``first`` (the identity only, for large and well-scaled problems) or ``always``.
+      curvature: c2 of the line search; smaller for a more exact one.
+      first_step: the longest first trial, while V is the identity.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last search came to.
+
+    Raises:
+      InputError: from ``init``, where a dense matrix does not fit.
+
+    >>> from optlab.solving import solve
+    >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+    >>> solve(bfgs(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(3)
+    Array([1., 1.], dtype=float32)
+    """
+    return optax.chain(scale_by_bfgs(scaling, curvature, first_step), optax.scale(-1.0))

@@ -1,0 +1,111 @@
+"""The bold driver: gradient descent whose step grows while all goes well.
+
+    x+ = x - eta g           unless f would rise by more than 4%: then x+ = x
+    eta+ = 1.05 eta          where f falls
+           0.70 eta          where it does not
+
+The step is tried before it is made, on the batch that the gradient is of: so an undo
+is a zero update, a comparison never mixes two batches, and no update depends on an
+earlier one having been made in full.
+
+Source: Vogl et al., Accelerating the Convergence of the Back-Propagation Method,
+Biological Cybernetics 59 (1988), section 2; the numbers are those of MATLAB's traingda,
+which shrinks eta only where it undoes the step and leaves it alone after a small rise.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.lift import lift
+
+
+class BoldDriverState(NamedTuple):
+    """What the next trial needs."""
+
+    rate: jax.Array  # eta, scalar
+    info: diagnostics.Info
+
+
+def judge_rise(
+    f: jax.Array, trial: jax.Array, tolerance: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Whether f fell, and whether the step may stay; neither where it is not finite.
+
+    >>> trials = jnp.array([99.0, 103.0, 105.0])
+    >>> fell, stays = judge_rise(jnp.array(100.0), trials, 0.04)
+    >>> fell, stays
+    (Array([ True, False, False], dtype=bool), Array([ True,  True, False], dtype=bool))
+    """
+    finite = jnp.isfinite(trial)
+    return finite & (trial < f), finite & (trial <= f + tolerance * jnp.abs(f))
+
+
+def scale_by_bold_driver(
+    learning_rate: Any = 0.01,
+    increase: Any = 1.05,
+    decrease: Any = 0.7,
+    tolerance: Any = 0.04,
+) -> optax.GradientTransformationExtraArgs:
+    """The step eta g of `bold_driver`, or zero where it was undone."""
+
+    def init(x):
+        return BoldDriverState(
+            rate=jnp.asarray(learning_rate, x.dtype), info=diagnostics.initial(x.dtype)
+        )
+
+    def update(g, state, x, objective):
+        f, step = objective.value, state.rate * g
+        trial = objective.value_fn(x - step)
+        # Guard: a function may have a value at infinity, and a step there is none.
+        trial = jnp.where(jnp.all(jnp.isfinite(step)), trial, jnp.nan)
+        fell, stays = judge_rise(f, trial, tolerance)
+        squared = jnp.vdot(g, g)
+        info = diagnostics.Info(
+            loss=f,
+            gradient_norm=jnp.sqrt(squared),
+            step_norm=jnp.linalg.norm(step),
+            damping=state.rate,
+            gain_ratio=(f - trial) / (state.rate * squared),
+            accepted=stays,
+            stalled=~stays & jnp.all((x - step == x) | ~jnp.isfinite(step)),
+            evaluations=state.info.evaluations + 1,
+        )
+        rate = (state.rate * jnp.where(fell, increase, decrease)).astype(x.dtype)
+        return jnp.where(stays, step, 0.0), BoldDriverState(rate=rate, info=info)
+
+    return lift(init, update, name="bold_driver")
+
+
+def bold_driver(
+    learning_rate: Any = 0.01,
+    increase: Any = 1.05,
+    decrease: Any = 0.7,
+    tolerance: Any = 0.04,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Gradient descent with the bold driver's learning rate.
+
+    .. math:: x^+ = x - \eta g, \qquad
+              \eta^+ = \eta \cdot (1.05 \text{ if } f \text{ fell, else } 0.7)
+
+    Args:
+      learning_rate: the first eta.
+      increase: factor of eta after a decrease of the value.
+      decrease: factor of eta after anything else.
+      tolerance: a rise of the value by more than this share of it is undone.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last trial came to.
+
+    >>> from optlab.solving import solve
+    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
+    >>> solve(bold_driver(), jnp.ones(2), value_fn=bowl).params.round(3) + 0
+    Array([0., 0.], dtype=float32)
+    """
+    return optax.chain(
+        scale_by_bold_driver(learning_rate, increase, decrease, tolerance),
+        optax.scale(-1.0),
+    )

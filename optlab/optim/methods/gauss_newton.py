@@ -1,0 +1,101 @@
+"""Gauss-Newton: the least squares of the linearized residuals, with a step length.
+
+    (J^T J + nu D) s = J^T r,  D = diag(J^T J),  nu small and constant
+    x+ = x - a s   if f falls as predicted, else x
+    a+ = min(1, 2 a) after an accepted step, a / 2 after a rejected one
+    for a loss l(z): J^T H J and J^T l'(z)
+
+One update is one trial, as in `levenberg_marquardt`, which bends the direction where
+this method shortens the step.
+
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), eq. (10.23) and section 10.3;
+for l(z): Schraudolph, Neural Computation 14 (2002), section 3.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.least_squares import (
+    attempt,
+    check_choice,
+    local,
+    predicted_decrease,
+)
+from optlab.optim.dense.lift import OUTPUTS, lift
+from optlab.optim.dense.linear import SOLVERS
+
+
+class GaussNewtonState(NamedTuple):
+    """What the next trial needs."""
+
+    length: jax.Array  # scalar a: share of the full step
+    info: diagnostics.Info
+
+
+def scale_by_gauss_newton(
+    damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
+) -> optax.GradientTransformationExtraArgs:
+    """The step a s of `gauss_newton`, to be subtracted in full."""
+    check_choice("gauss_newton", "solver", solver, SOLVERS)
+
+    def init(x):
+        return GaussNewtonState(
+            length=jnp.ones((), x.dtype), info=diagnostics.initial(x.dtype)
+        )
+
+    def update(g, state, x, objective):
+        del g  # J^T r is at hand, and agrees with the residuals that judge the step
+        here = local(objective, x, solver=solver, name="gauss_newton")
+        d = jnp.asarray(damping, x.dtype) * here.diagonal
+        s, products = here.solve(d, here.u)
+        length = state.length
+        direction, info = attempt(
+            here,
+            length * s,
+            predicted_decrease(here.gradient, s, d, length),
+            damping=length,
+            exhausted=length <= min_length,
+            evaluations=state.info.evaluations + here.evaluations + products,
+        )
+        length = jnp.where(info.accepted, jnp.minimum(1.0, 2 * length), length / 2)
+        return direction, GaussNewtonState(length=length.astype(x.dtype), info=info)
+
+    return lift(init, update, name="gauss_newton", needs=OUTPUTS)
+
+
+def gauss_newton(
+    damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
+) -> optax.GradientTransformationExtraArgs:
+    r"""Gauss-Newton's method with a step length, one trial an update.
+
+    .. math:: J^T J\, s = J^T r, \qquad x^+ = x - a s
+
+    Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
+    loss that is no sum of squares (cross-entropy), which takes the generalized
+    Gauss-Newton matrix.
+
+    Args:
+      damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
+        than residuals the matrix is singular, and the step is then the shortest one.
+      min_length: where a step as short as this is rejected, the method stalls.
+      solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
+        matrices, and nu is absolute), static.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last trial came to; its
+      ``damping`` is the length a.
+
+    >>> from optlab.solving import solve
+    >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])
+    >>> line = lambda x: x[0] * t + x[1] - y
+    >>> solution = solve(gauss_newton(), jnp.zeros(2), residual_fn=line)
+    >>> solution.params.round(4), int(solution.steps) <= 2
+    (Array([2., 1.], dtype=float32), True)
+    """
+    return optax.chain(
+        scale_by_gauss_newton(damping, min_length, solver), optax.scale(-1.0)
+    )

@@ -1,0 +1,155 @@
+"""Levenberg-Marquardt: Gauss-Newton, damped by how well the last step was predicted.
+
+    (J^T J + nu D) s = J^T r,      x+ = x - s   if f falls as predicted, else x
+    nu and D follow one of `damping`'s rules; for a loss l(z): J^T H J and J^T l'(z)
+
+One update is one trial: a rejected step is a zero update, and the next tries again
+with more damping. Lanes of a vmap run in lockstep, so an inner loop would make each
+of them wait for the one with the most rejections.
+
+Source: Marquardt, SIAM J. Appl. Math. 11 (1963).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.errors import InputError
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.damping import RULES, SCALINGS, next_damping, next_scale
+from optlab.optim.dense.least_squares import (
+    attempt,
+    check_choice,
+    follow_geodesic,
+    local,
+    predicted_decrease,
+)
+from optlab.optim.dense.lift import OUTPUTS, lift
+from optlab.optim.dense.linear import SOLVERS
+
+
+class LevenbergMarquardtState(NamedTuple):
+    """What the next trial needs."""
+
+    nu: jax.Array  # scalar
+    growth: jax.Array  # scalar: v of Nielsen's rule
+    scale: jax.Array  # D [n]
+    info: diagnostics.Info
+
+
+def scale_by_levenberg_marquardt(
+    damping: Any = 1e-3,
+    decrease: Any = None,
+    increase: Any = None,
+    max_damping: Any = 1e10,
+    rule: str = "trainlm",
+    scaling: str = "identity",
+    geodesic: bool = False,
+    solver: str = "cholesky",
+) -> optax.GradientTransformationExtraArgs:
+    """The step of `levenberg_marquardt`, to be subtracted in full: so it was tried."""
+    check_choice("levenberg_marquardt", "rule", rule, RULES)
+    check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
+    check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
+    if solver == "cg" and scaling != "identity":
+        raise InputError(
+            "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
+            "use scaling='identity'"
+        )
+    own = RULES[rule]
+    factors = (
+        own[0] if decrease is None else decrease,
+        own[1] if increase is None else increase,
+    )
+
+    def init(x):
+        return LevenbergMarquardtState(
+            nu=jnp.asarray(damping, x.dtype),
+            growth=jnp.asarray(factors[1], x.dtype),
+            scale=jnp.zeros_like(x),
+            info=diagnostics.initial(x.dtype),
+        )
+
+    def update(g, state, x, objective):
+        del g  # J^T r is at hand, and agrees with the residuals that judge the step
+        here = local(objective, x, solver=solver, name="levenberg_marquardt")
+        scale = next_scale(scaling, state.scale, here.diagonal)
+        nu, d = state.nu, state.nu * scale
+        s, products = here.solve(d, here.u)
+        predicted = predicted_decrease(here.gradient, s, d)
+        trusted = True
+        if geodesic:
+            s, trusted, more_products = follow_geodesic(here, d, s)
+            products = products + more_products
+        low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
+        direction, info = attempt(
+            here,
+            s,
+            predicted,
+            damping=nu,
+            exhausted=nu >= high,
+            evaluations=state.info.evaluations + here.evaluations + products,
+            trusted=trusted,
+        )
+        nu, growth = next_damping(
+            rule, nu, state.growth, info.gain_ratio, info.accepted, factors
+        )
+        return direction, LevenbergMarquardtState(
+            # Guard: less than eps changes no digit, but is slow to come back from.
+            nu=jnp.clip(nu, low, high).astype(x.dtype),
+            growth=jnp.minimum(growth, high).astype(x.dtype),
+            scale=scale,
+            info=info,
+        )
+
+    return lift(init, update, name="levenberg_marquardt", needs=OUTPUTS)
+
+
+def levenberg_marquardt(
+    damping: Any = 1e-3,
+    decrease: Any = None,
+    increase: Any = None,
+    max_damping: Any = 1e10,
+    rule: str = "trainlm",
+    scaling: str = "identity",
+    geodesic: bool = False,
+    solver: str = "cholesky",
+) -> optax.GradientTransformationExtraArgs:
+    r"""Levenberg-Marquardt's method, one trial step an update.
+
+    .. math:: (J^T J + \nu D)\, s = J^T r, \qquad x^+ = x - s
+
+    Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
+    as cross-entropy) ``output_fn`` and ``output_loss_fn``.
+
+    Args:
+      damping: the first nu.
+      decrease: factor of nu after an accepted step; the smallest one for ``nielsen``.
+        None: the rule's own, 0.1 or 1/3.
+      increase: factor of nu after a rejection; the first one for ``nielsen``. None:
+        the rule's own, 10 or 2.
+      max_damping: where a step is rejected with so much damping, the method stalls.
+      rule: ``trainlm`` or ``nielsen``, static.
+      scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of
+        J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
+        far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
+        at each step).
+      geodesic: correct the step for its path's curvature, static; two more products.
+      solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
+        matrices), static.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last trial came to.
+
+    >>> from optlab.solving import solve
+    >>> rosenbrock = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+    >>> start = jnp.array([-1.2, 1.0])
+    >>> solve(levenberg_marquardt(), start, residual_fn=rosenbrock).params.round(4)
+    Array([1., 1.], dtype=float32)
+    """
+    step = scale_by_levenberg_marquardt(
+        damping, decrease, increase, max_damping, rule, scaling, geodesic, solver
+    )
+    return optax.chain(step, optax.scale(-1.0))

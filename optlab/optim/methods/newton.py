@@ -1,0 +1,100 @@
+"""Newton's method in a trust region, solved exactly by the Hessian's eigenvectors.
+
+    (H + nu D^2) s = g,      x+ = x - s   if f falls as predicted, else x
+    nu = 0                             where H is positive definite and |D s| <= radius
+    nu with |D s| = radius             otherwise
+    D^2 = |diag(H)|;   saddle-free: |H| in place of H, and D = I
+
+Far from the minimum nu turns Newton's step towards the gradient's; close to it nu is 0
+and convergence quadratic. In the coordinates D x, H has a diagonal of ones: the step
+does not depend on the parameters' units.
+
+Sources: More, Sorensen, Computing a Trust Region Step, SIAM J. Sci. Stat. Comput. 4
+(1983); Dauphin et al., arXiv:1406.2572, algorithm 1 (saddle-free).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab import curvature
+from optlab.optim.dense.least_squares import check_choice
+from optlab.optim.dense.more_sorensen import exact_step
+from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
+
+INDEFINITE = ("trust_region", "saddle_free")
+
+
+def unit_diagonal(H: jax.Array) -> jax.Array:  # noqa: N803
+    """D [n], so that H / D / D^T has a diagonal of ones; one where H has a zero.
+
+    >>> unit_diagonal(jnp.array([[4.0, 1.0], [1.0, 0.0]]))
+    Array([2., 1.], dtype=float32)
+    """
+    diagonal = jnp.abs(jnp.diag(H))
+    return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
+
+
+def scale_by_newton(
+    damping: Any = 0.0,
+    radius: Any = 100.0,
+    max_radius: Any = 1e10,
+    indefinite: str = "trust_region",
+) -> optax.GradientTransformationExtraArgs:
+    """The step s of `newton`, to be subtracted in full."""
+    check_choice("newton", "indefinite", indefinite, INDEFINITE)
+
+    def minimize_model(g, x, radius, objective):
+        n = x.size
+        # H, its scaled form or eigenvectors, and twice as much for LAPACK's syevd.
+        shapes = [(n, n)] * 4
+        curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
+        H = curvature.hessian(objective.value_fn, x)  # noqa: N806
+        # Guard: without a finite Hessian, the step is the gradient's.
+        H = jnp.where(jnp.all(jnp.isfinite(H)), H, 0.0)  # noqa: N806
+        # The absolute value of a matrix depends on the coordinates: the paper's are x.
+        absolute = indefinite == "saddle_free"
+        D = jnp.ones_like(x) if absolute else unit_diagonal(H)  # noqa: N806
+        shift = jnp.asarray(damping, x.dtype)
+        s, predicted = exact_step(H / D[:, None] / D, g / D, radius, shift, absolute)
+        return Trial(
+            step=s / D, length=jnp.linalg.norm(s), predicted=predicted, evaluations=n
+        )
+
+    return scale_by_trust_region(minimize_model, radius, max_radius, name="newton")
+
+
+def newton(
+    damping: Any = 0.0,
+    radius: Any = 100.0,
+    max_radius: Any = 1e10,
+    indefinite: str = "trust_region",
+) -> optax.GradientTransformationExtraArgs:
+    r"""Newton's method, one trial step in a trust region an update.
+
+    .. math:: (H + \nu D^2)\, s = g, \qquad x^+ = x - s, \qquad D^2 = |\mathrm{diag}(H)|
+
+    Args:
+      damping: added to the Hessian's diagonal (of ones), always; for noisy batches.
+      radius: of the first trust region, in the coordinates D x.
+      max_radius: of the largest; finite, since an indefinite model has no minimizer
+        without a region.
+      indefinite: what to do with negative curvature, static: ``trust_region`` follows
+        it to the region's boundary, ``saddle_free`` takes its absolute value (D = I).
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last trial came to.
+
+    Raises:
+      InputError: from ``update``, where a dense Hessian does not fit.
+
+    >>> from optlab.solving import solve
+    >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+    >>> solve(newton(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(4)
+    Array([1., 1.], dtype=float32)
+    """
+    return optax.chain(
+        scale_by_newton(damping, radius, max_radius, indefinite), optax.scale(-1.0)
+    )

@@ -1,0 +1,82 @@
+"""Steepest descent: along the gradient, as far as a line search finds it worth.
+
+    x+ = x - t g,     first trial t = t- (g-.g- / g.g), the last step's first-order gain
+
+Source: Cauchy 1847; Nocedal, Wright, Numerical Optimization (2nd ed.), section 3.5
+(the first trial).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from optlab.optim import info as diagnostics
+from optlab.optim.dense.lift import lift
+from optlab.optim.dense.line_search import search
+
+
+class SteepestDescentState(NamedTuple):
+    """What the next search needs."""
+
+    gain: jax.Array  # t g.g of the last step, scalar; 0 before the first
+    info: diagnostics.Info
+
+
+def scale_by_steepest_descent(
+    curvature: Any = 0.1,
+) -> optax.GradientTransformationExtraArgs:
+    """The step t g of `steepest_descent`, to be subtracted in full."""
+
+    def init(x):
+        return SteepestDescentState(
+            gain=jnp.zeros((), x.dtype), info=diagnostics.initial(x.dtype)
+        )
+
+    def update(g, state, x, objective):
+        squared = jnp.vdot(g, g)
+        # Without a last step, or after one in vain, the first trial is at most 1 long.
+        t = jnp.where(
+            state.gain > 0,
+            state.gain / squared,
+            1 / jnp.maximum(jnp.sqrt(squared), 1.0),
+        )
+        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
+        point, evaluations = search(value_and_grad, x, f, g, g, t, curvature)
+        step = point.t * g
+        moved = jnp.any(x - step != x) & (point.t > 0)
+        info = diagnostics.Info(
+            loss=f,
+            gradient_norm=jnp.sqrt(squared),
+            step_norm=jnp.linalg.norm(step),
+            damping=point.t,
+            gain_ratio=(f - point.value) / (point.t * squared),
+            accepted=moved,
+            stalled=~moved & (state.gain == 0),
+            evaluations=state.info.evaluations + evaluations,
+        )
+        gain = jnp.where(moved, point.t * squared, 0.0)
+        return jnp.where(moved, step, 0.0), SteepestDescentState(gain=gain, info=info)
+
+    return lift(init, update, name="steepest_descent")
+
+
+def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraArgs:
+    r"""Steepest descent with a line search, the baseline of every other method.
+
+    .. math:: x^+ = x - t g, \qquad t \approx \arg\min_t f(x - t g)
+
+    Args:
+      curvature: c2 of the strong Wolfe conditions: the slope may keep this share.
+        Smaller is a more exact search.
+
+    Returns:
+      The optimizer. Its state's ``info`` says what the last search came to.
+
+    >>> from optlab.solving import solve
+    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
+    >>> solve(steepest_descent(), jnp.ones(2), value_fn=bowl).params.round(4) + 0
+    Array([0., 0.], dtype=float32)
+    """
+    return optax.chain(scale_by_steepest_descent(curvature), optax.scale(-1.0))

@@ -1,0 +1,329 @@
+"""The loop around an optimizer: until a criterion holds, for one start or many.
+
+    solution = optlab.solve(tx, params, value_fn=f)
+    solution = jax.vmap(lambda p: optlab.solve(tx, p, value_fn=f))(starts)
+
+Everything is an array, so it works under ``jit`` and ``vmap``, over starts and over
+the numbers inside ``tx`` and ``stop``.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from optlab.errors import InputError
+from optlab.optim import info as diagnostics
+from optlab.optim.contract import extra_args
+from optlab.optim.dense.lift import half_square, require_floating
+
+
+class Reason(enum.IntEnum):
+    """Why a run ended; a solution carries the number."""
+
+    RUNNING = 0  # only inside the loop
+    GRADIENT = 1  # largest |gradient entry| <= stop.gradient
+    STEP = 2  # accepted steps with |s| <= stop.step * (|x| + stop.step)
+    DECREASE = 3  # accepted steps with |f - f+| <= stop.decrease * |f|
+    TARGET = 4  # f <= stop.target
+    STEPS = 5  # stop.steps updates were made
+    STALLED = 6  # the optimizer rejected its step and has nothing smaller to try
+    NON_FINITE = 7  # f or its gradient is not finite; params are the last good ones
+
+
+class Stop(NamedTuple):
+    """When to stop; numbers or tracers. A negative tolerance turns a criterion off.
+
+    ``patience`` is the number of accepted steps in a row that must be within ``step``
+    or ``decrease``: a quasi-Newton method makes single poor steps on its way.
+    """
+
+    gradient: Any = 1e-6
+    step: Any = 0.0
+    decrease: Any = -1.0
+    target: Any = -jnp.inf
+    steps: Any = 1000
+    patience: Any = 1
+
+
+DEFAULT_STOP = Stop()
+
+
+class History(NamedTuple):
+    """The first updates of a run, NaN (False, 0) after its end; shapes [history]."""
+
+    value: jax.Array  # before the update
+    gradient_norm: jax.Array  # largest absolute entry, before the update
+    step_norm: jax.Array  # of the change made: zero where a step was rejected
+    accepted: jax.Array  # bool
+    evaluations: jax.Array  # int32: made so far, before the update
+
+
+class Solution(NamedTuple):
+    """Where a run ended."""
+
+    params: Any
+    value: jax.Array  # scalar
+    gradient_norm: jax.Array  # largest absolute entry
+    steps: jax.Array  # int32: updates made, rejected ones too
+    evaluations: jax.Array  # int32: one a value_and_grad, and the optimizer's own
+    reason: jax.Array  # int32: a Reason
+    history: History
+    state: Any  # of the optimizer
+
+
+class _Loop(NamedTuple):
+    params: Any
+    state: Any
+    value: jax.Array
+    grad: Any
+    steps: jax.Array
+    calm: jax.Array  # accepted steps in a row that were within tolerance
+    reason: jax.Array
+    history: History
+
+
+def solve(
+    tx: optax.GradientTransformation,
+    params: Any,
+    *,
+    value_fn: Callable | None = None,
+    residual_fn: Callable | None = None,
+    output_fn: Callable | None = None,
+    output_loss_fn: Callable | None = None,
+    stop: Stop = DEFAULT_STOP,
+    history: int = 0,
+) -> Solution:
+    """Minimize from ``params`` with any optax transformation.
+
+    Of the functions give one, or ``output_fn`` with ``output_loss_fn``; every one that
+    is given is passed on to ``tx``. Where several are given, their values at the start
+    are compared, once. Under ``jit`` and ``vmap`` the numbers are not known and nothing
+    is compared: then it is the caller who sees to it that they agree.
+
+    A rejected step ends neither by its (zero) length nor by its decrease: a method that
+    can go nowhere says so itself (``STALLED``).
+
+    Forward mode (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop; reverse
+    mode (``jax.grad``) cannot, as through any ``lax.while_loop``.
+
+    Args:
+      tx: the optimizer.
+      params: the start, a tree of floating-point arrays.
+      value_fn: params -> scalar f.
+      residual_fn: params -> residuals r of any shape, with f == 0.5 * sum(r**2).
+      output_fn: params -> outputs z.
+      output_loss_fn: z -> scalar f.
+      stop: the criteria.
+      history: how many updates to record, static.
+
+    Returns:
+      A ``Solution``. Where the start itself is not finite, it is returned after zero
+      steps with ``Reason.NON_FINITE``.
+
+    Raises:
+      InputError: ``tx`` is no optimizer, ``stop`` no ``Stop`` of numbers, ``history``
+        no whole number of 0 or more; no function; functions that disagree at a
+        (concrete) start; parameters that are not floating point; ``optax.MultiSteps``
+        around a method that evaluates the objective; matrices that do not fit.
+      TypeError: ``tx`` needs a function that was not given.
+
+    >>> solution = solve(optax.sgd(0.5), jnp.zeros(2), value_fn=lambda x: x @ x - x[0])
+    >>> solution.params, Reason(int(solution.reason)).name
+    (Array([0.5, 0. ], dtype=float32), 'GRADIENT')
+    """
+    _check_arguments(tx, stop, history)
+    require_floating("solve", params, "use this one inside the functions only")
+    functions = {
+        "residual_fn": residual_fn,
+        "output_fn": output_fn,
+        "output_loss_fn": output_loss_fn,
+    }
+    objective = _objective(params, value_fn, **functions)
+    # A Python number has a weak type, which would change inside the loop.
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
+    tx = optax.with_extra_args_support(tx)
+    state = tx.init(params)
+    diagnostics.refuse_accumulation(state)
+    value_and_grad = jax.value_and_grad(objective)
+    value, grad = value_and_grad(params)
+    norm = _max_norm(grad)
+    unknown = jnp.full((history,), jnp.nan, value.dtype)
+    none = History(
+        unknown,
+        unknown,
+        unknown,
+        accepted=jnp.zeros((history,), bool),
+        evaluations=jnp.zeros((history,), jnp.int32),
+    )
+
+    def start_reason(value, norm):
+        reason = jnp.where(norm <= stop.gradient, Reason.GRADIENT, Reason.RUNNING)
+        reason = jnp.where(value <= stop.target, Reason.TARGET, reason)
+        return jnp.where(_finite(value, norm), reason, Reason.NON_FINITE)
+
+    def body(loop):
+        updates, state = tx.update(
+            loop.grad,
+            loop.state,
+            loop.params,
+            **extra_args(
+                loop.params, loop.value, loop.grad, value_fn=objective, **functions
+            ),
+        )
+        params = optax.apply_updates(loop.params, updates)
+        change = jax.tree.map(jnp.subtract, params, loop.params)
+        s, x = _norm(change), _norm(loop.params)
+        value, grad = value_and_grad(params)
+        norm = _max_norm(grad)
+        infos = diagnostics.find(state)
+        accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
+        stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+
+        steps = loop.steps + 1
+        drop = jnp.abs(loop.value - value)
+        small_drop = drop <= stop.decrease * jnp.abs(value)
+        small_step = s <= stop.step * (x + abs(stop.step))
+        calm = jnp.where(small_drop | small_step, loop.calm + 1, 0)
+        calm = jnp.where(accepted, calm, loop.calm)
+        patient = accepted & (calm >= stop.patience)
+        reasons = (  # the last that holds wins
+            (Reason.STEPS, steps >= stop.steps),
+            (Reason.STALLED, stalled),
+            (Reason.DECREASE, patient & small_drop),
+            (Reason.STEP, patient & small_step),
+        )
+        reason = jnp.full_like(loop.reason, Reason.RUNNING)
+        for code, holds in reasons:
+            reason = jnp.where(holds, code, reason)
+        met = start_reason(value, norm)
+        reason = jnp.where(met == Reason.RUNNING, reason, met).astype(jnp.int32)
+
+        finite = _finite(value, norm)
+        keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
+        note = lambda all, one: (  # noqa: E731
+            all.at[loop.steps].set(one.astype(all.dtype))
+        )
+        spent = _evaluations(loop.steps, loop.state)
+        record = History(loop.value, _max_norm(loop.grad), s, accepted, spent)
+        return _Loop(
+            params=jax.tree.map(keep, params, loop.params),
+            state=state,
+            value=keep(value, loop.value),
+            grad=jax.tree.map(keep, grad, loop.grad),
+            steps=steps,
+            calm=calm,
+            reason=reason,
+            history=jax.tree.map(note, loop.history, record) if history else none,
+        )
+
+    loop = jax.lax.while_loop(
+        lambda loop: (loop.reason == Reason.RUNNING) & (loop.steps < stop.steps),
+        body,
+        _Loop(
+            params=params,
+            state=state,
+            value=value,
+            grad=grad,
+            steps=jnp.zeros((), jnp.int32),
+            calm=jnp.zeros((), jnp.int32),
+            reason=start_reason(value, norm).astype(jnp.int32),
+            history=none,
+        ),
+    )
+    return Solution(
+        params=loop.params,
+        value=loop.value,
+        gradient_norm=_max_norm(loop.grad),
+        steps=loop.steps,
+        evaluations=_evaluations(loop.steps, loop.state),
+        # A start that may make no step at all ends by the count of steps.
+        reason=jnp.where(loop.reason == Reason.RUNNING, Reason.STEPS, loop.reason),
+        history=loop.history,
+        state=loop.state,
+    )
+
+
+def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
+    """Refuses what is of the wrong kind; numbers in ``stop`` may be traced."""
+    if isinstance(tx, str):
+        raise InputError(f"solve: tx is a name: make it, optlab.optim.make({tx!r})")
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        if callable(tx):
+            name = getattr(tx, "__name__", "tx")
+            raise InputError(f"solve: tx is a function: call it, {name}()")
+        raise InputError(f"solve: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
+    if not isinstance(stop, Stop):
+        raise InputError(f"solve: stop={stop!r} is no Stop; give one: Stop(steps=100)")
+    for name, value in stop._asdict().items():
+        numeric = isinstance(value, int | float | np.number | np.ndarray | jax.Array)
+        if not numeric or jnp.ndim(value):
+            raise InputError(f"solve: stop.{name} must be a number, not {value!r}")
+    if not isinstance(history, int | np.integer) or history < 0:
+        raise InputError(
+            f"solve: history={history!r} must be a whole number, 0 or more: how many "
+            "updates to record"
+        )
+
+
+def _objective(
+    params: Any,
+    value_fn: Callable | None,
+    residual_fn: Callable | None,
+    output_fn: Callable | None,
+    output_loss_fn: Callable | None,
+) -> Callable:
+    """The function to minimize: the first one given, checked against the others."""
+    if (output_fn is None) != (output_loss_fn is None):
+        raise InputError("solve: output_fn and output_loss_fn belong together")
+    given = []
+    if value_fn is not None:
+        given.append(("value_fn", value_fn))
+    if residual_fn is not None:
+        sum_of_squares = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
+        given.append(("residual_fn", sum_of_squares))
+    if output_fn is not None and output_loss_fn is not None:
+        given.append(("output_fn", lambda p: output_loss_fn(output_fn(p))))
+    if not given:
+        raise InputError(
+            "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"
+        )
+    (first, objective), *others = given
+    for name, way in others:
+        try:
+            f, g = float(objective(params)), float(way(params))
+        except jax.errors.ConcretizationTypeError:  # traced: no number is known
+            continue
+        if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
+            raise InputError(
+                f"solve: {first} gives {f:.6g} at the start, but {name} gives {g:.6g}; "
+                "they must agree, and the value of residuals is 0.5 * sum(residuals**2)"
+            )
+    return objective
+
+
+def _evaluations(steps, state):
+    """One a value and gradient, and what the optimizer counted."""
+    return sum((i.evaluations for i in diagnostics.find(state)), steps + 1)
+
+
+def _norm(tree):
+    return optax.tree.norm(tree)
+
+
+def _max_norm(tree):
+    # The norm of nothing is 0; optax has it at -inf.
+    return jnp.maximum(optax.tree.norm(tree, ord=jnp.inf), 0.0)
+
+
+def _finite(*scalars):
+    return jnp.all(jnp.isfinite(jnp.stack(scalars)))
+
+
+def _any(flags, empty):
+    return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(empty)
