@@ -16,12 +16,11 @@ def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
     config = digits_optimizers.get_config()
     config.title = "Second-order methods and Adam on handwritten digits"
-    config.model = ConfigDict({"name": "mlp"})
-    config.model.mlp = ConfigDict({"hidden": (8,), "activation": "tanh"})
+    config.model = ConfigDict({"name": "mlp", "hidden": (8,), "activation": "tanh"})
     config.epochs = 10
     config.tune_seeds = 2
     config.batch_size = (64, 1150)
-    config.target_accuracy = 0.9
+    config.target = 0.9
 
     config.optimizers = ConfigDict()
     config.optimizers.adam = ConfigDict()

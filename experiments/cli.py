@@ -17,25 +17,32 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
 
-from optlab.errors import InputError, near
 from optlab import machine
+from optlab.compare.recipe import flatten, override
+from optlab.errors import InputError, near
 
-#: ``--config.optimizers=adam,mypackage.mymodule.my_optimizer``
-SELECTION = re.compile(r"--?config\.optimizers=([^{].*|)")
+OVERRIDE = re.compile(r"--?config\.([^=]+)(?:=(.*))?", re.DOTALL)
 
-OVERRIDE = re.compile(r"--?config\.([^=]+)(?:=(.*))?")
+#: Sections that a command line may add keys to: parts have arguments of their own.
+OPEN = (
+    "augment", "contenders", "data", "loss", "model", "optimizer", "optimizers",
+    "schedule",
+)  # fmt: skip
 
-#: Sections that a command line may add keys to: each optimizer and each schedule has
-#: arguments of its own.
-OPEN = ("optimizers", "schedule")
+#: Sections whose entries may be chosen: ``--config.optimizers=adam,sgd``.
+SELECTABLE = ("augment", "contenders", "optimizers")
 
 
 class Given(NamedTuple):
-    """What a command line says of the config."""
+    """The overrides of a config that stand on a command line."""
 
-    selection: tuple[str, ...] = ()  # --config.optimizers=NAME,NAME
-    added: Mapping[str, Any] = {}  # dotted key that the config's file lacks -> value
-    keys: frozenset[str] = frozenset()  # all that are set, dotted
+    changes: Mapping[str, Any] = {}  # dotted key -> value
+    selected: Mapping[str, tuple[str, ...]] = {}  # section -> names of its entries
+
+    def about(self, *keys: str) -> bool:
+        """Whether a key, or one within it, is set or selected."""
+        given = (*self.changes, *self.selected)
+        return any(f"{each}.".startswith(f"{key}.") for each in given for key in keys)
 
 
 def define_config(default: str) -> flags.FlagHolder:
@@ -115,103 +122,144 @@ def use_cores() -> None:
         jax.config.update("jax_num_cpu_devices", machine.cores())
 
 
-def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted names and values.
-
-    Args:
-      config: a ConfigDict or a dictionary.
-      prefix: goes before every name.
-
-    Returns:
-      Name to value, in the config's order.
-
-    >>> flatten({"data": {"name": "digits"}, "epochs": 3})
-    {'data.name': 'digits', 'epochs': 3}
-    """
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        if hasattr(value, "items") and value:  # an empty one is a leaf
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
 def _fail(message: str) -> None:
     sys.exit("error: " + " ".join(message.split()))  # prints it; exit code 1
 
 
-def with_added(settings: Mapping[str, Any], given: Given) -> dict[str, Any]:
-    """A config's plain data with the keys that a command line adds to it.
+def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
+    """Applies a command line to a config.
 
     Args:
-      settings: nested.
-      given: from the command line.
+      config: the file's.
+      given: overrides of the command line.
 
     Returns:
-      A copy with the added keys.
+      Nested plain data. Another name of a part drops the options of the old one.
 
-    >>> given = Given(added={"optimizers.lion.b1": 0.8, "schedule.decay_epochs": 3})
-    >>> with_added({"optimizers": {}, "schedule": {"name": "cosine"}}, given)
-    {'optimizers': {'lion': {'b1': 0.8}}, 'schedule': {'name': 'cosine',
-     'decay_epochs': 3}}
+    Raises:
+      InputError: a key is unknown, or a value has another type than the file's.
+
+    >>> config = ConfigDict({"schedule": {"name": "constant"}, "optimizers": {}})
+    >>> changes = {"schedule.name": "cosine", "optimizers.my.lion.b1": (0.8, 0.9)}
+    >>> settings(config, Given(changes))
+    {'schedule': {'name': 'cosine'}, 'optimizers': {'my.lion': {'b1': (0.8, 0.9)}}}
     """
-    found = dict(settings)
-    for key, value in given.added.items():
-        section, _, rest = key.partition(".")
-        name, _, argument = rest.rpartition(".")  # an optimizer's may have dots
-        if name:
-            entry = {**found[section].get(name, {}), argument: value}
-            argument, value = name, entry
-        found[section] = {**found[section], argument: value}
+    found = config.to_dict()
+    known = flatten(found)
+    for section, names in given.selected.items():
+        if section not in found:
+            raise InputError(f"this config has no {section!r} to choose from")
+        entries = found[section]
+        for name in names:
+            if section == "contenders" and name not in entries:
+                raise InputError(f"no contender {name!r}; {near(name, entries)}")
+        found[section] = {name: entries.get(name, {}) for name in names}
+    for key, value in given.changes.items():
+        section = key.partition(".")[0]
+        if section not in found or (key not in known and section not in OPEN):
+            raise InputError(f"unknown config key {key!r}; {near(key, known)}")
+        path = _path(key, found)
+        if len(path) == 1 and section in OPEN:
+            raise InputError(f"--config.{key} is a section: set --config.{key}.NAME")
+        for name in reversed(path[1:]):
+            value = {name: value}
+        found = override(found, {section: value})
     return found
 
 
-def _take_given(argv: Sequence[str]) -> Given:
-    """Takes off the command line what ml_collections would not understand.
+def _path(key: str, found: Mapping[str, Any]) -> list[str]:
+    """The nested keys of a dotted one; the name of an entry may have dots itself."""
+    section, _, rest = key.partition(".")
+    if section not in SELECTABLE or not rest:
+        return key.split(".")
+    for name in sorted(found[section], key=len, reverse=True):
+        if rest.startswith(f"{name}."):
+            options = rest.removeprefix(f"{name}.")
+            nested = options.split(".") if section == "contenders" else [options]
+            return [section, name, *nested]
+    name, _, option = rest.rpartition(".")
+    if section == "augment" and name:
+        return [section, name, option]
+    known = near(name or rest, found[section])
+    raise InputError(
+        f"--config.{key}: {name or rest} is not in --config.{section}; {known}"
+    )
 
-    It accepts no list of names, no key that the file lacks and no dots in one.
+
+def _take_given(argv: Sequence[str]) -> Given:
+    """Takes the overrides of the config off the command line.
+
+    ml_collections accepts no list of names, no grid where the file has one number, no
+    key that the file lacks and no dots in one.
 
     Raises:
-      InputError: the config cannot be read or has no such key.
+      InputError: the config cannot be read, or an override is wrong.
     """
-    config: Any = {}
     known: dict[str, Any] = {}
-    names: list[str] = []
-    added, keys = {}, set()
+    changes: dict[str, Any] = {}
+    selected: dict[str, tuple[str, ...]] = {}
     for word, following in zip(argv, [*argv[1:], ""], strict=True):
         if match := re.fullmatch(r"--?config(?:=(.*))?", word):
-            config = _read_config(following if match[1] is None else match[1])
-            known = flatten(config)
+            known = flatten(
+                _read_config(following if match[1] is None else match[1]).to_dict()
+            )
             _describe_keys(known)
-        elif match := SELECTION.fullmatch(word):
-            names += [name.strip() for name in match[1].split(",")]
-            sys.argv.remove(word)
-        elif (match := OVERRIDE.fullmatch(word)) and known:
-            key, value = match.groups()
-            keys.add(key)
-            if key in known or any(k.startswith(f"{key}.") for k in known):
-                continue
-            section, _, name = key.partition(".")
-            if section not in OPEN or section not in config or not name:
-                raise InputError(f"unknown config key {key!r}; {near(key, known)}")
-            if value is None:
+        elif match := OVERRIDE.fullmatch(word):
+            key, text = match.groups()
+            if text is None:
                 raise InputError(f"write --config.{key}=VALUE, with an equals sign")
-            added[key] = _literal(value)
+            if key in SELECTABLE:
+                selected[key] = _names(key, text)
+            else:
+                changes[key] = _value(key, text, known)
             sys.argv.remove(word)
-    if "" in names:
-        raise InputError(f"--config.optimizers={','.join(names)} leaves out a name")
+    return Given(changes, selected)
+
+
+def _names(key: str, text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if "" in names or (not names and key != "augment"):
+        raise InputError(f"--config.{key}={text} leaves out a name")
     if len(set(names)) < len(names):
-        raise InputError(f"--config.optimizers={','.join(names)} names one twice")
-    return Given(tuple(names), added, frozenset(keys))
+        raise InputError(f"--config.{key}={text} names one twice")
+    return names
 
 
-def _literal(text: str) -> Any:
-    """A number, a tuple, a truth value; any other text is itself."""
+def _value(key: str, text: str, known: Mapping[str, Any]) -> Any:
+    """A number, a tuple, a truth value or a text, as the config's own value is."""
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
     except (SyntaxError, ValueError):
-        return text
+        value = text
+    default = known.get(key)
+    if default is None:
+        return value
+    if isinstance(default, str):
+        texts = isinstance(value, tuple) and all(isinstance(x, str) for x in value)
+        return value if texts else text
+    kinds = {bool: "true or false", int: "a number", float: "a number"}
+    kinds |= {tuple: "a tuple, (1, 2)", dict: "a section"}
+    if not any(_is_like(default, x) for x in (value, *_swept(value))):
+        kind = kinds.get(type(default), type(default).__name__)
+        raise InputError(f"--config.{key}={text} is not {kind}")
+    return value
+
+
+def _swept(value: Any) -> tuple[Any, ...]:
+    """The first value of a grid."""
+    return value[:1] if isinstance(value, tuple) else ()
+
+
+def _is_like(default: Any, value: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, type(default))
+    if isinstance(default, int | float):
+        return isinstance(value, int | float)
+    # A tuple in the file may be a grid: one number is as good.
+    numbers = isinstance(default, tuple) and isinstance(value, int | float)
+    return isinstance(value, type(default)) or (
+        numbers and all(isinstance(x, int | float) for x in default)
+    )
 
 
 def _describe_keys(known: Mapping[str, Any]) -> None:

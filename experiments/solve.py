@@ -1,23 +1,24 @@
-"""Solves problems by one method after another, until a criterion holds.
+"""Minimizes problems by one method after another, until a criterion holds.
 
   python -m experiments.solve --data_dir=DIR
   python -m experiments.solve --config=configs/small_nets.py --data_dir=DIR
   python -m experiments.solve --config=configs/convergence.py
   python -m experiments.solve --config.optimizers=levenberg_marquardt,bfgs
 
-The config names what is studied: NIST's nonlinear regressions (the default, where DIR
-holds the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small
-nets (where DIR holds tables of numbers), or orders of convergence and costs. Tables
-are printed; the latter two also write a page with figures into the working directory.
-Every line of the config is a flag: --config.KEY=VALUE.
+The config names the study: NIST's nonlinear regressions (the default, where DIR holds
+the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets
+(where DIR holds tables of numbers), or orders of convergence and costs. Tables are
+printed; small nets and convergence also write a page with figures into the working
+directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer also
+takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 """
 
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, sizes
 from experiments.studies import STUDIES
-from experiments.studies.desk import Desk
+from experiments.studies.context import Context
 from optlab.errors import InputError, near
 
 CONFIG = cli.define_config("configs/nist.py")
@@ -31,20 +32,23 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 
+#: Sections of a config whose numbers may be swept, and so are no sizes.
+SWEPT = ("optimizers", "learning_rate")
+
 
 def main(given: cli.Given) -> None:
-    """Flags and config in, a study's tables and page out."""
-    settings = cli.with_added(CONFIG.value.to_dict(), given)
+    """Runs the study of a config."""
+    settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
     study = settings.get("study", "")
     if study not in STUDIES:
         raise InputError(
             f"this config is none of experiments.solve (study={study!r}; "
             f"{near(study, STUDIES)}); python -m experiments.compare may take it"
         )
-    if given.selection:
-        known = settings["optimizers"]
-        settings["optimizers"] = {name: known.get(name, {}) for name in given.selection}
-    STUDIES[study](settings, Desk(study, DATA_DIR.value, WORKDIR.value, Console()))
+    checked = {key: value for key, value in settings.items() if key not in SWEPT}
+    sizes.check(checked, defaults)
+    context = Context(study, DATA_DIR.value, WORKDIR.value, Console())
+    STUDIES[study](settings, context)
 
 
 if __name__ == "__main__":

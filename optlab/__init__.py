@@ -6,6 +6,7 @@ first used: ``optlab.models``, ``optlab.data``, ``optlab.report``.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from optlab import optim as optim
 from optlab.errors import InputError as InputError
@@ -15,10 +16,21 @@ from optlab.solving import Solution as Solution
 from optlab.solving import Stop as Stop
 from optlab.solving import solve as solve
 
+if TYPE_CHECKING:
+    from optlab.compare import load_trained as load_trained
+    from optlab.training import Trained as Trained
+    from optlab.training import train as train
+
+__version__ = "0.1.0"
+
+#: Names that are imported with their module when they are first used.
+_LATER = {"train": "training", "Trained": "training", "load_trained": "compare"}
+
 #: In the order in which data flow.
 _MODULES = (
     "data",
     "models",
+    "losses",
     "problems",
     "curvature",
     "training",
@@ -33,8 +45,10 @@ _MODULES = (
 def __getattr__(name: str):
     if name in _MODULES:
         return importlib.import_module(f"optlab.{name}")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"optlab.{_LATER[name]}"), name)
     raise AttributeError(f"module 'optlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted([*globals(), *_MODULES, *_LATER])

@@ -1,102 +1,362 @@
-"""A problem is what an optimizer works on, as pure functions: net, loss, nothing else.
+"""Problems: a data set, a net and a loss, as pure functions and arrays.
 
-It knows neither data nor optimizer. Batches come in, losses come out; parameters and
-the model's other state (batch statistics) are arguments and results.
+Only a problem knows what an example looks like, what its loss is and which metric
+decides. Optimizers, sweeps and comparisons see parameters go in and numbers come out.
+
+    net = models.make("mlp", classes=10)
+    problem = problems.classification(net, data.load("digits"))
 """
 
+import dataclasses
+import inspect
+import math
+import sysconfig
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from optlab.errors import InputError
+from optlab import losses
+from optlab.data.dataset import Dataset
+from optlab.errors import InputError, near
+from optlab.losses import Loss
+
+
+class Metric(NamedTuple):
+    """A figure of a whole split: ``finish`` of the means of each example's values."""
+
+    name: str
+    higher: bool  # whether a higher value is the better one
+    percent: bool  # whether it is a share in [0, 1], printed as a percentage
+    of: Callable[[Any, Any], Any]  # outputs, targets -> tree of arrays [n]
+    finish: Callable[[Any], Any] = lambda means: means  # tree of scalars -> scalar
 
 
 class Batch(NamedTuple):
-    """Examples as the model takes them."""
+    """Examples as a model takes them."""
 
-    inputs: Any  # [n, ...], floating
-    targets: Any  # [n] class numbers, or [n, outputs] for regression
+    inputs: Any  # tree of arrays [n, ...]
+    targets: Any  # tree of arrays [n, ...]
 
 
-class Problem(NamedTuple):
-    """A model and a loss.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problem:
+    """A data set, a net and a loss.
 
     ``loss`` is per example; what an optimizer minimizes is its mean over a batch.
     ``residuals``, where the loss is a sum of squares, satisfies
     ``0.5 * sum(residuals(outputs, targets)**2) == mean(loss(outputs, targets))``.
+    A problem is equal to itself alone, so that ``jax.jit`` takes one as a static
+    argument.
     """
 
+    dataset: Dataset
     init: Callable[[jax.Array], tuple[Any, Any]]  # key -> params, model_state
-    train_outputs: Callable[..., tuple[jax.Array, Any]]  # params, state, inputs, key
-    outputs: Callable[..., jax.Array]  # params, state, inputs: evaluation mode
-    loss: Callable[[jax.Array, jax.Array], jax.Array]  # outputs, targets -> [n]
-    accuracy: Callable[[jax.Array, jax.Array], jax.Array]  # outputs, targets -> [n]
-    residuals: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    train_outputs: Callable[..., tuple[Any, Any]]  # params, state, inputs, key
+    outputs: Callable[..., Any]  # params, state, inputs: evaluation mode
+    loss: Callable[[Any, Any], jax.Array]  # outputs, targets -> [n]
+    metrics: tuple[Metric, ...]  # the first one decides
+    residuals: Callable[[Any, Any], jax.Array] | None = None
+    augment: Callable[[jax.Array, Any], Any] | None = None  # keys [n], inputs -> inputs
+    #: batch -> targets: the data set's own, or made from the inputs
+    targets: Callable[[Batch], Any] = lambda batch: batch.targets
+
+    def make_batch(self, stored: Any, keys: jax.Array | None = None) -> Batch:
+        """Prepares gathered examples for the model.
+
+        Args:
+          stored: ``Split`` of the examples, as stored.
+          keys: ``[n]``, for augmentation; None where there is to be none.
+
+        Returns:
+          The batch.
+        """
+        prepared = Batch(self.dataset.prepare(stored.inputs), stored.targets)
+        batch = prepared._replace(targets=self.targets(prepared))
+        if self.augment is None or keys is None:
+            return batch
+        return batch._replace(inputs=self.augment(keys, batch.inputs))
 
 
-def classification(module: Any, input_shape: tuple[int, ...]) -> Problem:
-    """Cross-entropy of a module's logits.
+def outputs_of(kind: str, dataset: Dataset) -> int:
+    """Counts the outputs that a net needs for one example.
 
     Args:
-      module: a ``flax.linen`` module called as ``module(inputs, train=...)``; it may
-        hold batch statistics and dropout.
-      input_shape: the shape of one input.
+      kind: key of ``PROBLEMS``.
+      dataset: the examples.
 
     Returns:
-      The problem; accuracy is 1 where the largest logit is the target's.
+      Classes, numbers of a target, or numbers of an input.
 
     Raises:
-      InputError: the module cannot take such inputs.
+      InputError: the kind is unknown, or does not fit the data set.
+    """
+    if kind not in PROBLEMS:
+        raise InputError(f"no kind of problem {kind!r}; {near(kind, PROBLEMS)}")
+    if kind == "classification":
+        if dataset.classes is None:
+            raise InputError(
+                f"{dataset.name} has no classes: its problem is 'regression' or "
+                "'autoencoder'"
+            )
+        return dataset.classes
+    if kind == "regression":
+        return _numbers(dataset, "targets of a regression", dataset.train.targets)
+    inputs = jax.eval_shape(dataset.prepare, dataset.train.inputs)
+    return _numbers(dataset, "inputs of an autoencoder", inputs)
 
-    >>> from optlab import models
-    >>> problem = classification(models.make("mlp", classes=3), (4,))
+
+def classification(
+    module: Any,
+    dataset: Dataset,
+    *,
+    loss: Loss | None = None,
+    augment: Callable[[jax.Array, Any], Any] | None = None,
+) -> Problem:
+    """Makes the problem of telling classes apart.
+
+    Args:
+      module: ``flax.linen`` module called as ``module(inputs, train=...)``, or any
+        object with ``init(key, inputs)`` and ``apply(params, inputs)``; where its
+        ``apply`` takes ``train``, or ``key=None`` for dropout, they are passed.
+      dataset: examples whose targets are class indices.
+      loss: see `optlab.losses`; cross-entropy by default.
+      augment: see `optlab.data.augment.make`.
+
+    Returns:
+      The problem; accuracy decides, the share of examples whose largest output is that
+      of their class.
+
+    Raises:
+      InputError: the data set has no classes, or the module cannot take its inputs or
+        has another number of outputs.
+
+    >>> from optlab import data, models
+    >>> problem = classification(models.make("mlp", classes=10), data.load("digits"))
     >>> params, model_state = problem.init(jax.random.key(0))
-    >>> problem.outputs(params, model_state, jnp.ones((2, 4))).shape
-    (2, 3)
+    >>> problem.outputs(params, model_state, jnp.ones((2, 8, 8, 1))).shape
+    (2, 10)
     """
-    return Problem(
-        *_functions_of(module, input_shape),
-        loss=optax.softmax_cross_entropy_with_integer_labels,
-        accuracy=lambda logits, labels: (logits.argmax(-1) == labels).astype(
-            jnp.float32
-        ),
-    )
+    classes = outputs_of("classification", dataset)
+
+    def right(outputs, targets):
+        return (outputs.argmax(-1) == targets).astype(jnp.float32)
+
+    loss = loss or losses.make("cross_entropy")
+    metrics = (Metric("accuracy", higher=True, percent=True, of=right),)
+    return _problem(module, dataset, loss, metrics, augment, classes)
 
 
-def regression(module: Any, input_shape: tuple[int, ...]) -> Problem:
-    """Half the squared error of a module's outputs, summed over the outputs.
-
-    The loss of an example is ``0.5 * sum((outputs - targets)**2)``, so the residuals of
-    a batch of n are ``(outputs - targets) / sqrt(n)``.
+def regression(
+    module: Any,
+    dataset: Dataset,
+    *,
+    loss: Loss | None = None,
+    augment: Callable[[jax.Array, Any], Any] | None = None,
+) -> Problem:
+    """Makes the problem of predicting numbers.
 
     Args:
-      module: a ``flax.linen`` module called as ``module(inputs, train=...)``.
-      input_shape: the shape of one input.
+      module: as for `classification`.
+      dataset: examples with floating-point targets ``[n]`` or ``[n, ...]``.
+      loss: see `optlab.losses`; half the squared error by default.
+      augment: see `optlab.data.augment.make`.
 
     Returns:
-      The problem; its accuracy is NaN, for regression has none.
+      The problem; the mean squared error decides. The other metric is
+      R^2 = 1 - mse / variance of the split's targets.
 
     Raises:
-      InputError: the module cannot take such inputs.
+      InputError: targets that are no numbers, or a module that cannot take the inputs
+        or has another number of outputs.
     """
-    return Problem(
-        *_functions_of(module, input_shape),
-        loss=lambda outputs, targets: 0.5 * jnp.sum((outputs - targets) ** 2, axis=-1),
-        accuracy=lambda outputs, targets: jnp.full(len(targets), jnp.nan),
-        residuals=lambda outputs, targets: (
-            (outputs - targets) / jnp.sqrt(len(targets))
-        ).ravel(),
+    outputs = outputs_of("regression", dataset)
+    center = dataset.train.targets.mean(axis=0)
+
+    def moments(outputs, targets):
+        error = losses.error(outputs, targets)
+        # Guard: a mean much larger than the deviation would cancel its digits.
+        rows = (targets - center).reshape(error.shape)
+        return {"mse": error**2, "first": rows, "second": rows**2}
+
+    def r2(means):
+        variance = jnp.sum(means["second"] - means["first"] ** 2)
+        return 1 - jnp.sum(means["mse"]) / variance
+
+    metrics = _mse(), Metric("R2", higher=True, percent=False, of=moments, finish=r2)
+    loss = loss or losses.make("squared_error")
+    return _problem(module, dataset, loss, metrics, augment, outputs)
+
+
+def autoencoder(
+    module: Any,
+    dataset: Dataset,
+    *,
+    loss: Loss | None = None,
+    augment: Callable[[jax.Array, Any], Any] | None = None,
+) -> Problem:
+    """Makes the problem of reconstructing inputs: the targets are the inputs.
+
+    Args:
+      module: as for `classification`, with as many outputs as an input has numbers.
+      dataset: examples with floating-point inputs; their targets are not used.
+      loss: see `optlab.losses`; half the squared error by default.
+      augment: see `optlab.data.augment.make`; the targets stay as they were, so that
+        noise makes a denoising autoencoder.
+
+    Returns:
+      The problem; the mean squared error of a number decides.
+
+    Raises:
+      InputError: a module that cannot take the inputs or has other outputs.
+    """
+    outputs = outputs_of("autoencoder", dataset)
+    loss = loss or losses.make("squared_error")
+    targets = lambda batch: batch.inputs.reshape(len(batch.inputs), -1)  # noqa: E731
+    return _problem(module, dataset, loss, (_mse(),), augment, outputs, targets=targets)
+
+
+def decided_by(problem: Problem, name: str) -> Problem:
+    """Chooses the metric that decides.
+
+    Args:
+      problem: with that metric.
+      name: of one of its metrics; ``loss`` is always among them.
+
+    Returns:
+      The problem, with the metric in front.
+
+    Raises:
+      InputError: the problem has no such metric.
+    """
+    known = {metric.name: metric for metric in problem.metrics}
+    if name not in known:
+        raise InputError(f"this problem has no metric {name!r}; {near(name, known)}")
+    others = (metric for metric in problem.metrics if metric.name != name)
+    return dataclasses.replace(problem, metrics=(known[name], *others))
+
+
+#: Kind to function (module, dataset, loss=..., augment=...) -> Problem.
+PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "classification": classification,
+    "regression": regression,
+    "autoencoder": autoencoder,
+}
+
+
+def _mse() -> Metric:
+    def squares(outputs, targets):
+        return jnp.mean(losses.error(outputs, targets) ** 2, axis=-1)
+
+    return Metric("mse", higher=False, percent=False, of=squares)
+
+
+def _numbers(dataset: Dataset, part: str, array: Any) -> int:
+    """Counts the numbers of an example of an array, which must be floating point."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(
+            f"{dataset.name}: {part} must be one floating-point array, not "
+            f"{dtype or type(array).__name__}"
+        )
+    return math.prod(array.shape[1:])
+
+
+def _problem(
+    module: Any,
+    dataset: Dataset,
+    loss: Loss,
+    metrics: tuple[Metric, ...],
+    augment: Callable | None,
+    outputs: int,
+    **others: Any,
+) -> Problem:
+    """The problem, once the module has been seen to take the inputs."""
+    init, train_outputs, evaluate = _functions_of(module, dataset)
+    problem = Problem(
+        dataset=dataset,
+        init=init,
+        train_outputs=train_outputs,
+        outputs=evaluate,
+        loss=loss.of,
+        metrics=(*metrics, Metric("loss", higher=False, percent=False, of=loss.of)),
+        residuals=loss.residuals,
+        augment=augment,
+        **others,
+    )
+    few = jax.tree.map(lambda x: x[:2], dataset.train)
+
+    def trial(stored):
+        params, model_state = init(jax.random.key(0))
+        batch = problem.make_batch(stored)
+        return evaluate(params, model_state, batch.inputs), batch
+
+    try:
+        found, batch = jax.eval_shape(trial, few)  # compiles nothing
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, InputError) or _is_of_the_user(error):
+            raise
+        shape = jax.tree.map(lambda x: tuple(x.shape[1:]), dataset.train.inputs)
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"this model cannot take inputs of shape {shape}: {first}"
+        ) from error
+    sizes = jax.tree.map(lambda x: math.prod(x.shape[1:]) if x.ndim else 0, found)
+    if sizes != outputs:
+        raise InputError(
+            f"this model gives {sizes} outputs an example where {outputs} are needed"
+        )
+    values = jax.eval_shape(loss.of, found, batch.targets)
+    if getattr(values, "shape", None) != found.shape[:1]:
+        raise InputError(
+            "a loss gives an array [n] of one number an example, but this one gives "
+            f"{jax.tree.map(lambda x: x.shape, values)} for n={found.shape[0]}"
+        )
+    return problem
+
+
+def _is_of_the_user(error: BaseException) -> bool:
+    """Whether an error was raised by code outside of installed packages and optlab."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    installed = [sysconfig.get_path(kind) for kind in ("purelib", "stdlib")]
+    ours = __file__.removesuffix("problems.py")
+    return not frame.filename.startswith((*installed, ours))
+
+
+def _functions_of(module: Any, dataset: Dataset) -> tuple[Callable, ...]:
+    """A model's ``init``, ``train_outputs`` and ``outputs`` as pure functions."""
+    import flax.linen as nn
+
+    one = jax.tree.map(lambda x: x[:1], dataset.train.inputs)
+    inputs_of = lambda: dataset.prepare(one)  # noqa: E731
+    if isinstance(module, nn.Module):
+        return _linen(module, inputs_of)
+    if not (hasattr(module, "init") and hasattr(module, "apply")):
+        raise InputError(
+            f"{type(module).__name__} is no model: give a flax.linen module, or an "
+            "object with init(key, inputs) and apply(params, inputs)"
+        )
+    takes = inspect.signature(module.apply).parameters
+
+    def apply(params, inputs, **extra):
+        extra = {name: value for name, value in extra.items() if name in takes}
+        return module.apply(params, inputs, **extra)
+
+    def train_outputs(params, model_state, inputs, key):
+        return apply(params, inputs, train=True, key=key), model_state
+
+    return (
+        lambda key: (module.init(key, inputs_of()), {}),
+        train_outputs,
+        lambda params, model_state, inputs: apply(params, inputs, train=False),
     )
 
 
-def _functions_of(module: Any, input_shape: tuple[int, ...]) -> tuple:
-    """A module's ``init``, ``train_outputs`` and ``outputs`` as pure functions."""
-
+def _linen(module: Any, inputs_of: Callable[[], Any]) -> tuple[Callable, ...]:
     def init(key):
-        variables = dict(module.init(key, jnp.zeros((1, *input_shape)), train=False))
+        variables = dict(module.init(key, inputs_of(), train=False))
         return variables.pop("params"), variables
 
     def train_outputs(params, model_state, inputs, key):
@@ -111,10 +371,4 @@ def _functions_of(module: Any, input_shape: tuple[int, ...]) -> tuple:
     def outputs(params, model_state, inputs):
         return module.apply({"params": params, **model_state}, inputs, train=False)
 
-    try:
-        jax.eval_shape(lambda: init(jax.random.key(0)))  # compiles nothing
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise InputError(
-            f"this model cannot take inputs of shape {input_shape}: {error}"
-        ) from error
     return init, train_outputs, outputs

@@ -4,7 +4,7 @@
     solution = jax.vmap(lambda p: optlab.solve(tx, p, value_fn=f))(starts)
 
 Everything is an array, so it works under ``jit`` and ``vmap``, over starts and over
-the numbers inside ``tx`` and ``stop``.
+numbers inside ``tx`` and ``stop``.
 """
 
 import enum
@@ -24,7 +24,7 @@ from optlab.optim.dense.lift import half_square, require_floating
 
 
 class Reason(enum.IntEnum):
-    """Why a run ended; a solution carries the number."""
+    """Reasons for the end of a run; a solution holds the number of one."""
 
     RUNNING = 0  # only inside the loop
     GRADIENT = 1  # largest |gradient entry| <= stop.gradient
@@ -37,10 +37,10 @@ class Reason(enum.IntEnum):
 
 
 class Stop(NamedTuple):
-    """When to stop; numbers or tracers. A negative tolerance turns a criterion off.
+    """Criteria that end a run: numbers or tracers; a negative tolerance disables one.
 
     ``patience`` is the number of accepted steps in a row that must be within ``step``
-    or ``decrease``: a quasi-Newton method makes single poor steps on its way.
+    or ``decrease``: a quasi-Newton method makes single poor steps before the end.
     """
 
     gradient: Any = 1e-6
@@ -55,26 +55,26 @@ DEFAULT_STOP = Stop()
 
 
 class History(NamedTuple):
-    """The first updates of a run, NaN (False, 0) after its end; shapes [history]."""
+    """Records of the first updates; NaN (False, 0) after the end; shapes [history]."""
 
     value: jax.Array  # before the update
     gradient_norm: jax.Array  # largest absolute entry, before the update
-    step_norm: jax.Array  # of the change made: zero where a step was rejected
+    step_norm: jax.Array  # norm of the change: zero where a step was rejected
     accepted: jax.Array  # bool
-    evaluations: jax.Array  # int32: made so far, before the update
+    evaluations: jax.Array  # int32: number so far, before the update
 
 
 class Solution(NamedTuple):
-    """Where a run ended."""
+    """Result of a run."""
 
     params: Any
     value: jax.Array  # scalar
     gradient_norm: jax.Array  # largest absolute entry
     steps: jax.Array  # int32: updates made, rejected ones too
-    evaluations: jax.Array  # int32: one a value_and_grad, and the optimizer's own
+    evaluations: jax.Array  # int32: one each value_and_grad, and the optimizer's
     reason: jax.Array  # int32: a Reason
     history: History
-    state: Any  # of the optimizer
+    state: Any  # final state of the optimizer
 
 
 class _Loop(NamedTuple):
@@ -99,32 +99,32 @@ def solve(
     stop: Stop = DEFAULT_STOP,
     history: int = 0,
 ) -> Solution:
-    """Minimize from ``params`` with any optax transformation.
+    """Minimizes a function from a start with any optax transformation.
 
-    Of the functions give one, or ``output_fn`` with ``output_loss_fn``; every one that
-    is given is passed on to ``tx``. Where several are given, their values at the start
-    are compared, once. Under ``jit`` and ``vmap`` the numbers are not known and nothing
-    is compared: then it is the caller who sees to it that they agree.
+    One function is enough, or ``output_fn`` with ``output_loss_fn``; all given ones are
+    passed on to ``tx``. Where several are given, their values at the start are compared
+    once. Under ``jit`` and ``vmap`` the numbers are not known and nothing is compared:
+    then the caller has to make sure that they agree.
 
-    A rejected step ends neither by its (zero) length nor by its decrease: a method that
-    can go nowhere says so itself (``STALLED``).
+    A rejected step fulfils neither the criterion of length nor that of decrease; a
+    method that has no smaller step to try reports it (``STALLED``).
 
     Forward mode (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop; reverse
     mode (``jax.grad``) cannot, as through any ``lax.while_loop``.
 
     Args:
       tx: the optimizer.
-      params: the start, a tree of floating-point arrays.
+      params: parameters at the start, a tree of floating-point arrays.
       value_fn: params -> scalar f.
       residual_fn: params -> residuals r of any shape, with f == 0.5 * sum(r**2).
       output_fn: params -> outputs z.
       output_loss_fn: z -> scalar f.
-      stop: the criteria.
-      history: how many updates to record, static.
+      stop: criteria that end the run.
+      history: number of updates to record, static.
 
     Returns:
-      A ``Solution``. Where the start itself is not finite, it is returned after zero
-      steps with ``Reason.NON_FINITE``.
+      The solution. Where the value or gradient at the start is not finite, it is the
+      start, after zero steps and with ``Reason.NON_FINITE``.
 
     Raises:
       InputError: ``tx`` is no optimizer, ``stop`` no ``Stop`` of numbers, ``history``
@@ -250,7 +250,7 @@ def solve(
 
 
 def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
-    """Refuses what is of the wrong kind; numbers in ``stop`` may be traced."""
+    """Refuses arguments of the wrong kind; numbers in ``stop`` may be traced."""
     if isinstance(tx, str):
         raise InputError(f"solve: tx is a name: make it, optlab.optim.make({tx!r})")
     if not (hasattr(tx, "init") and hasattr(tx, "update")):
@@ -266,8 +266,8 @@ def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
             raise InputError(f"solve: stop.{name} must be a number, not {value!r}")
     if not isinstance(history, int | np.integer) or history < 0:
         raise InputError(
-            f"solve: history={history!r} must be a whole number, 0 or more: how many "
-            "updates to record"
+            f"solve: history={history!r} must be a whole number, 0 or more: the "
+            "number of updates to record"
         )
 
 
@@ -278,7 +278,7 @@ def _objective(
     output_fn: Callable | None,
     output_loss_fn: Callable | None,
 ) -> Callable:
-    """The function to minimize: the first one given, checked against the others."""
+    """Chooses the first given function as objective; checks it against the others."""
     if (output_fn is None) != (output_loss_fn is None):
         raise InputError("solve: output_fn and output_loss_fn belong together")
     given = []
@@ -307,8 +307,8 @@ def _objective(
     return objective
 
 
-def _evaluations(steps, state):
-    """One a value and gradient, and what the optimizer counted."""
+def _evaluations(steps: Any, state: Any) -> Any:
+    """Counts one for each value with gradient, and those of the optimizer."""
     return sum((i.evaluations for i in diagnostics.find(state)), steps + 1)
 
 

@@ -1,4 +1,7 @@
-"""One training step, one scanned epoch, one evaluation: pure functions to compile.
+"""Training: one step, one scanned epoch, one evaluation, one whole run; all pure.
+
+    trained = optlab.train(problem, tx, seed=0, epochs=30, batch_size=64)
+    trained.params, trained.history, trained.evaluate("test")
 
 The step hands every optimizer all that the problem has (value, gradient, the value as
 a function, residuals, outputs, the full parameters), so that a second-order method
@@ -12,7 +15,9 @@ device then takes batch statistics of its share and draws dropout from the same 
 a net with either agrees with one device under ``jit`` alone.
 """
 
-from collections.abc import Callable
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,8 +27,15 @@ from jax import lax
 
 from optlab.errors import InputError
 from optlab.optim.contract import extra_args
+from optlab.optim.evaluation import evaluation_params
 from optlab.optim.info import refuse_accumulation
 from optlab.problems import Batch, Problem
+
+#: Metric's name to its value, an array of any shape; ``loss`` is always there.
+Metrics = Mapping[str, Any]
+
+#: Examples evaluated at a time: bounds memory, changes no result beyond rounding.
+EVALUATION_BATCH = 256
 
 
 class TrainState(NamedTuple):
@@ -33,13 +45,6 @@ class TrainState(NamedTuple):
     params: Any
     model_state: Any  # batch statistics and the like; an empty dict for most nets
     opt_state: Any
-
-
-class Metrics(NamedTuple):
-    """Means over the examples of a batch or a split."""
-
-    loss: Any  # []
-    accuracy: Any  # [], share of right answers; NaN for regression
 
 
 def init(
@@ -95,15 +100,16 @@ def make_step(
       under ``pmap``, it raises InputError for an optimizer that needs functions.
 
     >>> import optlab
-    >>> from optlab import models, problems
-    >>> problem = problems.classification(models.make("mlp", classes=2), (3,))
-    >>> tx = optlab.optim.adam(1e-2)
+    >>> from optlab import data, models, problems
+    >>> digits = data.load("digits")
+    >>> problem = problems.classification(models.make("mlp", classes=10), digits)
+    >>> tx = optlab.adam(1e-2)
     >>> state = init(problem, tx, jax.random.key(0))
-    >>> batch = Batch(jnp.eye(3), jnp.array([0, 1, 1]))
+    >>> batch = problem.make_batch(jax.tree.map(lambda x: x[:64], digits.train))
     >>> step = jax.jit(make_step(problem, tx))
     >>> for key in jax.random.split(jax.random.key(1), 50):
     ...     state, metrics = step(state, batch, key)
-    >>> int(state.step), bool(metrics.loss < 0.3)
+    >>> int(state.step), bool(metrics["loss"] < 0.3)
     (50, True)
     """
     tx = optax.with_extra_args_support(tx)
@@ -120,21 +126,19 @@ def make_step(
 
         def loss_fn(params):
             outputs, model_state = outputs_and_state(params)
-            metrics = Metrics(
-                output_loss_fn(outputs),
-                problem.accuracy(outputs, batch.targets).mean(),
-            )
-            return metrics.loss, (metrics, model_state)
+            loss = output_loss_fn(outputs)
+            return loss, (loss, means_of(problem, outputs, batch.targets), model_state)
 
         def residual_fn(params):
             assert problem.residuals is not None
             return problem.residuals(output_fn(params), batch.targets)
 
-        grad, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(state.params)
+        grad, aux = jax.grad(loss_fn, has_aux=True)(state.params)
+        loss, means, model_state = aux
         if axis_name is None:
             arguments = extra_args(
                 state.params,
-                metrics.loss,
+                loss,
                 grad,
                 value_fn=lambda params: output_loss_fn(output_fn(params)),
                 residual_fn=residual_fn if problem.residuals is not None else None,
@@ -142,14 +146,10 @@ def make_step(
                 output_loss_fn=output_loss_fn,
             )
         else:
-            grad, metrics, model_state = lax.pmean(
-                (grad, metrics, model_state), axis_name
+            grad, loss, means, model_state = lax.pmean(
+                (grad, loss, means, model_state), axis_name
             )
-            arguments = {
-                "value": metrics.loss,
-                "grad": grad,
-                "full_params": state.params,
-            }
+            arguments = {"value": loss, "grad": grad, "full_params": state.params}
         try:
             updates, opt_state = tx.update(
                 grad, state.opt_state, state.params, **arguments
@@ -161,7 +161,8 @@ def make_step(
                 f"{error}; under pmap the step has no such function: use jit"
             ) from error
         params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, model_state, opt_state), metrics
+        state = TrainState(state.step + 1, params, model_state, opt_state)
+        return state, finish(problem, means)
 
     return step
 
@@ -214,40 +215,303 @@ def scan_epoch(
     return lax.scan(body, state, (order, jax.random.split(key, len(order))))
 
 
-def evaluate(
-    outputs_of: Callable[[jax.Array], jax.Array],
-    problem: Problem,
-    load_batch: Callable[[jax.Array], Batch],
-    examples: int,
-    batch_size: int = 256,
-) -> Metrics:
-    """Mean loss and accuracy over a split, in batches of bounded memory.
+def means_of(problem: Problem, outputs: Any, targets: Any) -> dict[str, Any]:
+    """Averages each metric's values over the examples of a batch.
 
     Args:
-      outputs_of: inputs to outputs, in evaluation mode.
-      problem: gives loss and accuracy.
-      load_batch: example numbers to a batch.
-      examples: how many the split holds, static.
+      problem: problem with the metrics.
+      outputs: outputs of its model.
+      targets: targets of the batch.
+
+    Returns:
+      Metric's name to a tree of scalars, to be finished by `finish`.
+    """
+    return {
+        metric.name: jax.tree.map(
+            lambda x: jnp.mean(x, axis=0), metric.of(outputs, targets)
+        )
+        for metric in problem.metrics
+    }
+
+
+def finish(problem: Problem, means: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """Turns means over examples into the values of the metrics.
+
+    Args:
+      problem: problem with the metrics.
+      means: metric's name to a tree of scalars.
+
+    Returns:
+      Metric's name to a scalar.
+    """
+    return {
+        metric.name: metric.finish(means[metric.name]) for metric in problem.metrics
+    }
+
+
+def gather(problem: Problem, split: Any, indices: jax.Array, keys: Any = None) -> Batch:
+    """Makes a batch of some examples of a split.
+
+    Args:
+      problem: problem that prepares and augments.
+      split: a ``Split`` of arrays.
+      indices: ``[n]``, which examples.
+      keys: ``[n]``, for augmentation; None where there is to be none.
+
+    Returns:
+      The batch.
+    """
+    return problem.make_batch(jax.tree.map(lambda x: x[indices], split), keys)
+
+
+def evaluate(
+    problem: Problem,
+    params: Any,
+    model_state: Any,
+    load_batch: Callable[[jax.Array], Batch],
+    examples: int,
+    batch_size: int = EVALUATION_BATCH,
+) -> dict[str, jax.Array]:
+    """Evaluates every metric over a split, in batches of bounded memory.
+
+    Args:
+      problem: problem with the metrics.
+      params: parameters of the model.
+      model_state: its other state.
+      load_batch: function from indices ``[n]`` to a batch.
+      examples: number of examples in the split, static.
       batch_size: examples at a time, static; a last, partial batch is filled up with
         example 0 at weight 0.
 
     Returns:
-      The means over all examples.
+      Metric's name to a scalar.
     """
     batches = -(-examples // batch_size)
-    numbers = jnp.arange(batches * batch_size, dtype=jnp.int32)
-    weights = (numbers < examples).astype(jnp.float32)
+    indices = jnp.arange(batches * batch_size, dtype=jnp.int32)
+    weights = (indices < examples).astype(jnp.float32)
 
     def sums(inputs):
         indices, weight = inputs
         batch = load_batch(indices)
-        outputs = outputs_of(batch.inputs)
-        return Metrics(
-            jnp.sum(weight * problem.loss(outputs, batch.targets)),
-            jnp.sum(weight * problem.accuracy(outputs, batch.targets)),
-        )
+        outputs = problem.outputs(params, model_state, batch.inputs)
+        return {
+            metric.name: jax.tree.map(
+                lambda x: jnp.tensordot(weight, x, 1, precision="highest"),
+                metric.of(outputs, batch.targets),
+            )
+            for metric in problem.metrics
+        }
 
-    indices = jnp.where(numbers < examples, numbers, 0)
+    indices = jnp.where(indices < examples, indices, 0)
     shape = (batches, batch_size)
     seen = lax.map(sums, (indices.reshape(shape), weights.reshape(shape)))
-    return jax.tree.map(lambda x: x.sum() / examples, seen)
+    return finish(problem, jax.tree.map(lambda x: x.sum(axis=0) / examples, seen))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def evaluate_split(
+    problem: Problem, params: Any, model_state: Any, split: Any
+) -> dict[str, jax.Array]:
+    """Evaluates every metric of one net over a split, compiled.
+
+    Args:
+      problem: problem with the metrics.
+      params: parameters of the model.
+      model_state: its other state.
+      split: a ``Split`` of arrays.
+
+    Returns:
+      Metric's name to a scalar.
+    """
+    return evaluate(
+        problem,
+        params,
+        model_state,
+        functools.partial(gather, problem, split),
+        examples_in(split),
+    )
+
+
+def examples_in(split: Any) -> int:
+    """Counts the examples of a split or batch."""
+    return jax.tree.leaves(split)[0].shape[0]
+
+
+def train_epoch(
+    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]],
+    load_batch: Callable[[jax.Array, jax.Array], Batch],
+    state: TrainState,
+    seed: Any,
+    epoch: Any,
+    shape: tuple[int, int],
+) -> tuple[TrainState, Metrics]:
+    """Trains for one epoch: the segment of which every run is made.
+
+    Args:
+      step: training step, from `make_step`.
+      load_batch: function from indices ``[batch]`` and a key to a batch.
+      state: state before the epoch.
+      seed: seed of the run, which with the epoch decides order, dropout, augmentation.
+      epoch: index of the epoch, from 0.
+      shape: examples of the split and examples of a batch.
+
+    Returns:
+      The state after the epoch, and metrics of every step ``[steps]``.
+    """
+    _, train_key = jax.random.split(jax.random.key(seed))
+    order_key, key = jax.random.split(jax.random.fold_in(train_key, epoch))
+    return scan_epoch(step, load_batch, state, epoch_order(order_key, *shape), key)
+
+
+def init_run(problem: Problem, seed: Any) -> tuple[Any, Any]:
+    """Draws the initial parameters and model state of a run.
+
+    Args:
+      problem: problem with the model.
+      seed: seed of the run.
+
+    Returns:
+      Parameters and model state.
+    """
+    init_key, _ = jax.random.split(jax.random.key(seed))
+    return problem.init(init_key)
+
+
+class History(NamedTuple):
+    """Metrics of a run."""
+
+    steps: Metrics  # metric -> [epochs * steps of an epoch], of the mini-batches
+    #: split -> metric -> [epochs + 1], evaluated before the first step and after epochs
+    evaluations: Mapping[str, Metrics]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("params", "model_state", "history"),
+    meta_fields=("problem",),
+)
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained net: a tree of arrays, so that ``jax.vmap`` may return it."""
+
+    params: Any  # at the point where the optimizer wants to be evaluated
+    model_state: Any
+    history: History
+    problem: Problem
+
+    def evaluate(self, split: str) -> dict[str, jax.Array]:
+        """Evaluates the net on a split of its problem's data set.
+
+        Args:
+          split: ``train``, ``validation`` or ``test``.
+
+        Returns:
+          Metric's name to a scalar.
+        """
+        if split not in ("train", "validation", "test"):
+            raise InputError(f"no split {split!r}: train, validation or test")
+        examples = getattr(self.problem.dataset, split)
+        return evaluate_split(self.problem, self.params, self.model_state, examples)
+
+
+def train(
+    problem: Problem,
+    tx: optax.GradientTransformation,
+    *,
+    seed: Any = 0,
+    epochs: int,
+    batch_size: int,
+) -> Trained:
+    """Trains a net: a pure function, for ``jax.jit`` and ``jax.vmap`` too.
+
+    Under ``jax.vmap`` over seeds or over numbers of ``tx`` all runs are one program.
+    The comparison trains by the same step, epoch, order of the data and keys, so that a
+    seed means the same there. A program of its own rounds in its own way.
+
+    Args:
+      problem: see `optlab.problems`.
+      tx: any optax optimizer; its numbers may be tracers.
+      seed: decides initial parameters, order of the data, dropout and augmentation;
+        may be a tracer.
+      epochs: passes over the training split; each leaves out the remainder of a batch.
+      batch_size: examples of a batch.
+
+    Returns:
+      Parameters, model state and history: metrics of every step, and of the validation
+      split before the first step and after every epoch.
+
+    Raises:
+      InputError: no epoch, a batch that is larger than the training split, or a
+        negative seed.
+
+    >>> import optlab
+    >>> from optlab import data, models, problems
+    >>> net = models.make("mlp", classes=10)
+    >>> problem = problems.classification(net, data.load("digits"))
+    >>> trained = train(problem, optlab.adam(3e-3), seed=0, epochs=5, batch_size=64)
+    >>> trained.history.steps["loss"].shape, bool(trained.evaluate("test")["loss"] < 1)
+    ((100,), True)
+    >>> def run(rate):
+    ...     return train(problem, optlab.adam(rate), epochs=1, batch_size=64)
+    >>> jax.vmap(run)(jnp.array([1e-3, 1e-2])).history.steps["loss"].shape
+    (2, 20)
+    """
+    examples = examples_in(problem.dataset.train)
+    if not isinstance(epochs, int) or epochs < 1:
+        raise InputError(f"epochs={epochs!r} must be a whole number of 1 or more")
+    if not isinstance(batch_size, int) or not 1 <= batch_size <= examples:
+        raise InputError(
+            f"batch_size={batch_size!r} must be a whole number from 1 to the "
+            f"{examples} training examples"
+        )
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise InputError(f"seed={seed} must be a whole number from 0 to 2^32 - 1")
+    splits = problem.dataset.train, problem.dataset.validation
+    params, model_state, history = _run(
+        problem, tx, epochs, batch_size, jnp.asarray(seed, jnp.uint32), *splits
+    )
+    return Trained(params, model_state, history, problem)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _run(
+    problem: Problem,
+    tx: optax.GradientTransformation,
+    epochs: int,
+    batch_size: int,
+    seed: jax.Array,
+    split: Any,
+    validation: Any,
+) -> tuple[Any, Any, History]:
+    step = make_step(problem, tx)
+
+    def load_batch(indices, key):
+        return gather(problem, split, indices, jax.random.split(key, len(indices)))
+
+    def validate(state):
+        return evaluate(
+            problem,
+            evaluation_params(state.opt_state, state.params),
+            state.model_state,
+            functools.partial(gather, problem, validation),
+            examples_in(validation),
+        )
+
+    def segment(state, epoch):
+        shape = examples_in(split), batch_size
+        state, metrics = train_epoch(step, load_batch, state, seed, epoch, shape)
+        return state, (metrics, validate(state))
+
+    start = initial_state(*init_run(problem, seed), tx)
+    first = validate(start)
+    state, (steps, later) = lax.scan(segment, start, jnp.arange(epochs))
+    history = History(
+        steps=jax.tree.map(jnp.ravel, steps),
+        evaluations={
+            "validation": jax.tree.map(
+                lambda x, rest: jnp.concatenate([x[None], rest]), first, later
+            )
+        },
+    )
+    params = evaluation_params(state.opt_state, state.params)
+    return params, state.model_state, history

@@ -1,30 +1,20 @@
-"""What ``experiments.bench`` can measure, one file each; the config has its sizes.
+"""Suites of ``experiments.bench``, one file each.
 
-A suite is a function ``run(settings, bench)``: its block of the config as plain data,
-and the edges. One that a machine cannot run returns a note that says so.
+A suite is a function ``run(settings, status)`` of its block of the config, as plain
+data, and a callback that receives progress messages.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.benchmarks import (
-    accelerator,
-    compiles,
-    conv,
-    devices,
-    least_squares,
-    scaling,
-    sweep,
-)
-from experiments.benchmarks.suite import Bench, SuiteResult
+from experiments.benchmarks import conv, least_squares, scaling, sweep
+from experiments.benchmarks.suite import SuiteResult
+from experiments.benchmarks.timing import Status
 
 #: Name to suite.
-SUITES: dict[str, Callable[[Mapping[str, Any], Bench], SuiteResult]] = {
+SUITES: dict[str, Callable[[Mapping[str, Any], Status], SuiteResult]] = {
     "sweep": sweep.run,
     "conv": conv.run,
-    "compile": compiles.run,
     "least_squares": least_squares.run,
     "scaling": scaling.run,
-    "devices": devices.run,
-    "accelerator": accelerator.run,
 }

@@ -1,18 +1,16 @@
-"""Nonlinear least squares: NIST's 54 fits, and restarts of a small net.
+"""Nonlinear least squares: fits of a small net, many restarts of it, NIST's 54 fits.
 
-The times of NIST's fits are of whole tables, compiling included: every problem is a
-program of its own for a peer, and one program serves all of them in optlab. Those of
-the net are warm, of fits until a mean squared error of 1e-4 is reached: optlab and
-optimistix in float32, optlab and SciPy in float64.
-
-LAPACK has one thread on all sides, as in every experiment of optlab's: with two,
-optimistix takes half as long again, and SciPy as long as with one.
+Fits of the net are warm and end at a mean squared error of 1e-4: optlab and optimistix
+in float32, optlab and SciPy in float64. NIST's fits are timed as a whole table,
+compiling included: every problem is a program of its own for a peer, and one program
+serves all of them in optlab. LAPACK has one thread on all sides.
 """
 
 import functools
+import itertools
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,255 +21,191 @@ from jax.flatten_util import ravel_pytree
 from configs import nist as nist_config
 from configs import small_nets as nets_config
 from experiments.benchmarks.peers import missing, optimistix_fits, scipy_fits
-from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
-from experiments.benchmarks.turns import in_turns
+from experiments.benchmarks.suite import Ratio, SuiteResult, Value
+from experiments.benchmarks.timing import Status, interleaved
 from experiments.studies import nist as nist_study
 from experiments.studies import small_nets
 from optlab import optim
 from optlab.solving import Stop, solve
 from optlab.sweep import multistart, parallel
-from optlab.testproblems import nist, samples
+from optlab.testproblems import nist
 
-#: Names of contestants.
+# Names of the timed programs.
 OWN, OPTIMISTIX = "optlab", "optimistix LM"
-SCIPY, SCIPY_LM = "SciPy trf, as it comes", "SciPy lm, exact Jacobian"
+SCIPY, SCIPY_LM = "SciPy trf, differences", "SciPy lm, exact Jacobian"
 
 METHOD = "levenberg_marquardt"
 
+#: Tolerances of SciPy on NIST's problems.
+TIGHT = dict.fromkeys(("ftol", "xtol", "gtol"), 1e-15)
 
-def run(settings: Mapping[str, Any], bench: Bench) -> SuiteResult:
-    """Runs the fits in turns with their peers.
 
-    Args:
-      settings: as in ``configs/bench.py``, ``least_squares``.
-      bench: whom to tell.
+def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
+    """Runs the fits, interleaved with the peers'.
 
     Returns:
-      Ratios of times, and how many of NIST's fits each solves.
+      Ratios of times, and the number of fits that each solves.
     """
-    left_out = [missing("optimistix"), missing("scipy")]
-    here = not left_out[0], not left_out[1]
-    parts = [_sinc(settings, here, bench), _restarts(settings, here, bench)]
-    folder = settings["nist_dir"] or nist.directory()
-    if nist.directory().is_dir() or settings["nist_dir"]:
-        problems = [nist.load(name, folder) for name in nist.MODELS]
-        parts.append(_nist(problems[: settings["nist_problems"]], here, bench))
+    notes = {name: missing(name) for name in ("optimistix", "scipy")}
+    parts = []
+    if not notes["optimistix"]:
+        parts.append(_single_fits(settings, status))
+    if not notes["scipy"]:
+        parts.append(_restarts(settings, status))
+    folder = Path(settings["nist_dir"] or nist.directory())
+    if settings["nist_dir"] or folder.is_dir():
+        names = list(nist.MODELS)[: settings["nist_problems"]]
+        problems = [nist.load(name, folder) for name in names]
+        parts.append(_tables(problems, notes, status))
     else:
-        left_out.append("NIST's fits are left out: --config.least_squares.nist_dir=DIR")
+        notes["nist"] = (
+            "NIST's fits are left out: give --config.least_squares.nist_dir=DIR"
+        )
     return SuiteResult(
-        ratios=sum((part.ratios for part in parts), ()),
-        values=sum((part.values for part in parts), ()),
-        notes=tuple(line for line in left_out if line),
+        ratios=tuple(ratio for part in parts for ratio in part.ratios),
+        values=tuple(value for part in parts for value in part.values),
+        notes=tuple(note for note in notes.values() if note),
     )
 
 
-def _net(settings: Mapping[str, Any], starts: int) -> small_nets.Net:
-    known = nets_config.get_config().to_dict()
-    return small_nets.make_net("sinc", known | {"starts": starts}, None)
-
-
-def _sinc(
-    settings: Mapping[str, Any], here: tuple[bool, bool], bench: Bench
-) -> SuiteResult:
-    """One start after another, beside optimistix: seconds of each, medians."""
-    if not here[0]:
-        return SuiteResult()
-    net = _net(settings, settings["starts"])
-    residual_fn, steps = net.functions["residual_fn"], settings["steps"]
+def _single_fits(settings: Mapping[str, Any], status: Status) -> SuiteResult:
+    """The net from one start after another, beside optimistix."""
+    count, steps = settings["starts"], settings["steps"]
+    net = _net(count)
+    residual_fn = net.functions["residual_fn"]
     tx = optim.make(METHOD, **settings["method"])
     stop = Stop(gradient=-1.0, target=net.target, steps=steps)
     fits = {
-        OWN: jax.jit(lambda x: solve(tx, x, stop=stop, residual_fn=residual_fn)),
-        OPTIMISTIX: jax.jit(
-            optimistix_fits.make_fit(residual_fn, 1e-7, steps, net.target)
-        ),
+        OWN: jax.jit(lambda x: solve(tx, x, stop=stop, residual_fn=residual_fn).params),
+        OPTIMISTIX: optimistix_fits.make_fit(residual_fn, 1e-7, steps, net.target),
     }
-    contestants = {
-        f"{name} {i}": functools.partial(_finish, fit, start)
-        for i, start in enumerate(_each(net.starts))
+    starts = [jax.tree.map(lambda x, i=i: x[i], net.starts) for i in range(count)]
+    calls = {
+        f"{name}, start {i}": lambda fit=fit, x=x: jax.block_until_ready(fit(x))
+        for i, x in enumerate(starts)
         for name, fit in fits.items()
     }
-    seconds = in_turns(contestants, settings["repeats"], bench.tell)
+    seconds = interleaved(calls, settings["repeats"], status)
 
-    def medians(name: str) -> tuple[float, ...]:
-        each = [seconds[f"{name} {i}"] for i in range(settings["starts"])]
-        return tuple(statistics.median(turn) for turn in zip(*each, strict=True))
+    def medians(name):
+        each = [seconds[f"{name}, start {i}"] for i in range(count)]
+        return tuple(statistics.median(times) for times in zip(*each, strict=True))
 
-    losses = {
-        name: [_loss(residual_fn, _params(fit(x))) for x in _each(net.starts)]
-        for name, fit in fits.items()
-    }
+    def reached(fit):
+        values = [0.5 * jnp.sum(residual_fn(fit(x)) ** 2) for x in starts]
+        return sum(float(value) <= 1.001 * net.target for value in values)
+
+    work = f"LM on sinc(10 x), {net.parameters} weights, to mse {net.target:g}"
+    note = f"median of {count} starts, one at a time"
     return SuiteResult(
-        ratios=(
-            Ratio("LM on sinc(10 x), 61 weights, to mse 1e-4", OPTIMISTIX,
-                  medians(OPTIMISTIX), medians(OWN), 10.0,
-                  f"median of {settings['starts']} starts, one at a time"),
-        ),
-        values=tuple(
-            Value(f"{name}: starts that reach 1e-4",
-                  sum(loss <= 1.001 * net.target for loss in each),
-                  f"of {settings['starts']}")
-            for name, each in losses.items()
+        (Ratio(work, OPTIMISTIX, medians(OPTIMISTIX), medians(OWN), note),),
+        tuple(
+            Value(f"{name}: starts that reach {net.target:g}", reached(fit),
+                  f"of {count}")
+            for name, fit in fits.items()
         ),
     )  # fmt: skip
 
 
-def _restarts(
-    settings: Mapping[str, Any], here: tuple[bool, bool], bench: Bench
-) -> SuiteResult:
-    """Many restarts as lanes of one program, beside SciPy run as often."""
-    if not here[1]:
-        return SuiteResult()
-    count, of_peer = settings["restarts"], settings["scipy_runs"]
+def _restarts(settings: Mapping[str, Any], status: Status) -> SuiteResult:
+    """The net from many starts as lanes of one program, beside SciPy."""
+    count, sample = settings["restarts"], settings["scipy_runs"]
     with jax.enable_x64(True):
-        net = _net(settings, count)
-        starts = jax.tree.map(lambda x: x.astype(jnp.float64), net.starts)
+        net = _net(count)
+        params = jax.tree.map(lambda x: x.astype(jnp.float64), net.starts)
         search = multistart.Search(
             lambda point: optim.make(METHOD, **settings["method"], **point),
             net.functions,
         )
-        lanes = multistart.make_starts(starts)
-        layout = parallel.layout("jit", count, [1])
-        bench.tell(f"compiling {count} restarts")
-        program, _ = multistart.compile_fastest(search, lanes, layout)
+        starts = multistart.make_starts(params)
+        status(f"compiling {count} restarts")
+        layout = parallel.layout("jit", count, 1)
+        program = multistart.compile_program(search, starts, layout)
         stop = Stop(gradient=-1.0, target=net.target, steps=settings["steps"])
-        vectors = [np.asarray(ravel_pytree(each)[0]) for each in _each(starts)]
-        found = jax.device_get(program.run(lanes, stop))
-        examples = samples.load("sinc")
-        hidden = len(vectors[0]) // 3
-        residuals, jacobian = scipy_fits.sinc_net(
-            examples.inputs[:, 0], examples.targets[:, 0], hidden
+        found = jax.device_get(program.run(starts, stop))
+        _, unravel = ravel_pytree(jax.tree.map(lambda x: x[0], params))
+        vectors = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(params))
+        make_fit = functools.partial(
+            scipy_fits.make_fit,
+            lambda x: net.functions["residual_fn"](unravel(x)),
+            net.target,
+            max_nfev=settings["steps"],
         )
-        _check_same(net.functions["residual_fn"], residuals, starts, vectors)
-        turn = iter(range(10**9))
+        fits = {SCIPY: make_fit(False), SCIPY_LM: make_fit(True, method="lm")}
 
-        def scipy_runs(**options):
-            first = next(turn) * of_peer % count
-            for vector in vectors[first : first + of_peer]:
-                scipy_fits.fit(residuals, vector, net.target, **options)
+        def next_starts(fit, vectors):
+            for vector in itertools.islice(vectors, sample):
+                fit(vector)
 
-        contestants = {
-            OWN: lambda: jax.block_until_ready(program.run(lanes, stop)),
-            SCIPY: lambda: scipy_runs(max_nfev=settings["steps"]),
-            SCIPY_LM: lambda: scipy_runs(
-                method="lm", jac=jacobian, max_nfev=settings["steps"]
-            ),
+        calls: dict[str, Callable[[], Any]] = {
+            name: functools.partial(next_starts, fit, itertools.cycle(vectors))
+            for name, fit in fits.items()
         }
-        seconds = in_turns(contestants, settings["repeats"], bench.tell)
-    work = f"{count} restarts of LM on sinc(10 x), to mse 1e-4"
-    scale, note = count / of_peer, f"{of_peer} runs a turn x {count // of_peer}"
+        calls[OWN] = lambda: jax.block_until_ready(program.run(starts, stop))
+        seconds = interleaved(calls, settings["repeats"], status)
+    work = f"{count} restarts of LM on sinc(10 x), to mse {net.target:g}"
+    scale, note = count / sample, f"{sample} starts a round x {count / sample:g}"
+    reached = int((found.value <= net.target).sum())
     return SuiteResult(
-        ratios=tuple(
+        tuple(
             Ratio(work, name, tuple(scale * each for each in seconds[name]),
-                  seconds[OWN], target, note)
-            for name, target in ((SCIPY, 20.0), (SCIPY_LM, None))
+                  seconds[OWN], note)
+            for name in fits
         ),
-        values=(
-            Value("restarts that reach 1e-4", int((found.value <= net.target).sum()),
-                  f"of {count}"),
+        (
+            Value(f"restarts that reach {net.target:g}", reached, f"of {count}"),
             Value("steps of a restart, median", float(np.median(found.steps))),
-            Value("restarts that run at a time", program.width),
+            Value("restarts at a time", program.width),
         ),
     )  # fmt: skip
 
 
-def _nist(problems: list, here: tuple[bool, bool], bench: Bench) -> SuiteResult:
-    """Whole tables, compiling included, one turn each."""
+def _tables(
+    problems: Sequence[nist.Regression], missing: Mapping[str, str], status: Status
+) -> SuiteResult:
+    """NIST's problems from both starts, compiling included, once."""
     config = nist_config.get_config().to_dict()
-    tables: dict[str, Callable] = {OWN: functools.partial(_own_table, config)}
-    if here[1]:
-        tables |= {
-            f"SciPy {method}": functools.partial(_scipy_table, method)
-            for method in ("lm", "trf")
-        }
-    if here[0]:
-        tables[OPTIMISTIX] = _optimistix_table
-    seconds, solved = {}, {}
+    make: dict[str, Callable[[nist.Regression], Callable]] = {}
+    for method in () if missing["scipy"] else ("lm", "trf"):
+        make[f"SciPy {method}"] = lambda problem, method=method: scipy_fits.make_fit(
+            problem.residual_fn, method=method, x_scale="jac", max_nfev=2000, **TIGHT
+        )
+    if not missing["optimistix"]:
+        make[OPTIMISTIX] = lambda problem: optimistix_fits.make_fit(
+            problem.residual_fn, 1e-12, 2000
+        )
+    digits: dict[str, list[np.ndarray]] = {}
+
+    def own():
+        tx = optim.make(METHOD, **config["optimizers"][METHOD])
+        program, _ = nist_study.compile_fit(tx, Stop(**config["stop"]), problems[0])
+        digits[OWN] = [nist_study.fit(program, each).digits for each in problems]
+
+    def peer(name):
+        digits[name] = []
+        for problem in problems:
+            fit = make[name](problem)
+            ends = np.array([np.asarray(fit(start)) for start in problem.starts])
+            digits[name].append(nist.log_relative_error(ends, problem.certified))
+
+    calls = {OWN: own, **{name: functools.partial(peer, name) for name in make}}
     with jax.enable_x64(True):
-        runs = {name: functools.partial(run, problems) for name, run in tables.items()}
-        for name, table in runs.items():
-            bench.tell(f"NIST's fits by {name}")
-            started = time.perf_counter()
-            digits = table()
-            seconds[name] = (time.perf_counter() - started,)
-            solved[name] = int((np.concatenate(digits) >= config["digits"]).sum())
-    work = f"NIST, {2 * len(problems)} fits, compiling included"
+        seconds = interleaved(calls, 1, status, warm_up=False)
+    fits = 2 * len(problems)
     return SuiteResult(
-        ratios=tuple(
-            Ratio(work, name, seconds[name], seconds[OWN], None, "one turn")
-            for name in seconds
-            if name != OWN
+        tuple(
+            Ratio(f"NIST, {fits} fits, compiling included", name, seconds[name],
+                  seconds[OWN], "one round")
+            for name in make
         ),
-        values=(
-            Value("NIST by optlab's LM, compiling included", seconds[OWN][0], "s",
-                  most=12.0),
-            *(
-                Value(f"NIST, four digits by {name}", count, f"of {2 * len(problems)}")
-                for name, count in solved.items()
-            ),
+        tuple(
+            Value(f"NIST, four digits by {name}",
+                  int((np.concatenate(each) >= config["digits"]).sum()), f"of {fits}")
+            for name, each in digits.items()
         ),
     )  # fmt: skip
 
 
-def _own_table(config: Mapping[str, Any], problems: list) -> list[np.ndarray]:
-    tx = optim.make(METHOD, **config["optimizers"][METHOD])
-    stop = Stop(**config["stop"])
-    program, _ = nist_study.compile_fit(tx, stop, problems[0])
-    return [nist_study.fit(program, problem).digits for problem in problems]
-
-
-def _scipy_table(method: str, problems: list) -> list[np.ndarray]:
-    """The Jacobian by forward mode, compiled; scaled by it, as MINPACK does."""
-    digits = []
-    for problem in problems:
-        values = jax.jit(problem.residual_fn)
-        slopes = jax.jit(jax.jacfwd(problem.residual_fn))
-        found = [
-            scipy_fits.fit(
-                lambda b, f=values: np.asarray(f(b)),
-                start,
-                jac=lambda b, f=slopes: np.asarray(f(b)),
-                method=method,
-                x_scale="jac",
-                ftol=1e-15,
-                xtol=1e-15,
-                gtol=1e-15,
-                max_nfev=2000,
-            )
-            for start in problem.starts
-        ]
-        digits.append(nist.log_relative_error(np.array(found), problem.certified))
-    return digits
-
-
-def _optimistix_table(problems: list) -> list[np.ndarray]:
-    digits = []
-    for problem in problems:
-        fit = jax.jit(optimistix_fits.make_fit(problem.residual_fn, 1e-12, 2000))
-        found = [np.asarray(fit(jnp.asarray(start))[0]) for start in problem.starts]
-        digits.append(nist.log_relative_error(np.array(found), problem.certified))
-    return digits
-
-
-def _each(starts: Any) -> list[Any]:
-    """Start by start."""
-    count = len(jax.tree.leaves(starts)[0])
-    return [jax.tree.map(lambda x, i=i: x[i], starts) for i in range(count)]
-
-
-def _finish(fit: Callable, start: Any) -> Any:
-    return jax.block_until_ready(fit(start))
-
-
-def _params(found: Any) -> Any:
-    return found.params if hasattr(found, "params") else found[0]
-
-
-def _loss(residual_fn: Callable, params: Any) -> float:
-    return float(0.5 * jnp.sum(residual_fn(params) ** 2))
-
-
-def _check_same(residual_fn: Callable, by_hand: Callable, starts: Any, vectors: list):
-    """Both sides fit the same function: an honest benchmark checks it."""
-    own = residual_fn(jax.tree.map(lambda x: x[0], starts))
-    np.testing.assert_allclose(own.ravel(), by_hand(vectors[0]), atol=1e-12)
+def _net(starts: int) -> small_nets.Net:
+    settings = nets_config.get_config().to_dict()
+    return small_nets.make_net("sinc", settings | {"starts": starts}, None)

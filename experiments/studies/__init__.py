@@ -1,17 +1,17 @@
-"""What ``experiments.solve`` can study, one file each; a config names its study.
+"""Studies of ``experiments.solve``, one file each; a config names its study.
 
-A study is a function ``run(settings, desk)``: the config as plain data, its
-``optimizers`` those that the user selected; and the edges.
+A study is a function ``run(settings, context)``: the config as plain data with the
+command line applied, and its side effects.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.studies import convergence, nist, small_nets
-from experiments.studies.desk import Desk
+from experiments.studies.context import Context
 
 #: Name to study.
-STUDIES: dict[str, Callable[[Mapping[str, Any], Desk], None]] = {
+STUDIES: dict[str, Callable[[Mapping[str, Any], Context], None]] = {
     "convergence": convergence.run,
     "nist": nist.run,
     "small_nets": small_nets.run,

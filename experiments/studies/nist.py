@@ -1,7 +1,7 @@
 """NIST's nonlinear regressions, each from both starts, method by method.
 
 Each method is one compiled program for all problems; a problem's two starts are its
-lanes. The tables are the result: nothing is written.
+lanes. Tables are printed and nothing is written.
 """
 
 import time
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from rich.table import Table
 
-from experiments.studies.desk import Desk
+from experiments.studies.context import Context
 from optlab import optim
 from optlab.errors import InputError
+from optlab.report import Table, show_table
 from optlab.solving import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 
@@ -25,66 +25,77 @@ class Fit(NamedTuple):
     """One problem by one method; arrays over the two starts."""
 
     name: str
-    digits: np.ndarray  # [2], LRE of the worst parameter
+    digits: np.ndarray  # [2], log relative error (LRE) of the worst parameter
     steps: np.ndarray
     evaluations: np.ndarray
     reasons: list[str]
     seconds: float  # both starts together
 
 
-def run(settings: Mapping[str, Any], desk: Desk) -> None:
-    """One table a method, and the totals.
+def run(settings: Mapping[str, Any], context: Context) -> None:
+    """Prints one table a method, and the totals.
 
     Args:
-      settings: as in ``configs/nist.py``.
-      desk: where data lie and tables are printed.
+      settings: config as in ``configs/nist.py``.
+      context: folder of the data and console.
 
     Raises:
-      InputError: an unknown problem, or a folder without its file.
+      InputError: a problem or optimizer is unknown, or a file is missing.
     """
-    folder = Path(desk.data_dir or nist.directory())
-    names = settings["problems"] or nist.MODELS
-    if desk.data_dir is None:
+    folder = Path(context.data_dir or nist.directory())
+    names = settings["problems"] or tuple(nist.MODELS)
+    if context.data_dir is None:
         _check_folder(folder, names)
     problems = [nist.load(name, folder) for name in names]
+    methods = {
+        name: optim.make(name, **options)
+        for name, options in settings["optimizers"].items()
+    }
     stop, needed = Stop(**settings["stop"]), settings["digits"]
-    numbers = ("solved", "LRE", "steps", "evaluations", "compile", "run")
-    totals = _table("totals: median LRE, times in seconds", "method", *numbers)
+    totals = []
     with jax.enable_x64(True):
-        for method, options in settings["optimizers"].items():
-            tx = optim.make(method, **options)
+        for method, tx in methods.items():
             program, compiled = compile_fit(tx, stop, problems[0])
             fits = [fit(program, problem) for problem in problems]
-            desk.console.print(fits_table(method, fits, needed))
+            show_table(fits_table(method, fits, needed), context.console)
             digits = np.concatenate([each.digits for each in fits])
-            totals.add_row(
-                method,
-                f"{(digits >= needed).sum()}/{digits.size}",
-                f"{np.median(digits):.1f}",
-                str(sum(each.steps.sum() for each in fits)),
-                str(sum(each.evaluations.sum() for each in fits)),
-                f"{compiled:.1f}",
-                f"{sum(each.seconds for each in fits):.1f}",
+            totals.append(
+                (
+                    method,
+                    f"{(digits >= needed).sum()}/{digits.size}",
+                    f"{np.median(digits):.1f}",
+                    str(sum(each.steps.sum() for each in fits)),
+                    str(sum(each.evaluations.sum() for each in fits)),
+                    f"{compiled:.1f} s",
+                    f"{sum(each.seconds for each in fits):.1f} s",
+                )
             )
-    desk.console.print(totals)
-
-
-def _check_folder(folder: Path, names: Iterable[str]) -> None:
-    """Asks for the folder where it was not given and is not where it would be."""
-    files = [folder / f"{name}.dat" for name in names if name in nist.MODELS]
-    if missing := [path for path in files if not path.exists()]:
-        raise InputError(
-            "NIST's problems are read from a folder: give --data_dir=DIR, or set "
-            "$OPTLAB_NIST_DIR, where DIR holds the .dat files of "
-            "https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml "
-            f"(there is no {missing[0]})"
-        )
+    table = Table(
+        title="Totals",
+        columns=(
+            "method", "solved", "median\nLRE", "steps", "evaluations", "compile", "run",
+        ),
+        align="lrrrrrr",
+        rows=tuple(totals),
+        groups=("",) * len(totals),
+        notes=(_solved(needed),),
+    )  # fmt: skip
+    show_table(table, context.console)
 
 
 def compile_fit(
     tx: optax.GradientTransformation, stop: Stop, example: nist.Regression
 ) -> tuple[Callable[..., Solution], float]:
-    """One program for every problem, and the seconds it took to compile."""
+    """Compiles one program for every problem.
+
+    Args:
+      tx: method.
+      stop: criteria that end a fit.
+      example: any of the problems.
+
+    Returns:
+      The program, and the seconds that its compilation took.
+    """
 
     @jax.jit
     def run(data: nist.Data, starts: jax.Array) -> Solution:
@@ -94,17 +105,25 @@ def compile_fit(
             lambda start: solve(tx, start, residual_fn=residual_fn, stop=stop)
         )(starts)
 
-    begin = time.perf_counter()
+    started = time.perf_counter()
     program = run.lower(*nist.pad(example)).compile()
-    return program, time.perf_counter() - begin
+    return program, time.perf_counter() - started
 
 
-def fit(run: Callable[..., Solution], problem: nist.Regression) -> Fit:
-    """Run the program on one problem."""
+def fit(program: Callable[..., Solution], problem: nist.Regression) -> Fit:
+    """Fits one problem from both starts.
+
+    Args:
+      program: program from `compile_fit`.
+      problem: problem to fit.
+
+    Returns:
+      The fit.
+    """
     data, starts = nist.pad(problem)
-    begin = time.perf_counter()
-    solution = jax.device_get(run(data, starts))
-    seconds = time.perf_counter() - begin
+    started = time.perf_counter()
+    solution = jax.device_get(program(data, starts))
+    seconds = time.perf_counter() - started
     found = solution.params[:, : problem.certified.size]
     return Fit(
         name=problem.name,
@@ -117,28 +136,55 @@ def fit(run: Callable[..., Solution], problem: nist.Regression) -> Fit:
 
 
 def fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
-    """A row a start; what falls short of the digits needed is red."""
-    table = _table(method, "problem", "start", "LRE", "steps", "evaluations")
-    table.add_column("reason")
-    table.add_column("ms", justify="right")
-    for each in fits:
-        for lane, digits in enumerate(each.digits):
-            table.add_row(
-                each.name if lane == 0 else "",
-                str(lane + 1),
-                f"{digits:.1f}",
-                str(each.steps[lane]),
-                str(each.evaluations[lane]),
-                each.reasons[lane],
-                f"{1e3 * each.seconds:.1f}" if lane == 0 else "",
-                style=None if digits >= needed else "red",
+    """Tabulates the fits of a method, a row a start.
+
+    Args:
+      method: name of the method.
+      fits: fits of all problems.
+      needed: digits from which a fit counts as solved.
+
+    Returns:
+      The table.
+    """
+    lanes = [(each, i) for each in fits for i in range(len(each.digits))]
+    return Table(
+        title=method,
+        columns=(
+            "problem", "start", "solved", "LRE", "steps", "evaluations", "ended by",
+            "ms, both\nstarts",
+        ),
+        align="lrlrrrlr",
+        rows=tuple(
+            (
+                "" if i else each.name,
+                str(i + 1),
+                "yes" if each.digits[i] >= needed else "no",
+                f"{each.digits[i]:.1f}",
+                str(each.steps[i]),
+                str(each.evaluations[i]),
+                each.reasons[i],
+                "" if i else f"{1e3 * each.seconds:.1f}",
             )
-    return table
+            for each, i in lanes
+        ),
+        groups=("",) * len(lanes),
+        notes=(_solved(needed),),
+    )  # fmt: skip
 
 
-def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title)
-    table.add_column(first, no_wrap=True, min_width=19)  # the longest method
-    for number in numbers:
-        table.add_column(number, justify="right")
-    return table
+def _solved(needed: float) -> str:
+    return (
+        f"Solved: {needed:g} digits of every parameter agree with the certified ones "
+        "(LRE: log relative error of the worst one)."
+    )
+
+
+def _check_folder(folder: Path, names: Iterable[str]) -> None:
+    files = [folder / f"{name}.dat" for name in names if name in nist.MODELS]
+    if missing := [path for path in files if not path.exists()]:
+        raise InputError(
+            "NIST's problems are read from a folder: give --data_dir=DIR, or set "
+            "$OPTLAB_NIST_DIR, where DIR holds the .dat files of "
+            "https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml "
+            f"(there is no {missing[0]})"
+        )

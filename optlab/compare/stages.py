@@ -1,9 +1,8 @@
 """A stage: lanes that train together, in segments that the host may look on between.
 
-A segment is one epoch, a pure call. Between segments, and only there, an
-:class:`Observer` draws, writes and saves, and before the first it may hand back a
-saved :class:`Progress` to go on from. What a stage measures is a :class:`History` of
-fixed shape; the tidy rows are read off it.
+A segment is one epoch, a pure call. Between segments, and only there, an `Observer`
+draws, writes and saves, and before the first it may hand back a saved `Progress` to go
+on from. A stage's measurements are a `History` of fixed shape.
 """
 
 import functools
@@ -13,25 +12,16 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 
 from optlab import sweep
-from optlab.results import Row
-from optlab.sweep import Lanes, Program, Task
-from optlab.training import Metrics, TrainState
+from optlab.compare.contenders import Contender
+from optlab.results import Runs
+from optlab.sweep import Lanes, Program
+from optlab.training import History as TrainingHistory
+from optlab.training import Trained, TrainState
 
-#: Relative; by so much the same loss may differ when its examples are summed in
-#: another order.
-ROUNDING = 1e-3
-
-
-class Contender(NamedTuple):
-    """An optimizer and the grid that it is tuned on."""
-
-    label: str
-    #: (hyperparameters, steps in an epoch) -> transformation; the former are traced
-    optimizer: Callable[[Mapping[str, Any], int], optax.GradientTransformation]
-    grid: tuple[Mapping[str, float], ...]
+#: A lane has diverged when it ends this much above its start.
+RISE = 1.1
 
 
 class Stage(NamedTuple):
@@ -39,29 +29,33 @@ class Stage(NamedTuple):
 
     phase: str  # "tune" or "report"
     contender: Contender
-    batch_size: int
+    metrics: tuple[str, ...]
     seeds: tuple[int, ...]
-    points: tuple[int, ...]  # places in the contender's grid
-    epochs: int
-    steps_per_epoch: int
+    points: tuple[int, ...]  # indices into the contender's points
     splits: tuple[str, ...]  # evaluated after every epoch
     final_splits: tuple[str, ...]  # evaluated once, after the last
 
     @property
     def name(self) -> str:
-        """A name that no other stage of a comparison has, fit for a file."""
+        """A name that no other stage of a comparison has."""
         ends = dict.fromkeys((self.seeds[0], self.seeds[-1]))  # all may be hundreds
         seeds = "-".join(map(str, ends))
-        return f"{self.contender.label}-b{self.batch_size}-{self.phase}-{seeds}"
+        return f"{self.contender.label} {self.phase} {seeds}"
+
+    @property
+    def epochs(self) -> int:
+        """Number of segments."""
+        return self.contender.epochs
 
 
 class History(NamedTuple):
-    """What a stage has measured so far; NaN is what has not been measured."""
+    """Measurements of a stage so far; NaN is not measured."""
 
     epoch: Any  # [], epochs done
     seconds: np.ndarray  # [epochs + 1], training time since the start
-    steps: Metrics  # [seeds, points, steps], of each mini-batch
-    evaluations: dict[str, Metrics]  # split -> [epochs + 1, seeds, points]
+    steps: dict[str, np.ndarray]  # metric -> [seeds, points, steps], of mini-batches
+    #: split -> metric -> [epochs + 1, seeds, points]
+    evaluations: dict[str, dict[str, np.ndarray]]
     compiles: Any  # [], training programs compiled for this stage
     compile_seconds: Any  # []
 
@@ -80,20 +74,20 @@ class Observer:
     """
 
     def begin(self, segments: int) -> None:
-        """The comparison starts; it will take at most so many segments."""
+        """The comparison starts, and will take at most this many segments."""
 
     def restore(self, stage: Stage, fresh: Progress) -> Progress:
-        """A stage is about to start; returns where it is to go on from.
+        """A stage is about to start; returns the progress to go on from.
 
-        ``fresh`` is its start, the states as abstract shapes: what was saved of the
-        stage has the same structure. Return it as it is to start anew.
+        ``fresh`` is its start, the states as abstract shapes: saved progress has the
+        same structure. Return it as it is to start anew.
         """
         return fresh
 
     def widths(
         self, name: str, measure: Callable[[], Mapping[int, float]]
     ) -> Mapping[int, float]:
-        """Lanes that run at a time are to be chosen; returns what was measured.
+        """The number of lanes at a time is to be chosen; returns the measured times.
 
         A run that goes on must choose as before, for the same bits: keep the table
         under its name and return it the next time.
@@ -103,31 +97,36 @@ class Observer:
     def compiling(self, stage: Stage) -> None:
         """A training program is about to be compiled."""
 
+    def compiled(self, stage: Stage, program: Program) -> None:
+        """A training program was compiled."""
+
     def segment(self, stage: Stage, progress: Progress) -> None:
         """A segment is done, or the stage stands at its start (epoch 0)."""
+
+    def trained(self, stage: Stage, trained: Trained) -> None:
+        """A run of the report stage is done; this is its net."""
 
 
 def run_stage(
     stage: Stage,
-    task: Task,
     compile_for: Callable[[Lanes], tuple[Program, bool]],
     observer: Observer,
 ) -> History:
-    """Trains a stage's lanes, segment by segment, from where the observer says.
+    """Trains a stage's lanes, segment by segment, from the observer's progress on.
 
     Args:
       stage: the lanes.
-      task: what they share.
-      compile_for: gives the program for lanes of their shape, and whether it was
+      compile_for: function from lanes to a program for their shape, and whether it was
         compiled for them.
-      observer: looks on.
+      observer: callbacks between segments.
 
     Returns:
-      What was measured.
+      The measurements.
     """
-    grid = stage.contender.grid
-    lanes = sweep.make_lanes(stage.seeds, [grid[point] for point in stage.points])
-    init = functools.partial(sweep.init_states, task)
+    contender = stage.contender
+    points = [contender.points[point] for point in stage.points]
+    lanes = sweep.make_lanes(stage.seeds, points)
+    init = functools.partial(sweep.init_states, contender.task)
     fresh = Progress(_no_history(stage), jax.eval_shape(init, lanes))
     history, states = observer.restore(stage, fresh)
     if history.epoch == stage.epochs:
@@ -135,39 +134,61 @@ def run_stage(
     observer.compiling(stage)
     program, compiled = compile_for(lanes)
     if compiled:
+        observer.compiled(stage, program)
         history = history._replace(
             compiles=history.compiles + 1,
             compile_seconds=history.compile_seconds + program.compile_seconds,
         )
     if history.epoch == 0:
         states = init(lanes)
-        history = _with_evaluations(history, program, states, stage.splits)
+        history = _with_evaluations(history, program, states, lanes, stage.splits)
         observer.segment(stage, Progress(history, states))
     assert states is not None
     while history.epoch < stage.epochs:
         epoch = int(history.epoch)
         started = time.perf_counter()
         states, metrics = jax.block_until_ready(program.train(states, lanes, epoch))
-        spent = time.perf_counter() - started
-        history = _with_epoch(history, metrics, spent, stage.steps_per_epoch)
+        seconds = time.perf_counter() - started
+        history = _with_epoch(history, metrics, seconds)
         done = epoch + 1 == stage.epochs
         splits = stage.splits + (stage.final_splits if done else ())
-        history = _with_evaluations(history, program, states, splits)
+        history = _with_evaluations(history, program, states, lanes, splits)
+        if done and stage.phase == "report":
+            observer.trained(stage, _net(stage, history, states, lanes))
         observer.segment(stage, Progress(history, None if done else states))
     return history
+
+
+def _net(stage: Stage, history: History, states: Any, lanes: Lanes) -> Trained:
+    """The net of a stage of one lane."""
+    problem, params, model_state = sweep.the_lane(stage.contender.task, states, lanes)
+    params, model_state = jax.device_get((params, model_state))
+    return Trained(
+        params,
+        model_state,
+        TrainingHistory(
+            steps={name: x[0, 0] for name, x in history.steps.items()},
+            evaluations={
+                split: {name: x[:, 0, 0] for name, x in metrics.items()}
+                for split, metrics in history.evaluations.items()
+            },
+        ),
+        problem,
+    )
 
 
 def _no_history(stage: Stage) -> History:
     """A history with nothing in it yet."""
     lanes = len(stage.seeds), len(stage.points)
+    steps = stage.epochs * stage.contender.task.steps_per_epoch
 
     def unmeasured(*shape):
-        return Metrics(*(np.full(shape, np.nan, np.float32) for _ in Metrics._fields))
+        return {name: np.full(shape, np.nan, np.float32) for name in stage.metrics}
 
     return History(
         epoch=np.int64(0),
         seconds=np.zeros(stage.epochs + 1),
-        steps=unmeasured(*lanes, stage.epochs * stage.steps_per_epoch),
+        steps=unmeasured(*lanes, steps),
         evaluations={
             split: unmeasured(stage.epochs + 1, *lanes)
             for split in stage.splits + stage.final_splits
@@ -177,11 +198,9 @@ def _no_history(stage: Stage) -> History:
     )
 
 
-def _with_epoch(
-    history: History, metrics: Metrics, seconds: float, steps: int
-) -> History:
+def _with_epoch(history: History, metrics: Any, seconds: float) -> History:
     """The history after one more epoch of training."""
-    epoch = int(history.epoch)
+    epoch, steps = int(history.epoch), metrics["loss"].shape[-1]
     place = np.s_[:, :, epoch * steps : (epoch + 1) * steps]
     times = history.seconds.copy()
     times[epoch + 1 :] = times[epoch] + seconds
@@ -193,91 +212,100 @@ def _with_epoch(
 
 
 def _with_evaluations(
-    history: History, program: Program, states: TrainState, splits: Sequence[str]
+    history: History, program: Program, states: Any, lanes: Lanes, splits: Sequence[str]
 ) -> History:
     """The history with some splits evaluated at its epoch."""
     place = np.s_[int(history.epoch)]
     measured = {
         split: _written(
-            history.evaluations[split], place, program.evaluate(states, split)
+            history.evaluations[split], place, program.evaluate(states, lanes, split)
         )
         for split in splits
     }
     return history._replace(evaluations={**history.evaluations, **measured})
 
 
-def _written(target: Metrics, place: Any, values: Metrics) -> Metrics:
+def _written(
+    target: Mapping[str, np.ndarray], place: Any, values: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
     """A copy of some arrays with values in place."""
-    copies = Metrics(*(array.copy() for array in target))
-    for copy, value in zip(copies, values, strict=True):
-        copy[place] = value
+    copies = {name: array.copy() for name, array in target.items()}
+    for name, copy in copies.items():
+        copy[place] = values[name]
     return copies
 
 
 def diverged(stage: Stage, history: History) -> np.ndarray:
-    """Which lanes have diverged so far.
+    """Finds the lanes that have diverged so far.
 
-    A lane has diverged when one of its losses is no finite number, or when the mean
-    mini-batch loss of its last epoch is above the loss of its first step. (One that
-    has not moved is not lost, whatever the rounding.)
+    A lane has diverged when one of its losses is not finite, or when it stands more
+    than a tenth above its start by two measures: the validation loss now, and the mean
+    mini-batch loss of the last epoch. Both are compared with the validation loss before
+    the first step. A lane that has not moved, learns slowly or overfits is not lost.
 
     Args:
       stage: the lanes.
-      history: theirs.
+      history: their measurements.
 
     Returns:
       ``[seeds, points]``, bool.
     """
-    epoch, steps = int(history.epoch), stage.steps_per_epoch
-    losses = history.steps.loss[:, :, : epoch * steps]
+    epoch, steps = int(history.epoch), stage.contender.task.steps_per_epoch
+    losses = history.steps["loss"][:, :, : epoch * steps]
     lost: Any = ~np.isfinite(losses).all(axis=-1)
     for split in stage.splits:
-        lost |= ~np.isfinite(history.evaluations[split].loss[: epoch + 1]).all(axis=0)
+        seen = history.evaluations[split]["loss"][: epoch + 1]
+        lost |= ~np.isfinite(seen).all(axis=0)
     if epoch:
+        validation = history.evaluations["validation"]["loss"]
+        start = validation[0] + (RISE - 1) * np.abs(validation[0])
         with np.errstate(over="ignore", invalid="ignore"):
             last = losses[:, :, -steps:].mean(axis=-1)
-            lost |= last > (1 + ROUNDING) * losses[:, :, 0]
+            lost |= (last > start) & (validation[epoch] > start)
     return lost
 
 
-def rows_of(stage: Stage, history: History, first_epoch: int = 0) -> tuple[Row, ...]:
-    """Tidy rows of what a stage has measured.
+def runs_of(stage: Stage, histories: Sequence[History]) -> Runs:
+    """Joins the measurements of stages that differ in their seeds.
 
     Args:
-      stage: the lanes.
-      history: theirs.
-      first_epoch: leave out evaluations before this epoch.
+      stage: one of them.
+      histories: one a stage.
 
     Returns:
-      One row a lane, evaluated epoch and split. Lanes that ran together have no
-      time of their own: it is NaN.
+      Arrays of lanes, the seeds one after another. Lanes that ran together have no time
+      of their own: it is NaN.
     """
-    lost = diverged(stage, history)
     alone = len(stage.seeds) == len(stage.points) == 1
-    rows = []
-    for epoch in range(first_epoch, int(history.epoch) + 1):
-        # Not in the dictionary's order: that of a restored one is another.
-        for split in stage.splits + stage.final_splits:
-            metrics = history.evaluations[split]
-            if split in stage.final_splits and epoch < stage.epochs:
-                continue
-            for i, seed in enumerate(stage.seeds):
-                for j, point in enumerate(stage.points):
-                    rows.append(
-                        Row(
-                            phase=stage.phase,
-                            optimizer=stage.contender.label,
-                            batch_size=stage.batch_size,
-                            seed=seed,
-                            point=point,
-                            hyperparameters=stage.contender.grid[point],
-                            epoch=epoch,
-                            step=epoch * stage.steps_per_epoch,
-                            split=split,
-                            loss=float(metrics.loss[epoch, i, j]),
-                            accuracy=float(metrics.accuracy[epoch, i, j]),
-                            seconds=float(history.seconds[epoch]) if alone else np.nan,
-                            diverged=bool(lost[i, j]),
-                        )
-                    )
-    return tuple(rows)
+    first = histories[0]
+
+    def joined(get: Callable[[History], np.ndarray], axis: int) -> np.ndarray:
+        return np.concatenate([get(history) for history in histories], axis)
+
+    lanes = len(stage.seeds), len(stage.points)
+    seconds = [
+        np.broadcast_to(
+            (h.seconds if alone else np.full_like(h.seconds, np.nan))[:, None, None],
+            (len(h.seconds), *lanes),
+        )
+        for h in histories
+    ]
+    count = len(histories)
+    return Runs(
+        phase=stage.phase,
+        seeds=tuple(range(stage.seeds[0], stage.seeds[0] + count * len(stage.seeds))),
+        points=stage.points,
+        steps_per_epoch=stage.contender.task.steps_per_epoch,
+        seconds=np.concatenate(seconds, axis=1),
+        steps={
+            name: joined(lambda h, name=name: h.steps[name], 0) for name in first.steps
+        },
+        evaluations={
+            split: {
+                name: joined(lambda h, s=split, n=name: h.evaluations[s][n], 1)
+                for name in metrics
+            }
+            for split, metrics in first.evaluations.items()
+        },
+        diverged=np.concatenate([diverged(stage, h) for h in histories]),
+    )

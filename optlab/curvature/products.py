@@ -21,12 +21,12 @@ import jax.numpy as jnp
 from optlab.curvature import rowwise
 from optlab.errors import InputError
 
-# Bytes that the dense matrices of one method (of one lane) may take.
+# Greatest number of bytes of the dense matrices of one method (in one lane).
 DENSE_LIMIT = 4 * 2**30
 
 
 def hessian(value_fn: Callable, x: jax.Array) -> jax.Array:
-    """The dense Hessian H [n, n] of a scalar function at x [n].
+    """Computes the dense Hessian H [n, n] of a scalar function at x [n].
 
     >>> hessian(lambda x: x[0] ** 2 * x[1], jnp.array([1.0, 3.0]))
     Array([[6., 2.], [2., 0.]], dtype=float32)
@@ -35,7 +35,7 @@ def hessian(value_fn: Callable, x: jax.Array) -> jax.Array:
 
 
 def hessian_product(value_fn: Callable, x: jax.Array) -> Callable:
-    """The map v [n] -> H v [n] at x [n], linearized once for many products.
+    """Builds the map v [n] -> H v [n] at x [n], linearized once for many products.
 
     >>> product = hessian_product(lambda x: x[0] ** 2 * x[1], jnp.array([1.0, 3.0]))
     >>> product(jnp.array([1.0, 0.0]))
@@ -45,11 +45,11 @@ def hessian_product(value_fn: Callable, x: jax.Array) -> Callable:
 
 
 def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Outputs z [m] and their dense Jacobian J [m, n] at x [n], in one pass.
+    """Computes outputs z [m] and their dense Jacobian J [m, n] at x [n].
 
-    In one backward pass where each output belongs to an example of its own, as in a
-    net (see ``rowwise``). Else forward mode, column by column, unless there are fewer
-    outputs than parameters.
+    It takes one backward pass where each output belongs to another example, as in a
+    net (see ``rowwise``). Otherwise it takes reverse mode, row by row, with fewer
+    outputs than parameters, and forward mode, column by column, with more.
 
     >>> jacobian(lambda x: jnp.stack([x[0] * x[1], x[1]]), jnp.array([2.0, 5.0]))
     (Array([10., 5.], dtype=float32),
@@ -68,7 +68,7 @@ def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
 def gauss_newton(
     output_fn: Callable, loss_fn: Callable, x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Gradient g [n] and dense Gauss-Newton matrix G = J^T H J [n, n] at x [n].
+    """Computes the gradient g [n] and the Gauss-Newton matrix G = J^T H J [n, n].
 
     H is never formed: its product with each column of J is taken, since for a batch it
     is block-diagonal and the dense one would have (batch * classes)^2 entries.
@@ -76,7 +76,10 @@ def gauss_newton(
     Args:
       output_fn: x [n] -> z [m].
       loss_fn: z [m] -> scalar.
-      x: the point.
+      x: the point [n].
+
+    Returns:
+      g and G.
 
     >>> g, G = gauss_newton(lambda x: 3.0 * x, lambda z: z @ z, jnp.ones(1))
     >>> float(g[0]), float(G[0, 0])
@@ -91,7 +94,7 @@ def gauss_newton(
 def gauss_newton_product(
     output_fn: Callable, loss_fn: Callable, x: jax.Array
 ) -> tuple[jax.Array, Callable]:
-    """Gradient g [n] and the map v [n] -> G v [n] at x [n], without any matrix.
+    """Computes the gradient g [n] and the map v [n] -> G v [n], without any matrix.
 
     >>> g, product = gauss_newton_product(
     ...     lambda x: 3.0 * x, lambda z: z @ z, jnp.ones(1)
@@ -114,14 +117,14 @@ def gauss_newton_product(
 def require_memory(
     method: str, shapes: Sequence[tuple[int, ...]], dtype: Any, instead: str
 ) -> None:
-    """Refuse dense matrices that cannot fit, before they are allocated.
+    """Refuses dense matrices that cannot fit, before they are allocated.
 
     Args:
-      method: what the user typed.
-      shapes: of the matrices that live at the same time, workspace of a factorization
-        included; the activations that a derivative keeps are not known here.
-      dtype: their type.
-      instead: the matrix-free method to use.
+      method: name of the method, for the message.
+      shapes: shapes of the matrices that are needed at the same time, including the
+        workspace of a factorization, without the activations that a derivative keeps.
+      dtype: type of their numbers.
+      instead: matrix-free method to advise.
 
     Raises:
       InputError: they take more than ``DENSE_LIMIT`` bytes.
@@ -129,8 +132,8 @@ def require_memory(
     >>> require_memory("newton", [(138357544, 138357544)], jnp.float32, "newton_cg()")
     Traceback (most recent call last):
     optlab.errors.InputError: newton needs 7.13e+07 GiB for dense float32 matrices
-    (138357544 x 138357544), and the limit is 4 GiB (optlab.curvature.DENSE_LIMIT):
-    use newton_cg(), which forms no matrix
+    (138357544 x 138357544), and the limit is 4 GiB
+    (optlab.curvature.products.DENSE_LIMIT): use newton_cg(), which forms no matrix
     """
     size = sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
     if size > DENSE_LIMIT:
@@ -141,5 +144,6 @@ def require_memory(
         raise InputError(
             f"{method} needs {size / 2**30:.3g} GiB for dense {jnp.dtype(dtype).name} "
             f"matrices ({matrices}), and the limit is {DENSE_LIMIT / 2**30:.3g} GiB "
-            f"(optlab.curvature.DENSE_LIMIT): use {instead}, which forms no matrix"
+            f"(optlab.curvature.products.DENSE_LIMIT): use {instead}, which forms no "
+            "matrix"
         )

@@ -6,10 +6,10 @@ Output i of a net depends on the parameters through example i alone, so that
 
 is computed by products that sum over examples only at their end. Leaving out the sum
 gives all rows at once, at the cost of one gradient instead of one for each row or
-column. Whether a function is of this kind is read off the program of u -> J^T u, op by
-op: a value is u's own (its entry i along some axis depends on u_i alone), or summed
-(kept as its terms). An op that fits neither, such as one that mixes entries of its own
-axis, ends the attempt.
+column. The program of u -> J^T u shows, op by op, whether a function is of this kind:
+a value is by example (its entry i along some axis depends on u_i alone), or summed
+(kept as its terms). An op that fits neither, such as one that mixes examples, ends the
+attempt.
 
 Source: Goodfellow, Efficient Per-Example Gradient Computations, arXiv:1510.01799; here
 by interpretation, for any program.
@@ -24,11 +24,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Jaxpr, Literal, jaxprs_in_params
 
-# Ops by what they do to a value of u's own. A linear program holds no others in u.
+# Ops on values by example. A linear program holds no others that are elementwise in u.
 _ELEMENTWISE = {"mul", "div", "neg", "convert_element_type", "copy", "select_n"}
 _SUMS = {"add", "add_any", "sub"}
 _CALLS = {"jit", "pjit", "closed_call"}
-# Terms may take so many times the memory of J.
+# Greatest memory of terms, in multiples of that of J.
 _MEMORY = 2
 
 
@@ -46,18 +46,18 @@ class _Summed(NamedTuple):
 
 
 class _MixedError(Exception):
-    """An op mixes examples, or is not known not to."""
+    """An op mixes examples, or is not known to keep them apart."""
 
 
 def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array] | None:
-    """Outputs z [m] and their Jacobian J [m, n] at x [n], in one backward pass.
+    """Computes outputs z [m] and their Jacobian J [m, n], in one backward pass.
 
     Args:
       output_fn: x [n] -> z [m].
-      x: the point.
+      x: the point [n].
 
     Returns:
-      Both, or None where an output may depend on more than its own example.
+      z and J, or None where an output may depend on more than one example.
 
     >>> inputs = jnp.array([1.0, 2.0, 3.0])
     >>> z, J = jacobian(lambda x: x[0] * inputs + x[1], jnp.array([2.0, 1.0]))
@@ -80,7 +80,7 @@ def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array] |
 def _interpret(
     program: Jaxpr, consts: Sequence[Any], arguments: Sequence[Any], most: int
 ) -> list[Any]:
-    """Runs a program on plain values, values of u's own and sums."""
+    """Runs a program on plain values, values by example and sums."""
     values = dict(zip(program.constvars, consts, strict=True))
     values |= zip(program.invars, arguments, strict=True)
 
@@ -111,7 +111,7 @@ def _run(op: Any, inputs: Sequence[Any], **changed: Any) -> list[Any]:
 
 
 def _terms_of(op: Any, inputs: Sequence[Any], most: int) -> _Summed:
-    """A linear op on sums is that op on each of their terms."""
+    """Applies a linear op to a sum by applying it to each of the terms."""
     in_u = [v for v in inputs if isinstance(v, _Own | _Summed)]
     several = op.primitive.name in _SUMS | {"concatenate"}
     if op.primitive.multiple_results or (len(in_u) > 1 and not several):
@@ -130,7 +130,7 @@ def _summed(terms: jax.Array, most: int) -> _Summed:
 
 
 def _own_of(op: Any, inputs: Sequence[Any], most: int) -> Any:
-    """What an op makes of values of u's own."""
+    """Applies an op to values by example."""
     name, own = op.primitive.name, [v for v in inputs if isinstance(v, _Own)]
     axis = own[0].axis
     plain = [v.value if isinstance(v, _Own) else v for v in inputs]
@@ -183,7 +183,7 @@ def _before(axes: Sequence[int], axis: int) -> int:
 
 
 def _product(op: Any, inputs: Sequence[Any], most: int) -> Any:
-    """A product that sums over u's axis keeps its terms; another keeps the axis."""
+    """Applies a product: a sum over examples is kept as terms, else the axis stays."""
     (contract, batch) = op.params["dimension_numbers"]
     if batch[0]:
         raise _MixedError

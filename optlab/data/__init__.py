@@ -1,6 +1,6 @@
-"""Data sets by name, as arrays split three ways, and batches of them on the device."""
+"""Data sets by name or from arrays, split three ways, and augmentations of batches."""
 
 from optlab.data.dataset import Dataset as Dataset
 from optlab.data.dataset import Split as Split
 from optlab.data.dataset import from_arrays as from_arrays
-from optlab.data.dataset import load as load
+from optlab.data.loading import load as load

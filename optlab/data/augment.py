@@ -1,60 +1,212 @@
-"""From stored pixels to a model's inputs, on the device: normalize, crop, flip.
+"""Augmentations by name: flip, crop, noise, rotate, zoom.
 
-Random draws have a key for each example, so that a batch cut over several devices is
-augmented exactly as it is on one.
+    augmented = augment.make({"crop": {"padding": 4}, "flip": {}})
+    images = augmented(jax.random.split(key, len(images)), images)
+
+An augmentation is a function ``(keys [n], inputs [n, ...], **strengths) -> inputs``.
+Every example has a key of its own, so that a batch sharded over several devices is
+augmented exactly as on one. A strength may be a tracer. Inputs are prepared ones, so
+that a border of zeros has the color of the mean.
 """
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.scipy import ndimage
+
+from optlab import names
+from optlab.errors import InputError
+
+#: Types of a strength, beside tracers.
+NUMBERS = (int, float, np.integer, np.floating, jax.Array)
 
 
-def normalize(images: jax.Array, mean: jax.Array, std: jax.Array) -> jax.Array:
-    """Pixels of any type to float32 with mean 0 and deviation 1 in each channel.
-
-    Args:
-      images: ``[..., channels]``, in the unit of ``mean`` and ``std``.
-      mean: ``[channels]``.
-      std: ``[channels]``.
-
-    Returns:
-      ``(images - mean) / std``.
-    """
-    return (images.astype(jnp.float32) - mean) / std
-
-
-def random_crop(keys: jax.Array, images: jax.Array, padding: int = 4) -> jax.Array:
-    """Shifts each image by up to ``padding`` pixels each way, zeros moving in.
+def flip(keys: jax.Array, inputs: jax.Array, share: Any = 0.5) -> jax.Array:
+    """Mirrors some images left to right.
 
     Args:
-      keys: ``[n]``, one an image.
-      images: ``[n, height, width, channels]``, normalized: the border is the mean.
-      padding: the largest shift, in pixels, static.
+      keys: ``[n]``, one key per image.
+      inputs: images ``[n, height, width, channels]``.
+      share: probability that an image is mirrored.
 
     Returns:
       Images of the same shape.
     """
-
-    def crop(key, image):
-        border = ((padding, padding), (padding, padding), (0, 0))
-        corner = jax.random.randint(key, (2,), 0, 2 * padding + 1)
-        return jax.lax.dynamic_slice(jnp.pad(image, border), (*corner, 0), image.shape)
-
-    return jax.vmap(crop)(keys, images)
+    _check_images("flip", inputs)
+    _check_strength("flip", "share", share, most=1)
+    mirrored = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 * share))(keys)
+    return jnp.where(mirrored[:, None, None, None], inputs[:, :, ::-1], inputs)
 
 
-def random_flip(keys: jax.Array, images: jax.Array) -> jax.Array:
-    """Mirrors each image left to right with probability one half.
+def crop(keys: jax.Array, inputs: jax.Array, padding: Any = 4) -> jax.Array:
+    """Shifts images up, down, left or right; zeros fill the border.
 
     Args:
-      keys: ``[n]``, one an image.
-      images: ``[n, height, width, channels]``.
+      keys: ``[n]``, one key per image.
+      inputs: images ``[n, height, width, channels]``.
+      padding: largest shift in either direction, in whole pixels.
 
     Returns:
       Images of the same shape.
     """
-    mirrored = jax.vmap(jax.random.bernoulli)(keys)
-    return jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    _check_images("crop", inputs)
+    _check_strength("crop", "padding", padding)
+    padding = jnp.asarray(padding, jnp.int32)
+
+    def crop_one(key, image):
+        shifts = jax.random.randint(key, (2,), 0, 2 * padding + 1) - padding
+        for axis, shift in enumerate(shifts):
+            source = jnp.arange(image.shape[axis]) + shift
+            # Guard: a negative index is outside, it does not count from the end.
+            source = jnp.where(source < 0, image.shape[axis], source)
+            image = jnp.take(image, source, axis, mode="fill", fill_value=0)
+        return image
+
+    return jax.vmap(crop_one)(keys, inputs)
 
 
-#: Name to augmentation ``(keys, images) -> images``, as a config lists them.
-AUGMENTATIONS = {"crop": random_crop, "flip": random_flip}
+def noise(keys: jax.Array, inputs: jax.Array, std: Any = 0.1) -> jax.Array:
+    """Adds independent Gaussian noise to every number.
+
+    Args:
+      keys: ``[n]``, one key per example.
+      inputs: real numbers ``[n, ...]``.
+      std: standard deviation of the noise.
+
+    Returns:
+      Inputs of the same shape.
+    """
+    _check_strength("noise", "std", std)
+    draw = functools.partial(jax.random.normal, shape=inputs.shape[1:])
+    return inputs + std * jax.vmap(draw)(keys).astype(inputs.dtype)
+
+
+def rotate(keys: jax.Array, inputs: jax.Array, degrees: Any = 15.0) -> jax.Array:
+    """Rotates images about their centers; zeros fill the corners.
+
+    Args:
+      keys: ``[n]``, one key per image.
+      inputs: images ``[n, height, width, channels]``.
+      degrees: largest angle in either direction; angles are uniform.
+
+    Returns:
+      Images of the same shape.
+    """
+    _check_images("rotate", inputs)
+    _check_strength("rotate", "degrees", degrees)
+
+    def matrix(key):
+        angle = jnp.deg2rad(degrees) * jax.random.uniform(key, minval=-1)
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        return jnp.array([[cosine, -sine], [sine, cosine]])
+
+    return jax.vmap(_resampled)(inputs, jax.vmap(matrix)(keys))
+
+
+def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
+    """Magnifies or shrinks images about their centers; zeros fill the border.
+
+    Args:
+      keys: ``[n]``, one key per image.
+      inputs: images ``[n, height, width, channels]``.
+      factor: largest change of size; magnifications are uniform in
+        ``[1 - factor, 1 + factor]``.
+
+    Returns:
+      Images of the same shape.
+    """
+    _check_images("zoom", inputs)
+    _check_strength("zoom", "factor", factor, most=0.99)
+
+    def matrix(key):
+        return jnp.eye(2) / (1 + factor * jax.random.uniform(key, minval=-1))
+
+    return jax.vmap(_resampled)(inputs, jax.vmap(matrix)(keys))
+
+
+def _resampled(image: jax.Array, matrix: jax.Array) -> jax.Array:
+    """Reads each pixel at ``matrix @ (its place - center) + center``, bilinear."""
+    height, width, _ = image.shape
+    center = jnp.array([height - 1, width - 1]).reshape(2, 1, 1) / 2
+    grid = jnp.stack(jnp.meshgrid(*map(jnp.arange, (height, width)), indexing="ij"))
+    source = jnp.einsum("ij,jhw->ihw", matrix, grid - center, precision="highest")
+    read = functools.partial(
+        ndimage.map_coordinates, coordinates=list(source + center), order=1
+    )
+    return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
+
+
+def _check_images(name: str, inputs: Any) -> None:
+    if getattr(inputs, "ndim", None) != 4:
+        raise InputError(
+            f"augmentation {name!r} is for images [n, height, width, channels], and "
+            f"inputs are {jax.tree.map(jnp.shape, inputs)}; leave it out"
+        )
+
+
+def _check_strength(name: str, option: str, value: Any, most: float = 1e6) -> None:
+    if isinstance(value, Tracer):
+        return
+    if not isinstance(value, NUMBERS) or not 0 <= value <= most:
+        limit = f" to {most}" if most < 1e6 else " or more"
+        raise InputError(f"augmentation {name!r}: {option}={value!r}: give 0{limit}")
+
+
+#: Name to augmentation.
+AUGMENTATIONS: dict[str, Callable[..., Any]] = {
+    "crop": crop,
+    "flip": flip,
+    "noise": noise,
+    "rotate": rotate,
+    "zoom": zoom,
+}
+
+
+def make(
+    augmentations: Mapping[str, Mapping[str, Any]],
+) -> Callable[[jax.Array, Any], Any] | None:
+    """Composes augmentations.
+
+    Args:
+      augmentations: names (keys of ``AUGMENTATIONS`` or dotted paths of custom
+        functions) and strengths, in the order that they are applied in.
+
+    Returns:
+      Function of keys ``[n]`` and inputs that returns augmented inputs, or None where
+      there is no augmentation.
+
+    Raises:
+      InputError: a name or the name of a strength is unknown.
+
+    >>> augmented = make({"noise": {"std": 0.0}, "flip": {"share": 1.0}})
+    >>> images = jnp.arange(4.0).reshape(1, 2, 2, 1)
+    >>> augmented(jax.random.split(jax.random.key(0), 1), images).ravel().tolist()
+    [1.0, 0.0, 3.0, 2.0]
+    """
+    steps = []
+    for name, strengths in augmentations.items():
+        augmentation = names.find("augmentation", name, AUGMENTATIONS)
+        signature = inspect.signature(augmentation)
+        try:
+            signature.bind(None, None, **strengths)
+        except TypeError as error:
+            accepted = ", ".join(list(signature.parameters)[2:])
+            raise InputError(
+                f"augmentation {name!r} {error}; it takes {accepted}"
+            ) from None
+        steps.append(functools.partial(augmentation, **strengths))
+
+    def apply(keys: jax.Array, inputs: Any) -> Any:
+        for number, step in enumerate(steps):
+            # A key of each step, and the same one whatever follows.
+            own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+            inputs = step(own, inputs)
+        return inputs
+
+    return apply if steps else None

@@ -1,44 +1,65 @@
 """Models by name; a new one is its own file and one line in ``MODELS``."""
 
-import dataclasses
+import inspect
 from typing import Any
 
 import flax.linen as nn
 
+from optlab import names
 from optlab.errors import InputError, near
+from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
+from optlab.models.embedding_mlp import EmbeddingMLP
 from optlab.models.mlp import MLP
 
 #: Name to module class; each takes ``classes`` and options of its own.
-MODELS: dict[str, type[nn.Module]] = {"cnn": CNN, "mlp": MLP}
+MODELS: dict[str, type[nn.Module]] = {
+    "autoencoder": Autoencoder,
+    "cnn": CNN,
+    "embedding_mlp": EmbeddingMLP,
+    "mlp": MLP,
+}
 
 
-def make(name: str, classes: int, **options: Any) -> nn.Module:
+def make(name: str, classes: int, **options: Any) -> Any:
     """Builds a model by name.
 
     Args:
-      name: a key of ``MODELS``.
-      classes: number of outputs.
-      **options: the module's own attributes.
+      name: key of ``MODELS``, or dotted path of a ``flax.linen`` module class or of a
+        function that returns any object with ``init(key, inputs)`` and
+        ``apply(params, inputs)``.
+      classes: number of outputs; a custom model that does not take ``classes`` is
+        built without it.
+      **options: attributes of the module, or arguments of the function. Those that
+        are real numbers, such as a dropout share, may be tracers.
 
     Returns:
-      The module; it holds no parameters yet.
+      The model; it holds no parameters yet.
 
     Raises:
-      InputError: the name or an option is unknown, or a layer would have no unit.
+      InputError: the name or an option is unknown, an option is missing or has an
+        impossible value.
 
     >>> make("mlp", classes=10, hidden=(30, 15)).hidden
     (30, 15)
     """
-    if name not in MODELS:
-        raise InputError(f"unknown model {name!r}; {near(name, MODELS)}")
-    known = {f.name for f in dataclasses.fields(MODELS[name]) if f.init}
-    known -= {"parent", "name", "classes"}
+    if classes < 1:
+        raise InputError(f"model {name!r}: classes={classes}: give one or more")
+    factory = names.find("model", name, MODELS)
+    accepted = inspect.signature(factory).parameters
+    any_name = any(p.kind == p.VAR_KEYWORD for p in accepted.values())
+    known = set(accepted) - {"parent", "name", "classes"}
     for option in options:
-        if option not in known:
+        if option not in known and not any_name:
             raise InputError(
                 f"model {name!r} has no option {option!r}; {near(option, known)}"
             )
-    if classes < 1:
-        raise InputError(f"model {name!r}: classes={classes}: give one or more")
-    return MODELS[name](classes=classes, **options)
+    if "classes" in accepted or any_name:
+        options["classes"] = classes
+    model = names.call(f"model {name!r}", factory, options)
+    if not all(callable(getattr(model, part, None)) for part in ("init", "apply")):
+        raise InputError(
+            f"model {name!r} is a {type(model).__name__}; it needs functions "
+            "init(key, inputs) and apply(params, inputs)"
+        )
+    return model

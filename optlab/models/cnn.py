@@ -4,17 +4,24 @@ import flax.linen as nn
 import jax
 
 from optlab.errors import InputError
-from optlab.models.layers import Conv, Dense, max_pool
+from optlab.models.layers import (
+    Conv,
+    Dense,
+    Dropout,
+    check_share,
+    check_units,
+    max_pool,
+)
 
 
 class CNN(nn.Module):
-    """Images to logits.
+    """A net from images to logits.
 
     Attributes:
       classes: number of outputs.
       features: channels of each 3x3 convolution; a 2x2 max-pool follows each.
       dense: units of the hidden dense layer.
-      dropout: share of the hidden units dropped while training.
+      dropout: share of the hidden units dropped while training; may be a tracer.
     """
 
     classes: int
@@ -23,18 +30,18 @@ class CNN(nn.Module):
     dropout: float = 0.0
 
     def __post_init__(self):
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"cnn: dropout={self.dropout} is no share in [0, 1)")
-        if min((self.dense, *self.features)) < 1:
-            raise InputError(
-                f"cnn: features={self.features}, dense={self.dense}: a layer has one "
-                "unit or more"
-            )
+        check_share("cnn", dropout=self.dropout)
+        check_units("cnn", {"features": self.features}, dense=self.dense)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """Logits ``[n, classes]`` of ``[n, height, width, channels]`` images."""
+        """Computes logits ``[n, classes]`` of ``[n, height, width, channels]``."""
+        if images.ndim != 4:
+            raise InputError(
+                f"cnn: inputs of shape {images.shape[1:]} are no images [height, "
+                "width, channels]: reshape them, or use another model"
+            )
         height, width = images.shape[1:3]
         halvings = min(height, width).bit_length() - 1
         if len(self.features) > halvings:
@@ -47,5 +54,5 @@ class CNN(nn.Module):
             x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))
         x = x.reshape(x.shape[0], -1).T  # examples are columns
         x = nn.relu(Dense(self.dense)(x))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout, deterministic=not train)(x)
         return Dense(self.classes)(x).T

@@ -1,12 +1,12 @@
 """Convolutions that stay fast inside ``lax.scan`` and under ``vmap`` on a CPU.
 
 XLA's CPU convolution is quick as a top-level operation and 17 to 80 times slower
-inside a loop body, where its gradient in the kernel falls to a naive nest of loops.
-Here a convolution is made of matrix products, over patches or after Winograd: the loop
-costs nothing, lanes (``vmap`` over kernels) become batched products instead of a
-grouped convolution, and forward mode works, which ``jax.hessian`` and ``jax.jacfwd``
-need. On an accelerator ``lax.conv_general_dilated`` is kept: the choice is made when a
-program is lowered.
+inside a loop body, where the gradient by the kernel is computed by naive nested loops.
+Here a convolution is made of matrix products, over patches or by Winograd's algorithm:
+it is as fast in a loop as outside, ``vmap`` over kernels gives batched products instead
+of a grouped convolution, and forward mode works, which ``jax.hessian`` and
+``jax.jacfwd`` need. Programs for an accelerator use ``lax.conv_general_dilated``: the
+choice is made when a program is lowered.
 """
 
 import functools
@@ -20,10 +20,10 @@ from jax import lax
 #: Channels last, as flax has them.
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
-#: Winograd's products are this long; shorter ones cost more than they save.
+#: Smallest number of channels that Winograd's algorithm is faster for.
 WINOGRAD_CHANNELS = 32
 
-#: Zeros before and after, of height and of width.
+#: Numbers of zeros ((top, bottom), (left, right)).
 Padding = Sequence[tuple[int, int]]
 
 
@@ -34,18 +34,18 @@ def convolution(
     padding: str | Padding,
     **options: Any,
 ) -> jax.Array:
-    """What ``flax.linen.Conv`` calls in place of ``lax.conv_general_dilated``.
+    """Convolves; replaces ``lax.conv_general_dilated`` inside ``flax.linen.Conv``.
 
     Args:
       images: ``[n, height, width, in]``.
       kernel: ``[kh, kw, in, out]``.
       window_strides: vertical and horizontal step.
-      padding: ``"SAME"``, ``"VALID"`` or zeros before and after.
-      **options: as flax passes them on.
+      padding: ``"SAME"``, ``"VALID"``, or numbers of zeros before and after.
+      **options: further arguments of ``lax.conv_general_dilated``.
 
     Returns:
       ``[n, height', width', out]``: by matrix products on a CPU, by XLA's own
-      convolution elsewhere, and where it is dilated or in groups.
+      convolution elsewhere, and for dilated or grouped convolutions.
     """
     native = functools.partial(
         lax.conv_general_dilated,
@@ -54,7 +54,7 @@ def convolution(
         **options | {"dimension_numbers": DIMENSIONS},
     )
     dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
-    # Grouped and dilated ones have no form here: rarer than it is worth.
+    # Grouped and dilated convolutions are too rare for a form of their own.
     if set(dilations) != {1} or options["feature_group_count"] != 1:
         return native(images, kernel)
     window, sides = kernel.shape[:2], images.shape[1:3]
@@ -111,14 +111,14 @@ def patch_convolution(
     # Columns first: the second step then copies kw pixels at once.
     strips = _windows(padded, 2, kw, strides[1])  # [n, height, columns, kw * in]
     patches = _windows(strips, 1, kh, strides[0])  # [n, rows, columns, kh * kw * in]
-    # Behind the barrier the gradient of the kernel stays a product of its own shape;
-    # XLA would fold the reshape into one that it has no fast kernel for.
+    # Guard: without the barrier XLA folds the reshape into the product of the kernel's
+    # gradient, which gets a shape that it has no fast kernel for.
     rows_of = lax.optimization_barrier(kernel.reshape(kh * kw * channels, out).T)
     return lax.dot_general(patches, rows_of, (((3,), (1,)), ((), ())))
 
 
 def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
-    """Neighbours along an axis, side by side as channels."""
+    """Stacks neighbors along an axis as channels."""
     count = (images.shape[axis] - size) // stride + 1
     last = (count - 1) * stride + 1
     shifts = [lax.slice_in_dim(images, i, i + last, stride, axis) for i in range(size)]
@@ -128,9 +128,9 @@ def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
 def winograd_convolution(
     images: jax.Array, kernel: jax.Array, padding: Padding
 ) -> jax.Array:
-    """Convolves by a 3 x 3 kernel with 16 products a block of 2 x 2 outputs, not 36.
+    """Convolves by a 3 x 3 kernel with 16 products per 2 x 2 outputs instead of 36.
 
-    Along one axis two outputs of three weights g take four products of sums of
+    Along one axis, two outputs y are sums of four products of three weights g and
     four pixels d::
 
         m0 = (d0 - d2) g0                   m3 = (d1 - d3) g2
@@ -138,8 +138,8 @@ def winograd_convolution(
         m2 = (d2 - d1) (g0 - g1 + g2) / 2   y1 = m1 - m2 - m3
 
     (S. Winograd; A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural
-    Networks", 2015, F(2x2, 3x3)). Along both they are 16 matrix products of
-    ``[blocks, in]`` with ``[in, out]``, over 4 numbers a pixel where patches have 9.
+    Networks", 2015, F(2x2, 3x3)). Along both axes there are 16 matrix products of
+    ``[blocks, in]`` with ``[in, out]``, on 4 numbers per pixel where patches have 9.
 
     Args:
       images: ``[n, height, width, in]``.
@@ -148,8 +148,8 @@ def winograd_convolution(
 
     Returns:
       ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
-      strides of one, up to rounding: in the root mean square that of outputs is below
-      that of patches, that of gradients below twice as large.
+      strides of one, up to rounding. The root mean square of rounding errors is
+      smaller than with patches in outputs, and less than twice as large in gradients.
 
     >>> x, k = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))
     >>> winograd_convolution(x, k, ((1, 1), (1, 1)))[0, :2, :, 0].tolist()
@@ -173,12 +173,12 @@ def winograd_convolution(
 
 
 def _both_axes(sums, array: jax.Array, first: int, second: int) -> list[jax.Array]:
-    """Sums along one axis, and of each of them along another."""
+    """Applies a function of sums along one axis, then along another to each result."""
     return [each for some in sums(array, first) for each in sums(some, second)]
 
 
 def _pixel_sums(images: jax.Array, axis: int) -> tuple[jax.Array, ...]:
-    """Of every four pixels, two apart."""
+    """Sums pixels of every window of four, windows being two pixels apart."""
     pairs = images.shape[axis] // 2
     shape = *images.shape[:axis], pairs, 2, *images.shape[axis + 1 :]
     evens, odds = _parts(images.reshape(shape), axis + 1)
@@ -198,6 +198,6 @@ def _product_sums(products: jax.Array, axis: int) -> tuple[jax.Array, ...]:
 
 
 def _parts(array: jax.Array, axis: int) -> list[jax.Array]:
-    """An axis taken apart; the gradient of a split is one concatenation."""
+    """Splits an axis into its entries; a split's gradient is one concatenation."""
     parts = lax.split(array, (1,) * array.shape[axis], axis)
     return [lax.squeeze(part, (axis,)) for part in parts]

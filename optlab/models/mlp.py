@@ -4,44 +4,56 @@ import flax.linen as nn
 import jax
 
 from optlab.errors import InputError, near
-from optlab.models.layers import Dense
+from optlab.models.layers import Dense, Dropout, check_share, check_units
 
-#: Names in ``flax.linen`` of functions of one number.
-ACTIVATIONS = (
-    "celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
-    "log_sigmoid", "relu", "relu6", "selu", "sigmoid", "silu", "soft_sign", "softplus",
-    "swish", "tanh",
-)  # fmt: skip
+#: Element-wise functions by name: those of ``flax.linen``, and none.
+ACTIVATIONS = {"identity": lambda x: x} | {
+    name: getattr(nn, name)
+    for name in (
+        "celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",
+        "log_sigmoid", "relu", "relu6", "selu", "sigmoid", "silu", "soft_sign",
+        "softplus", "swish", "tanh",
+    )
+}  # fmt: skip
 
 
 class MLP(nn.Module):
-    """Inputs of any shape, flattened, to outputs.
+    """A net from inputs of any shape, flattened, to outputs.
 
     Attributes:
       classes: number of outputs.
       hidden: units of each hidden layer.
-      activation: one of ``ACTIVATIONS``.
+      activation: one of ``ACTIVATIONS``, after each hidden layer.
+      output_activation: likewise, after the last layer.
+      dropout: share of each layer's hidden units dropped while training; may be a
+        tracer.
+      initial_scale: factor on the initial kernels; may be a tracer.
     """
 
     classes: int
     hidden: tuple[int, ...] = (30, 15)
     activation: str = "relu"
+    output_activation: str = "identity"
+    dropout: float = 0.0
+    initial_scale: float = 1.0
 
     def __post_init__(self):
-        if self.activation not in ACTIVATIONS:
-            raise InputError(
-                f"mlp: unknown activation {self.activation!r}; "
-                f"{near(self.activation, ACTIVATIONS)}"
-            )
-        if any(units < 1 for units in self.hidden):
-            raise InputError(f"mlp: hidden={self.hidden}: a layer has one unit or more")
+        for activation in (self.activation, self.output_activation):
+            if activation not in ACTIVATIONS:
+                raise InputError(
+                    f"mlp: unknown activation {activation!r}; "
+                    f"{near(activation, ACTIVATIONS)}"
+                )
+        check_share("mlp", dropout=self.dropout)
+        check_units("mlp", {"hidden": self.hidden})
         super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
-        """Outputs ``[n, classes]`` of ``[n, ...]`` inputs."""
-        del train  # the same net in both modes
+        """Computes outputs ``[n, classes]`` of inputs ``[n, ...]``."""
         x = inputs.reshape(inputs.shape[0], -1).T  # examples are columns
         for units in self.hidden:
-            x = getattr(nn, self.activation)(Dense(units)(x))
-        return Dense(self.classes)(x).T
+            x = ACTIVATIONS[self.activation](Dense(units, self.initial_scale)(x))
+            x = Dropout(self.dropout, deterministic=not train)(x)
+        outputs = Dense(self.classes, self.initial_scale)(x).T
+        return ACTIVATIONS[self.output_activation](outputs)

@@ -1,13 +1,12 @@
-"""Optimizers by name: ours first, then optax's, then any that can be imported.
+"""Optimizers by name: the built-in ones first, then optax's, then custom factories.
 
-``make`` is where names and numbers from a command line or a config come in, so a
-mistake there is an `InputError` that says what would have been right.
+Names and numbers from a command line or a config come in here, so a mistake is an
+`InputError` that says what to write instead.
 """
 
 import functools
-import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,22 +15,36 @@ import optax
 import optax.contrib
 from jax.core import Tracer
 
-from optlab.errors import InputError, near
+import optlab.names
+from optlab.errors import InputError
 from optlab.optim import registry
 
 Factory = Callable[..., optax.GradientTransformation]
 
+#: The built-in methods; their ``scale_by_*`` parts are in the registry only.
 METHODS: dict[str, Factory] = {
-    name: value for name, value in vars(registry).items() if inspect.isfunction(value)
+    name: value
+    for name, value in vars(registry).items()
+    if inspect.isfunction(value) and not name.startswith("scale_by_")
+}
+
+#: Optimizers of optax that no training step of ours can drive, and the reason.
+REFUSED = {
+    "dpsgd": "it needs the gradient of each example, and a step has their mean",
+    "lookahead": "its parameters are pairs of fast and slow ones",
+    "sam": "it takes every second gradient at a perturbed point, and a step takes "
+    "none there; write a custom one that differentiates value_fn",
+    "selective_transform": "it is a mask: use optax.masked in a custom factory",
 }
 
 _FINITE = "finite and at least 0", lambda x: 0 <= x < np.inf
 _POSITIVE = "more than 0", lambda x: x > 0
 _SHARE = "at least 0 and less than 1", lambda x: 0 <= x < 1
 
-#: What a number of this name must be, in words and as a test; in methods of the house.
+#: Valid range of each hyperparameter of a built-in method: description and predicate.
 RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "learning_rate": _FINITE,  # in every optimizer
+    "learning_rate": _FINITE,  # of every optimizer
+    "adam_learning_rate": _FINITE,
     "damping": _FINITE,
     "eps": _FINITE,
     "initial_accumulator_value": _FINITE,
@@ -54,18 +67,18 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     """Builds an optimizer from its name.
 
     Args:
-      name: one of `names`, or the dotted path of a factory of your own
-        (``"mypackage.mymodule.my_optimizer"``), which is imported and called.
-      **hyperparameters: arguments of the factory. Numbers may be tracers;
-        ``learning_rate`` may be a schedule.
+      name: see `find`.
+      **hyperparameters: arguments of the factory. Numbers may be tracers; a learning
+        rate may be a schedule.
 
     Returns:
-      The optimizer. It takes every extra argument and ignores what it has no use for.
+      The optimizer. It takes every extra argument and ignores those it does not use.
 
     Raises:
-      InputError: the name is unknown, a hyperparameter is unknown or missing, a
-        (concrete) number is not in its range in ``RANGES``, of which optimizers from
-        elsewhere share the learning rate's alone, or the factory returns no optimizer.
+      InputError: the name is unknown or refused, a hyperparameter is unknown or
+        missing, a (concrete) number is not in its range in ``RANGES``, which checks
+        only the learning rate of an optimizer that is not built in, or the factory
+        returns no optimizer.
 
     >>> tx = make("momentum", learning_rate=0.1)
     >>> updates, state = tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)), value=4.0)
@@ -76,11 +89,13 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     ...
     optlab.errors.InputError: no optimizer 'adma'; did you mean ...adam...?
     """
-    factory = _find(name)
+    factory = find(name)
     for argument in RANGES if name in METHODS else ("learning_rate",):
         if argument in hyperparameters:
             _check_number(name, factory, argument, hyperparameters[argument])
-    tx = call(name, factory, hyperparameters)
+    if factory is optax.adadelta and hyperparameters.get("learning_rate") is None:
+        raise InputError(f"{name} needs learning_rate: optax's climbs without one")
+    tx = optlab.names.call(name, factory, hyperparameters)
     if not isinstance(tx, optax.GradientTransformation):
         raise InputError(
             f"{name} returned a {type(tx).__name__}, not an optimizer: return an "
@@ -90,101 +105,70 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
 
 
 def names() -> list[str]:
-    """Every name that `make` knows: ours, then optax's.
+    """Lists the names that `make` knows without a dot: built-in ones, then optax's.
 
     >>> names()[:2]
     ['adagrad', 'adam']
-    >>> {"lion", "schedule_free_adamw", "polyak_sgd"} <= set(names())
+    >>> {"lion", "nadamw", "schedule_free_adamw", "polyak_sgd"} <= set(names())
     True
     """
     return [*METHODS, *(name for name in _optax_optimizers() if name not in METHODS)]
 
 
 def takes(name: str, argument: str) -> bool:
-    """Whether an optimizer has an argument of some name.
+    """Tells whether an optimizer's factory has an argument.
 
     Args:
-      name: as for `make`.
-      argument: such as ``learning_rate``.
+      name: see `find`.
+      argument: name of the argument, such as ``learning_rate``.
 
     Returns:
-      Whether it stands in the factory's signature.
+      Whether it is in the factory's signature.
 
     Raises:
-      InputError: the optimizer is unknown.
+      InputError: the optimizer is unknown or refused.
 
     >>> takes("momentum", "momentum"), takes("adam", "momentum")
     (True, False)
     """
-    return argument in inspect.signature(_find(name)).parameters
+    return argument in inspect.signature(find(name)).parameters
 
 
-def call(label: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Calls a factory with a user's arguments, once their names are right.
+def find(name: str) -> Factory:
+    """Finds an optimizer's factory by its name.
 
     Args:
-      label: what the user called the factory.
-      factory: the function.
-      arguments: keyword arguments.
+      name: one of `names`, or the dotted path of a factory: ``"optax.adam"`` and
+        ``"optax.contrib.muon"`` are optax's own, ``"mypackage.mymodule.my_optimizer"``
+        is a custom one.
 
     Returns:
-      What the factory returns.
+      The factory.
 
     Raises:
-      InputError: an argument is unknown, or a required one is missing.
+      InputError: the name is unknown, or no training step can drive the optimizer.
 
-    >>> call("power", pow, {"base": 2, "exp": 3})
-    8
-    >>> call("power", pow, {"base": 2, "expo": 3})
-    Traceback (most recent call last):
-    ...
-    optlab.errors.InputError: power ... argument...; it takes base, exp, mod
+    >>> find("adam") is METHODS["adam"], find("optax.adam") is optax.adam
+    (True, True)
     """
-    signature = inspect.signature(factory)
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        accepted = ", ".join(signature.parameters)
-        raise InputError(f"{label} {error}; it takes {accepted}") from None
-    return factory(**arguments)
-
-
-def _find(name: str) -> Factory:
-    if name in METHODS:
-        return METHODS[name]
-    if name in _optax_optimizers():
-        return _optax_optimizers()[name]
-    path, _, attribute = name.rpartition(".")
-    if not path or not all(part.isidentifier() for part in name.split(".")):
-        raise InputError(f"no optimizer {name!r}; {near(name, names())}")
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        # A module that exists but lacks a dependency of its own is not a typo.
-        if error.name and f"{path}.".startswith(f"{error.name}."):
-            raise InputError(
-                f"no module {error.name!r} for optimizer {name!r}: install it, or put "
-                "its folder on PYTHONPATH"
-            ) from None
-        raise
-    factory: Factory | None = getattr(module, attribute, None)
-    if not callable(factory):
-        public = [key for key, value in vars(module).items() if callable(value)]
-        raise InputError(
-            f"module {path} has no function {attribute!r}; {near(attribute, public)}"
-        )
-    return factory
+    bare = str(name).removeprefix("optax.").removeprefix("contrib.")
+    if bare in REFUSED:
+        raise InputError(f"optimizer {name!r} cannot be used here: {REFUSED[bare]}")
+    return optlab.names.find("optimizer", name, {**_optax_optimizers(), **METHODS})
 
 
 @functools.cache
 def _optax_optimizers() -> dict[str, Factory]:
-    # The rule: a public function that takes a learning rate (max_learning_rate, too)
-    # and is not one of the scale_by_* parts that optimizers are made of.
+    # The rule: a public function or partial function that takes a learning rate (also
+    # max_learning_rate) or wraps an optimizer, is not one of the scale_by_* parts that
+    # optimizers are made of, and is not refused.
     def is_optimizer(name: str, value: Any) -> bool:
-        if not inspect.isfunction(value) or name.startswith(("_", "scale_by_")):
+        if name.startswith(("_", "scale_by_")) or name in REFUSED:
+            return False
+        if not (inspect.isfunction(value) or isinstance(value, functools.partial)):
             return False
         arguments = inspect.signature(value).parameters
-        return any(argument.endswith("learning_rate") for argument in arguments)
+        return any(each.endswith(("learning_rate", "optimizer")) for each in arguments)
 
     return {
         name: value
@@ -195,7 +179,7 @@ def _optax_optimizers() -> dict[str, Factory]:
 
 
 def _check_number(name: str, factory: Factory, argument: str, value: Any) -> None:
-    schedule = argument == "learning_rate"
+    schedule = argument.endswith("learning_rate")
     if isinstance(value, Tracer) or (schedule and callable(value)):
         return
     parameter = inspect.signature(factory).parameters.get(argument)

@@ -15,14 +15,14 @@ import optax
 def compose(
     *parts: optax.GradientTransformation,
 ) -> optax.GradientTransformationExtraArgs:
-    """Chains parts; no number in the state is narrower than float32.
+    """Chains parts so that no number in the state is narrower than float32.
 
     Gradients and parameters are widened to float32 (float64 stays), the parts run on
     these, and the updates return in the type of the gradients. The state keeps the
     types that ``init`` gave it, whatever the hyperparameters' types are.
 
     Args:
-      *parts: the transformations, first applied first.
+      *parts: transformations, first applied first.
 
     Returns:
       The transformation; like ``optax.chain`` it hands extra arguments to its parts.
@@ -44,9 +44,15 @@ def compose(
         params: optax.Params | None = None,
         **extra_args: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
-        steps, new_state = chained.update(
-            _widen(updates), state, _widen(params), **extra_args
-        )
+        wide = _widen(updates)
+        if "grad" in extra_args:
+            # A dense method compares the two by identity: equal ones stay the same.
+            leaves = zip(jax.tree.leaves(updates), jax.tree.leaves(wide), strict=True)
+            found = {id(narrow): leaf for narrow, leaf in leaves}
+            extra_args["grad"] = jax.tree.map(
+                lambda g: found.get(id(g), g), extra_args["grad"]
+            )
+        steps, new_state = chained.update(wide, state, _widen(params), **extra_args)
         return _cast_like(steps, updates), _cast_like(new_state, state)
 
     return optax.GradientTransformationExtraArgs(init, update)

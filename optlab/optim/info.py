@@ -1,4 +1,4 @@
-"""What a method says of its last update, in one shape, so that a scan stacks it.
+"""Diagnostics of a method's last update, in a fixed shape, so that a scan stacks them.
 
 The field is ``loss`` and not ``value`` because optax's line searches look up the
 names ``value`` and ``grad`` in the whole chained state and accept one of each.
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
 from optlab.errors import InputError
 
@@ -27,10 +28,10 @@ class Info(NamedTuple):
 
 
 def initial(dtype: Any) -> Info:
-    """The ``Info`` of a state that has seen no update: NaN, and no evaluation.
+    """Makes the ``Info`` of a state before its first update: NaN, and no evaluation.
 
     Args:
-      dtype: of the floating-point fields.
+      dtype: type of the floating-point fields.
     """
     unknown = jnp.full((), jnp.nan, dtype)
     return Info(
@@ -45,27 +46,35 @@ def initial(dtype: Any) -> Info:
     )
 
 
-def find(state: Any) -> list[Info]:
-    """Every ``Info`` inside an optimizer's state, however it is chained or masked.
+def find(state: Any, *kinds: type) -> list[Any]:
+    """Finds states of some kinds inside an optimizer's state.
 
     Args:
-      state: any optax state.
+      state: any optax state, however it is chained, masked or partitioned.
+      *kinds: NamedTuple classes; ``Info`` where none is given.
+
+    Returns:
+      Every instance of a kind that is not inside another one.
 
     >>> import optax
     >>> find(optax.chain(optax.sgd(0.1)).init(jnp.zeros(2)))
     []
+    >>> state = optax.chain(optax.trace(0.9), optax.scale(0.1)).init(jnp.zeros(2))
+    >>> len(find(state, optax.TraceState))
+    1
     """
-    leaves = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, Info))
-    return [leaf for leaf in leaves if isinstance(leaf, Info)]
+    kinds = kinds or (Info,)
+    leaves = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, kinds))
+    return [leaf for leaf in leaves if isinstance(leaf, kinds)]
 
 
 def refuse_accumulation(state: Any) -> None:
-    """Refuse ``optax.MultiSteps`` around a method that evaluates the objective.
+    """Refuses ``optax.MultiSteps`` around a method that evaluates the objective.
 
     ``MultiSteps`` averages gradients over several batches, but the functions it passes
     on are those of the last batch: the method would judge the step on one and compute
-    it from the other. ``solve`` and the training step ask here; a loop of one's own can
-    too, for the method cannot see from inside that its gradient is a mean.
+    it from the other. The method cannot see from inside that its gradient is a mean, so
+    `optlab.solve` and the training step call this; a custom loop can call it too.
 
     Args:
       state: a fresh optimizer state.
@@ -73,19 +82,15 @@ def refuse_accumulation(state: Any) -> None:
     Raises:
       InputError: a ``MultiStepsState`` holds an ``Info``.
     """
-    wrappers = jax.tree.leaves(
-        state, is_leaf=lambda node: isinstance(node, optax.MultiStepsState)
-    )
-    for node in wrappers:
-        if isinstance(node, optax.MultiStepsState) and find(node.inner_opt_state):
-            raise InputError(
-                "optax.MultiSteps averages gradients only, and this optimizer also "
-                "evaluates the objective: use a batch that is larger instead"
-            )
+    if any(find(node.inner_opt_state) for node in find(state, optax.MultiStepsState)):
+        raise InputError(
+            "optax.MultiSteps averages gradients only, and this optimizer also "
+            "evaluates the objective: use a batch that is larger instead"
+        )
 
 
 def refuse_evaluation(state: Any) -> None:
-    """Refuse a method that evaluates the objective where only gradients are at hand.
+    """Refuses a method that evaluates the objective where only gradients are at hand.
 
     Under ``jax.pmap`` the objective of a device is that of its share of the batch, and
     a derivative through the mean over devices is wrong.
@@ -94,10 +99,38 @@ def refuse_evaluation(state: Any) -> None:
       state: a fresh optimizer state.
 
     Raises:
-      InputError: it holds an ``Info``.
+      InputError: it holds an ``Info``, or the Hessian's estimate of `optax.contrib`.
     """
-    if find(state):
+    if find(state, Info, optax.contrib.HutchinsonState):
         raise InputError(
             "this optimizer evaluates the objective itself, and under pmap the step "
-            "has no such function: use --parallel=jit"
+            "has no such function: use parallel='jit'"
+        )
+
+
+def refuse_schedule(state: Any) -> None:
+    """Refuses a factor after a method that remembers the step it proposed.
+
+    Such a method draws conclusions from the whole step: a trust radius or rate from the
+    value at its end, schedule-free methods from the iterate that it leads to. A scaled
+    step makes them wrong without an error.
+
+    Args:
+      state: a fresh state of the optimizer alone.
+
+    Raises:
+      InputError: it holds an ``Info``, a line search of optax, or the state of a
+        schedule-free or mechanized optimizer.
+    """
+    remembering = (
+        Info,
+        optax.ScaleByBacktrackingLinesearchState,
+        optax.ScaleByZoomLinesearchState,
+        optax.contrib.MechanicState,
+        optax.contrib.ScheduleFreeState,
+    )
+    if find(state, *remembering):
+        raise InputError(
+            "this optimizer chooses the length of its own step, which a schedule after "
+            "it would change: leave the schedule out"
         )

@@ -3,19 +3,18 @@
 A schedule by name is a transformation that multiplies the updates, chained after the
 optimizer::
 
-    tx = optax.chain(optim.make("adam", learning_rate=0.1),
-                     schedules.make("cosine", decay_steps=1000))
+    tx = schedules.chained(optim.make("adam", learning_rate=0.1),
+                           schedules.make("cosine", decay_steps=1000))
 
-So one line serves every optimizer, also one that takes no schedule, and serves
+So one line serves every optimizer, including one that takes no schedule, and serves
 schedules of the step count and the performance schedule (`plateau`, which sees the
-loss) alike. Where an optimizer ends in its learning rate, as all of ours of first
-order do, this equals a scheduled learning rate. Do not chain one after a method that
-remembers the step it proposed (line searches, trust regions, schedule-free): the step
-it remembers would not be the step taken.
+loss) alike. Where an optimizer ends in its learning rate, as all built-in ones of first
+order do, this equals a scheduled learning rate. `chained` refuses a method that
+remembers the step it proposed: that step would not be the step taken.
 
 The five functions of the step count, `constant` to `cosine`, are optax schedules too:
-``adam(cosine(0.1, decay_steps=1000))``. They are written out since optax's tests their
-numbers with a Python ``if``; here decay rates and lengths may be traced and swept.
+``adam(cosine(0.1, decay_steps=1000))``. They replace optax's, which test their numbers
+with a Python ``if``; here decay rates and lengths may be traced and swept.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,21 +25,23 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
-from optlab.errors import InputError, near
-from optlab.optim.catalogue import call
+import optlab.names
+from optlab.errors import InputError
+from optlab.optim.info import refuse_schedule
 
 
 def make(name: str, /, **options: Any) -> optax.GradientTransformationExtraArgs:
-    r"""A schedule by name, as a factor :math:`\eta(i) / \eta_0` on the updates.
+    r"""Builds a schedule, as a factor :math:`\eta(i) / \eta_0` on the updates.
 
     Args:
       name: ``constant``, ``power``, ``piecewise_constant``, ``exponential``, ``cosine``
-        or ``plateau``.
-      **options: arguments of the function of that name. Their ``learning_rate`` is 1
-        unless given, so that :math:`\eta_0` is the optimizer's own.
+        or ``plateau``; or the dotted path of a custom function that returns a schedule
+        or a transformation.
+      **options: arguments of the function of that name. The ``learning_rate`` of a
+        built-in one is 1 unless given, so that :math:`\eta_0` is the optimizer's own.
 
     Returns:
-      The transformation, to be chained after an optimizer.
+      The transformation, to be chained after an optimizer by `chained`.
 
     Raises:
       InputError: the name or an option is unknown, missing or out of range.
@@ -54,16 +55,53 @@ def make(name: str, /, **options: Any) -> optax.GradientTransformationExtraArgs:
     -3.0
     -2.0
     """
-    if name not in SCHEDULES:
-        raise InputError(f"no schedule {name!r}; {near(name, SCHEDULES)}")
-    schedule = call(name, SCHEDULES[name], options)
-    if not isinstance(schedule, optax.GradientTransformation):
-        schedule = optax.scale_by_schedule(schedule)
-    return optax.with_extra_args_support(schedule)
+    factory = optlab.names.find("schedule", name, SCHEDULES)
+    schedule = optlab.names.call(name, factory, options)
+    if isinstance(schedule, optax.GradientTransformation):
+        return optax.with_extra_args_support(schedule)
+    if not hasattr(schedule, "__call__"):  # noqa: B004  (callable() loses the type)
+        raise InputError(
+            f"{name} returned a {type(schedule).__name__}, not a schedule: return a "
+            "function of the step count, or an optax.GradientTransformation"
+        )
+    return optax.with_extra_args_support(optax.scale_by_schedule(schedule))
+
+
+def chained(
+    tx: optax.GradientTransformation, schedule: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """Chains a schedule after an optimizer.
+
+    Args:
+      tx: the optimizer.
+      schedule: factor on its updates, from `make`.
+
+    Returns:
+      The chain.
+
+    Raises:
+      InputError: from ``init``, where the optimizer remembers the step it proposed
+        (bold driver, trust regions, line searches, schedule-free methods).
+
+    >>> from optlab.optim import bold_driver
+    >>> chained(bold_driver(), make("power", decay_steps=9)).init(jnp.zeros(2))
+    Traceback (most recent call last):
+    ...
+    optlab.errors.InputError: this optimizer chooses the length of its own step, which
+    a schedule after it would change: leave the schedule out
+    """
+    chain = optax.chain(tx, schedule)
+
+    def init(params: optax.Params) -> optax.OptState:
+        state = chain.init(params)
+        refuse_schedule(state)
+        return state
+
+    return optax.GradientTransformationExtraArgs(init, chain.update)
 
 
 def constant(learning_rate: float = 1.0) -> optax.Schedule:
-    r""":math:`\eta(i) = \eta_0`.
+    r"""Keeps the rate: :math:`\eta(i) = \eta_0`.
 
     Args:
       learning_rate: :math:`\eta_0`.
@@ -80,11 +118,12 @@ def constant(learning_rate: float = 1.0) -> optax.Schedule:
 def power(
     learning_rate: float = 1.0, *, decay_steps: float, exponent: float = 1.0
 ) -> optax.Schedule:
-    r""":math:`\eta(i) = \eta_0 / (1 + i / c_1)^{c_2}`.
+    r"""Decays by a power: :math:`\eta(i) = \eta_0 / (1 + i / c_1)^{c_2}`.
 
     Args:
       learning_rate: :math:`\eta_0`.
-      decay_steps: :math:`c_1`; with exponent 1 the rate is halved after as many steps.
+      decay_steps: :math:`c_1`, the number of steps after which exponent 1 has halved
+        the rate.
       exponent: :math:`c_2`.
 
     Returns:
@@ -101,14 +140,15 @@ def power(
 def piecewise_constant(
     learning_rate: float = 1.0, *, boundaries: Sequence[int], factors: Sequence[float]
 ) -> optax.Schedule:
-    r""":math:`\eta(i) = \eta_0 f_k` from step :math:`b_k` on, :math:`\eta_0` before.
+    r"""Steps down: :math:`\eta(i) = \eta_0 f_k` from step :math:`b_k` on.
 
     Unlike optax's, the factors are not multiplied up: each is relative to
-    :math:`\eta_0`. Two sequences are plain data, which a config can hold.
+    :math:`\eta_0`, the rate before the first boundary. Two sequences are plain data,
+    which a config can hold.
 
     Args:
       learning_rate: :math:`\eta_0`.
-      boundaries: the steps :math:`b_1 < b_2 < ...` at which the rate changes.
+      boundaries: steps :math:`b_1 < b_2 < ...` at which the rate changes.
       factors: :math:`f_1, f_2, ...`, one per boundary.
 
     Returns:
@@ -130,11 +170,11 @@ def piecewise_constant(
 def exponential(
     learning_rate: float = 1.0, *, decay_steps: float, decay_rate: float = 0.1
 ) -> optax.Schedule:
-    r""":math:`\eta(i) = \eta_0 \, r^{i / s}`.
+    r"""Decays exponentially: :math:`\eta(i) = \eta_0 \, r^{i / s}`.
 
     Args:
       learning_rate: :math:`\eta_0`.
-      decay_steps: s; after as many steps the rate is r times what it was.
+      decay_steps: s, the number of steps after which the rate is r times as large.
       decay_rate: r.
 
     Returns:
@@ -152,7 +192,7 @@ def exponential(
 def cosine(
     learning_rate: float = 1.0, *, decay_steps: float, final: float = 0.0
 ) -> optax.Schedule:
-    r"""Half a cosine from :math:`\eta_0` down to :math:`a \eta_0`, then level.
+    r"""Follows half a cosine from :math:`\eta_0` down to :math:`a \eta_0`, then level.
 
     :math:`\eta(i) = \eta_0 (a + (1 - a) (1 + \cos \pi \min(i / T, 1)) / 2)`;
     Loshchilov and Hutter 2017, "SGDR", equation 5, without restarts.
@@ -160,7 +200,7 @@ def cosine(
     Args:
       learning_rate: :math:`\eta_0`.
       decay_steps: T.
-      final: a, the part of :math:`\eta_0` that remains.
+      final: a, the share of :math:`\eta_0` that remains.
 
     Returns:
       A function of the step count i = 0, 1, ...
@@ -179,9 +219,9 @@ def cosine(
 
 
 class PlateauState(NamedTuple):
-    """What `plateau` remembers."""
+    """State of `plateau`."""
 
-    scale: jax.Array  # () the factor now
+    scale: jax.Array  # () current factor
     best: jax.Array  # () the lowest mean of a window so far
     total: jax.Array  # () sum of the values in this window
     count: jax.Array  # () int32, values in this window
@@ -199,7 +239,7 @@ def plateau(
     rtol: float = 1e-4,
     min_scale: float = 0.0,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Performance scheduling: the rate falls when the loss no longer does.
+    r"""Lowers the rate when the loss no longer falls (performance scheduling).
 
     The mean loss of each window of steps is compared with the best so far; after
     ``patience`` windows in a row without an improvement by ``rtol`` the rate is
@@ -208,11 +248,12 @@ def plateau(
 
     Args:
       learning_rate: :math:`\eta_0`.
-      factor: in (0, 1).
-      patience: windows to wait.
-      window: steps whose losses are averaged, an epoch's number for batch losses.
-      rtol: the relative decrease that counts as one.
-      min_scale: the factor never falls below this.
+      factor: multiplier of the rate, in (0, 1).
+      patience: number of windows without an improvement before the rate falls.
+      window: number of steps whose losses are averaged; for losses of batches, the
+        number of steps in an epoch.
+      rtol: smallest relative decrease that is an improvement.
+      min_scale: lower bound of the product of all factors.
 
     Returns:
       The transformation; ``update`` needs ``value``, the loss at this step.

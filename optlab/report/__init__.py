@@ -1,4 +1,4 @@
-"""What a reader gets: tables on the terminal, figures, one HTML page."""
+"""Output for readers: tables on the terminal, figures, one HTML page."""
 
 from optlab.report.document import Facts, Listing, Picture, Section, write_page
 from optlab.report.page import write

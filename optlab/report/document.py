@@ -1,7 +1,7 @@
-"""A self-contained HTML page of sections; any experiment may fill it.
+"""A self-contained HTML page of sections, for any experiment.
 
-The figures stand inside the page as SVG, and beside it as PNG and PDF. Nothing is
-loaded from anywhere and nothing runs: the file reads the same in twenty years.
+Figures are embedded as SVG, and written beside the page as PNG and PDF. The page loads
+nothing and runs nothing: it reads the same in twenty years.
 """
 
 import base64
@@ -19,16 +19,16 @@ from optlab.results import write_atomic
 
 
 class Picture(NamedTuple):
-    """A figure, with the words for those who cannot see it."""
+    """A figure, with a description for readers who cannot see it."""
 
-    name: str  # of its files
+    name: str  # stem of its files
     figure: Figure
     caption: str
     alt: str
 
 
 class Listing(NamedTuple):
-    """Text to be shown as it is, such as a config."""
+    """Preformatted text, such as a config."""
 
     caption: str
     text: str
@@ -44,7 +44,7 @@ Block = str | Table | Picture | Listing | Facts  # a string is a paragraph
 
 
 class Section(NamedTuple):
-    """A heading and what stands under it."""
+    """A heading and its content."""
 
     heading: str
     content: tuple[Block, ...]
@@ -59,16 +59,15 @@ def write_page(
 ) -> Path:
     """Writes ``index.html``, and each picture as ``figures/NAME.png`` and ``.pdf``.
 
-    The same content gives the same bytes. The page is written last, whole, so that
-    it never names a figure that is not there.
+    The same content gives the same bytes. The page is written last and atomically, so
+    that it never names a missing figure.
 
     Args:
-      directory: to write in; made where it is missing.
+      directory: folder to write in; made where it is missing.
       title: of the page.
-      sections: in their order.
-      note: what a reader must know before anything else, such as "reduced"; may be
-        empty.
-      lead: paragraphs that stand before the first section.
+      sections: sections in their order.
+      note: text shown in a frame above all else, such as "reduced"; may be empty.
+      lead: paragraphs before the first section.
 
     Returns:
       The path of the page.

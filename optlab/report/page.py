@@ -1,42 +1,47 @@
-"""The page of a comparison of optimizers."""
+"""The page of a comparison."""
 
 import os
+import re
 from pathlib import Path
 
 from optlab.report import figures, tables
-from optlab.report.document import (
-    Block,
-    Facts,
-    Listing,
-    Picture,
-    Section,
-    write_page,
-)
-from optlab.results import Results
+from optlab.report.document import Block, Facts, Listing, Picture, Section, write_page
+from optlab.results import Results, swept_names
 
-_CAPTIONS = {
-    "epochs": "Top: training loss (solid) and validation loss (dashed). Bottom: "
-    "validation accuracy; its axis starts above the first quarter of the run.",
-    "wall_time": "The same runs against their own wall time: one lane alone on the "
-    "device, the time to compile left out.",
-    "training_steps": "Loss and error of each mini-batch as the steps saw it, smoothed "
-    "by an exponential moving average of 0.99 with its start corrected. The average "
-    "trails the run by about a hundred steps.",
-    "sensitivity": "Each sweep's final validation figures. The ring is the chosen "
-    "optimum, named above; a cross marks a rate at which every seed diverged, a small "
-    "cross one at which some did; a triangle one whose accuracy is below the axis, "
-    "which is made for the good rates. Other swept hyperparameters are at their best.",
-    "time_to_target": "Bars: the median over the runs that reached the target; dots: "
-    "each of these runs; in brackets: how many of the runs did.",
-}
+_PROGRESS = (
+    "Top: training loss (solid) and validation loss (dashed). Below, if another metric "
+    "decides: that metric on validation; its axis leaves out the first quarter of the "
+    "run."
+)
+_TIMES = (
+    "The same runs against their own wall time: one lane alone on the device, the time "
+    "to compile left out."
+)
+_STEPS = (
+    "Mini-batch figures of the training steps, smoothed by an exponential moving "
+    "average of 0.99 with its start corrected. The average trails the run by about a "
+    "hundred steps."
+)
+_SENSITIVITY = (
+    "Final validation figures of each sweep. The ring is the chosen point; a cross "
+    "marks a value at which every seed diverged, a small cross one at which some did; "
+    "a triangle one whose metric is below the axis, which is scaled for the good "
+    "values. Lines: the other swept numbers are at their best. Points without a line: "
+    "a search that drew all numbers at once."
+)
+_TARGET = (
+    "Bars: Kaplan-Meier median. Dots: runs that reached the target. Open markers with "
+    "an arrow: runs that ended before they reached it, which count as longer than "
+    "their own time. In brackets: number of runs that reached it."
+)
 
 
 def write(results: Results, directory: str | os.PathLike[str]) -> Path:
     """Writes ``index.html`` of a comparison, and its figures as PNG and PDF.
 
     Args:
-      results: of a whole comparison.
-      directory: to write in.
+      results: a whole comparison.
+      directory: folder to write in.
 
     Returns:
       The path of the page.
@@ -51,75 +56,95 @@ def write(results: Results, directory: str | os.PathLike[str]) -> Path:
 
 
 def sections(results: Results) -> tuple[Section, ...]:
-    """The sections of a comparison's page.
+    """Fills the sections of a comparison's page.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
       Result, differences, training, tuning, time to target, and how to repeat it.
     """
-    pairs = tables.difference_table(results)
-    published = tables.published_table(results)
-    training = ["epochs", "wall_time", *["training_steps"] * bool(results.traces)]
-    return (
-        Section(
-            "Result",
-            (
-                tables.summary_table(results),
-                *([] if published is None else [published]),
-                "Losses are means per example at the end of the run; the gap is test "
-                "loss minus training loss. One run: the median time of a run alone on "
-                "the device, compile excluded. Compile: all training programs of the "
-                "row. Diverged: of all lanes of the sweep. Means "
-                "and intervals (Student t) are over the report runs that did not "
-                "diverge.",
-            ),
-        ),
-        *([] if pairs is None else [_differences(pairs)]),
-        Section("Training", tuple(_picture(results, name) for name in training)),
-        Section(
-            "Tuning",
-            (_picture(results, "sensitivity"), tables.budget_table(results)),
-        ),
-        Section("Time to target", (_picture(results, "time_to_target"),)),
-        Section("To make it again", _provenance(results)),
+    result = [
+        tables.summary_table(results),
+        tables.published_table(results),
+        "Losses are means per example at the end of the run; the gap is test loss "
+        "minus training loss. One run: median time of a run alone on the device, "
+        "compile excluded. Compile: all training programs of the row. Diverged: of all "
+        "lanes of the sweep. Means and intervals (Student t) are over the report runs "
+        "that did not diverge.",
+        tables.contender_table(results),
+    ]
+    trained = any(entry.report is not None for entry in results.entries)
+    training: list[Block] = ["All lanes of all contenders diverged."]
+    if trained:
+        training = [
+            _picture(results, "epochs", figures.by_epoch(results), _PROGRESS),
+            _picture(results, "wall_time", figures.by_time(results), _TIMES),
+            _picture(results, "training_steps", figures.by_step(results), _STEPS),
+        ]
+    tuning = [
+        _picture(
+            results,
+            "sensitivity_" + re.sub(r"[^\w.-]", "_", name),
+            figures.sensitivity(results, key),
+            _SENSITIVITY,
+        )
+        for key, name in swept_names(results).items()
+    ]
+    tuning += [tables.budget_table(results), tables.budget_line(results)]
+    target = []
+    if results.target is not None and trained:
+        drawn = figures.time_to_target(results)
+        target = [_picture(results, "time_to_target", drawn, _TARGET)]
+    again = [Facts(results.environment), Listing("Config", results.config)]
+    filled = {
+        "Result": result,
+        "Differences": _differences(results),
+        "Training": training,
+        "Tuning": tuning,
+        "Time to target": target,
+        "To make it again": again,
+    }
+    return tuple(
+        Section(heading, tuple(block for block in content if block is not None))
+        for heading, content in filled.items()
+        if content
     )
 
 
 def _asked(results: Results) -> str:
-    names = list(dict.fromkeys(cell.optimizer for cell in results.cells))
-    sizes = list(dict.fromkeys(cell.batch_size for cell in results.cells))
-    plural = "s" if len(sizes) > 1 else ""
+    names = list(dict.fromkeys(entry.name for entry in results.entries))
+    groups = [
+        group for group in dict.fromkeys(e.group for e in results.entries) if group
+    ]
+    within = f" Compared within each of {'; '.join(groups)}." if groups else ""
     return (
-        f"{', '.join(names)} at batch size{plural} {', '.join(map(str, sizes))}: each "
-        "tuned on the validation split, then its best point run again with fresh seeds "
-        "and reported on the test split."
+        f"{', '.join(names)}: each tuned on the validation split, then its best point "
+        "run again with fresh seeds and reported on the test split. "
+        f"{results.metrics[0].name.replace('_', ' ').capitalize()} decides, "
+        f"{'higher' if results.metrics[0].higher else 'lower'} is better.{within}"
     )
 
 
-def _differences(pairs: tables.Table) -> Section:
+def _differences(results: Results) -> list[tables.Table | str]:
+    pairs = tables.difference_table(results)
+    if pairs is None:
+        return []
     text = (
-        "Runs of one seed share their initial parameters and their data order, so the "
-        "difference is taken seed by seed. An interval that leaves out zero separates "
-        "the two; one that holds it does not."
+        "Runs of one seed share their initial parameters, where these have the same "
+        "shapes, and their data order, so the difference is taken seed by seed. p is "
+        "that of the paired t test; Holm's p corrects it for the number of pairs, "
+        f"{len(pairs.rows)} here, so that one false separation or more has a chance of "
+        "at most 5%. The verdict goes by Holm's p. Each interval holds 95% by itself: "
+        "it may leave out zero where the verdict separates nothing."
     )
-    if len(pairs.rows) > 1:
-        text += (
-            f" Each interval holds 95% by itself: if none of these {len(pairs.rows)} "
-            f"pairs differed, {0.05 * len(pairs.rows):.2g} of them would still look "
-            "separated on average."
-        )
-    return Section("Differences", (pairs, text))
+    return [pairs, text]
 
 
-def _picture(results: Results, name: str) -> Picture:
-    figure = figures.FIGURES[name](results)
-    names = ", ".join(dict.fromkeys(cell.optimizer for cell in results.cells))
+def _picture(
+    results: Results, name: str, figure: figures.Figure, caption: str
+) -> Picture:
+    names = ", ".join(dict.fromkeys(entry.name for entry in results.entries))
     drawn = figure.get_suptitle()
     alt = f"{drawn}, for {names}. The tables of this page hold the final figures."
-    return Picture(name, figure, _CAPTIONS[name], alt)
-
-
-def _provenance(results: Results) -> tuple[Block, ...]:
-    return Facts(results.environment), Listing("Config", results.config)
+    return Picture(name, figure, caption, alt)

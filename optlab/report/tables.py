@@ -6,24 +6,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.results import Interval, Results, Summary, compare, ranks, summarize
+from optlab.problems import Metric
+from optlab.results import (
+    Interval,
+    Results,
+    Summary,
+    differences,
+    distinct,
+    ranks,
+    short_names,
+    summarize,
+    swept_names,
+)
 
 _NONE = "-"
 
 
 class Table(NamedTuple):
-    """Text in rows and columns, however it is shown in the end."""
+    """Text in rows and columns, independent of how it is shown."""
 
     title: str
     columns: tuple[str, ...]  # headers; a newline breaks a long one
     align: str  # "l" or "r" for each column
     rows: tuple[tuple[str, ...], ...]
-    groups: tuple[str, ...]  # of each row; a new one starts a block of its own
+    groups: tuple[str, ...]  # of each row; a new one starts a block with that header
     notes: tuple[str, ...] = ()
 
 
 def number(value: float) -> str:
-    """Three significant digits, or a dash for what is not finite.
+    """Formats three significant digits, or a dash for a value that is not finite.
 
     >>> number(0.00713), number(12345.0), number(float("nan"))
     ('0.00713', '1.23e+04', '-')
@@ -31,23 +42,35 @@ def number(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if np.isfinite(value) else _NONE
 
 
-def percent(interval: Interval) -> str:
-    """A fraction's mean in percent, with half the width of its interval.
+def measured(interval: Interval, metric: Metric) -> str:
+    """Formats a mean with half the width of its interval.
 
-    >>> percent(Interval(0.98, 0.97, 0.99, 5))
+    Args:
+      interval: mean and bounds of a metric.
+      metric: says whether it is printed as a percentage.
+
+    Returns:
+      Such as ``98.00 ± 1.00``; without the second part where there are no bounds.
+
+    >>> share = Metric("accuracy", True, True, lambda outputs, targets: None)
+    >>> measured(Interval(0.98, 0.97, 0.99, 5), share)
     '98.00 ± 1.00'
-    >>> percent(Interval(0.98, float("nan"), float("nan"), 1))
+    >>> measured(Interval(0.98, float("nan"), float("nan"), 1), share)
     '98.00'
+    >>> measured(Interval(0.0625, 0.05, 0.075, 5), share._replace(percent=False))
+    '0.0625 ± 0.013'
     """
-    if not np.isfinite(interval.mean):
+    mean, half = interval.mean, (interval.high - interval.low) / 2
+    if not np.isfinite(mean):
         return _NONE
-    half = 100 * (interval.high - interval.low) / 2
-    mean = f"{100 * interval.mean:.2f}"
-    return f"{mean} ± {half:.2f}" if np.isfinite(half) else mean
+    text = f"{100 * mean:.2f}" if metric.percent else number(mean)
+    if not np.isfinite(half):
+        return text
+    return f"{text} ± {100 * half:.2f}" if metric.percent else f"{text} ± {half:.2g}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Formats a time in the units that a person would choose.
 
     >>> duration(0.42), duration(87.0), duration(107.0), duration(7265.0)
     ('0.42 s', '87 s', '1:47 min', '2:01 h')
@@ -62,126 +85,194 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d} h"
 
 
-def chosen(summary: Summary, grid: Iterable[Mapping[str, float]]) -> str:
-    """The best learning rate, and whatever else was swept over more than one value.
-
-    Args:
-      summary: with the best point.
-      grid: every point of the sweep.
-
-    Returns:
-      Such as ``0.003`` or ``0.003, momentum 0.9``; a star where the rate sits at the
-      edge of its grid.
-    """
-    if summary.best is None:
-        return _NONE
-    values = {n: len({p.get(n) for p in grid}) for n in summary.best}
-    words = []
-    if "learning_rate" in summary.best:
-        star = "*" * bool(summary.at_edge)
-        words.append(f"{summary.best['learning_rate']:.3g}{star}")
-    for name, value in summary.best.items():
-        if name != "learning_rate" and values[name] > 1:
-            words.append(f"{name} {value:.3g}")
-    return ", ".join(words) or _NONE
-
-
 def summary_table(results: Results) -> Table:
-    """A row an optimizer, a block a batch size: the table of the comparison.
+    """Makes the main table: a row for each contender, a block for each group.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
-      The table; its notes say what a reader must not miss.
+      The table; its notes hold the remarks that a reader must not miss.
     """
+    decides, *others = results.metrics
+    others = [metric for metric in others if metric.name != "loss"]
+    names = swept_names(results)
     rows, notes = [], []
-    summaries = summarize(results)
-    for summary, cell in zip(summaries, results.cells, strict=True):
+    for summary, entry in zip(summarize(results), results.entries, strict=True):
         lost = summary.best is None
+        test = measured(summary.test[decides.name], decides)
         rows.append(
             (
-                summary.optimizer,
+                summary.name,
                 number(summary.train_loss.mean),
                 number(summary.validation_loss.mean),
                 number(summary.gap.mean),
-                "all lanes\ndiverged" if lost else percent(summary.test_accuracy),
+                "all lanes\ndiverged" if lost else test,
+                *(measured(summary.test[each.name], each) for each in others),
                 duration(summary.seconds),
                 duration(summary.compile_seconds),
-                chosen(summary, cell.grid),
+                _point(summary, distinct(entry.points), names),
                 f"{summary.tune_diverged}/{summary.tune_lanes}",
             )
         )
         if summary.remark:
             star = "* " if summary.at_edge else ""
-            where = f"{summary.optimizer}, batch size {summary.batch_size}"
-            notes.append(f"{star}{where}: {summary.remark}")
+            notes.append(f"{star}{summary.label}: {summary.remark}")
+    headers = [f"test\n{_unit(metric)}" for metric in (decides, *others)]
     return Table(
         title="Test split, fresh seeds: mean ± 95% interval",
         columns=(
-            "optimizer", "train\nloss", "valid.\nloss", "gap", "test\naccuracy %",
-            "one run", "compile", "best\nrate", "diverged",
+            "contender", "train\nloss", "valid.\nloss", "gap", *headers,
+            "one run", "compile", "best\npoint", "diverged",
         ),
-        align="lrrrrrrlr",
+        align="lrrr" + "r" * len(headers) + "rrlr",
         rows=tuple(rows),
-        groups=tuple(f"batch {cell.batch_size}" for cell in results.cells),
+        groups=_groups(results),
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def difference_table(results: Results) -> Table | None:
-    """Every two optimizers, paired by seed, with what the interval allows one to say.
+def _groups(results: Results) -> tuple[str, ...]:
+    return tuple(entry.group for entry in results.entries)
+
+
+def _unit(metric: Metric) -> str:
+    return metric.name.replace("_", " ") + " %" * metric.percent
+
+
+def _point(summary: Summary, swept: Iterable[str], names: Mapping[str, str]) -> str:
+    """The best point, such as ``0.003*, dropout 0.2``; a star marks an edge."""
+    words = []
+    for key in swept:
+        if summary.best is None or key not in summary.best:
+            continue
+        value = f"{summary.best[key]:.3g}" + "*" * (key in summary.at_edge)
+        rate = names[key] == "learning_rate"
+        words.insert(0 if rate else len(words), value if rate else
+                     f"{names[key]} {value}")  # fmt: skip
+    return ", ".join(words) or _NONE
+
+
+def contender_table(results: Results) -> Table:
+    """Lists how each contender differs from the others.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
+
+    Returns:
+      The table: label, number of parameters, settings.
+    """
+    keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
+    names = short_names(keys)
+    return Table(
+        title="Contenders",
+        columns=("contender", "parameters", "settings"),
+        align="lrl",
+        rows=tuple(
+            (
+                entry.label,
+                f"{entry.parameters:,}",
+                ", ".join(f"{names[k]} {_setting(v)}" for k, v in
+                          entry.settings.items()) or _NONE,
+            )
+            for entry in results.entries
+        ),
+        groups=("",) * len(results.entries),
+    )  # fmt: skip
+
+
+def _setting(value: Any) -> str:
+    """A value of a config; a long tuple of numbers by its length and ends.
+
+    >>> _setting((0.1, 0.2, 0.3, 0.4)), _setting((1, 2)), _setting(0.30000001)
+    ('(4 values, 0.1 to 0.4)', '(1, 2)', '0.3')
+    """
+    if isinstance(value, list | tuple):
+        numbers = all(isinstance(item, int | float) for item in value)
+        if len(value) > 3 and numbers:
+            ends = f"{_setting(value[0])} to {_setting(value[-1])}"
+            return f"({len(value)} values, {ends})"
+        return f"({', '.join(map(_setting, value))})"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def difference_table(results: Results) -> Table | None:
+    """Lists every two contenders of a group, paired by seed, with both p values.
+
+    Args:
+      results: a whole comparison.
 
     Returns:
       The table, or None where there is no pair.
     """
-    rows, groups = [], []
-    for first, second, size, interval, outcome in compare(results):
-        mean, low, high = (f"{100 * value:+.2f}" for value in interval[:3])
-        bounds = f"[{low}, {high}]" if np.isfinite(interval.low) else "one seed: none"
-        rows.append((f"{first} - {second}", mean, bounds, str(interval.n), outcome))
-        groups.append(f"batch {size}")
+    decides = results.metrics[0]
+    pairs = differences(results)
+    rows = []
+    for pair in pairs:
+        scale, form = (100, "{:+.2f}") if decides.percent else (1, "{:+.3g}")
+        mean, low, high = (form.format(scale * x) for x in pair.interval[:3])
+        two = np.isfinite(pair.interval.low)
+        rows.append(
+            (
+                f"{pair.first} - {pair.second}",
+                mean,
+                f"[{low}, {high}]" if two else "one seed: none",
+                _p(pair.p),
+                _p(pair.corrected),
+                str(pair.interval.n),
+                pair.verdict,
+            )
+        )
     if not rows:
         return None
     return Table(
-        title="Test accuracy, differences paired by seed",
-        columns=("pair", "points", "95% interval", "seeds", "verdict"),
-        align="lrrrl",
+        title=f"Test {_spoken(decides)}, differences paired by seed",
+        columns=(
+            "pair", "points" if decides.percent else "difference", "95% interval", "p",
+            "Holm's\np", "seeds", "verdict",
+        ),
+        align="lrrrrrl",
         rows=tuple(rows),
-        groups=tuple(groups),
+        groups=tuple(pair.group for pair in pairs),
         notes=conclusions(results),
-    )
+    )  # fmt: skip
+
+
+def _p(p: float) -> str:
+    return _NONE if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _spoken(metric: Metric) -> str:
+    return metric.name.replace("_", " ")
 
 
 def conclusions(results: Results) -> tuple[str, ...]:
-    """One sentence a batch size: the ranking, as far as the intervals allow one.
+    """States the ranking of each group, as far as the corrected tests allow one.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
-      The sentences; none where no two optimizers can be compared.
+      One sentence a group; none where no two contenders can be compared.
     """
     sentences = []
-    pairs = itertools.groupby(compare(results), key=lambda pair: pair.batch_size)
-    for size, differences in pairs:
-        places = ranks(list(differences))
+    by = f"test {_spoken(results.metrics[0])}"
+    pairs = itertools.groupby(differences(results), key=lambda pair: pair.group)
+    for group, found in pairs:
+        places = ranks(list(found))
         ahead = [name for name, rank in places.items() if rank == (1, 1)]
         if all(rank == (1, len(places)) for rank in places.values()):
-            said = "the intervals separate no two optimizers, so there is no ranking"
+            said = "no two contenders are separated, so there is no ranking"
         else:
             order = sorted(places.items(), key=lambda item: item[1])
             listed = ", ".join(f"{name} {_place(*rank)}" for name, rank in order)
             lead = (
                 f"{ahead[0]} is ahead of every other"
                 if ahead
-                else "no optimizer is ahead of all others"
+                else "no contender is ahead of all others"
             )
-            said = f"{lead}; ranks the intervals allow: {listed}"
-        sentences.append(f"Batch size {size}: {said}.")
+            said = f"{lead}; possible ranks: {listed}"
+        sentences.append(f"{group}: by {by}, {said}." if group else f"By {by}, {said}.")
     return tuple(sentences)
 
 
@@ -190,67 +281,72 @@ def _place(best: int, worst: int) -> str:
 
 
 def published_table(results: Results) -> Table | None:
-    """Measured figures and published ones, side by side.
+    """Sets measured figures beside published ones.
 
     Args:
-      results: with ``published`` figures.
+      results: a whole comparison, with ``published`` figures.
 
     Returns:
-      The table, or None where nothing was published.
+      The table, or None where nothing was published of these contenders.
     """
-    published = {(p["optimizer"], p["batch_size"]): p for p in results.published}
+    published = {known["contender"]: known for known in results.published}
+    keys = {key for known in results.published for key in known}
+    metrics = [m for m in results.metrics if f"test_{m.name}" in keys]
+    losses = [name for name in ("train_loss", "validation_loss") if name in keys]
     rows, groups = [], []
     for summary in summarize(results):
-        known = published.get((summary.optimizer, summary.batch_size))
+        known = published.get(summary.label)
         if known is None:
             continue
-        pairs = (
-            (100 * summary.test_accuracy.mean, _percent_of(known), "{:.2f}"),
-            (summary.train_loss.mean, known.get("train_loss"), "{:#.3g}"),
-            (summary.validation_loss.mean, known.get("validation_loss"), "{:#.3g}"),
-        )
-        cells = [_format(value, form) for *two, form in pairs for value in two]
-        times = summary.seconds, known.get("seconds", np.nan)
-        rows.append((summary.optimizer, *cells, *map(duration, times)))
-        groups.append(f"batch {summary.batch_size}")
+        cells = []
+        for metric in metrics:
+            ours, theirs = (
+                summary.test[metric.name].mean,
+                known.get(f"test_{metric.name}"),
+            )
+            cells += [_mean(ours, metric), _mean(_float(theirs), metric)]
+        for name in losses:
+            ours, theirs = getattr(summary, name).mean, known.get(name)
+            cells += [number(ours), number(_float(theirs))]
+        times = summary.seconds, _float(known.get("seconds"))
+        rows.append((summary.name, *cells, *map(duration, times)))
+        groups.append(summary.group)
     if not rows:
         return None
     sources = dict.fromkeys(p["source"] for p in results.published if p.get("source"))
-    there = "published"
+    headers = [f"test\n{_unit(metric)}" for metric in metrics]
+    headers += [name.replace("_", "\n") for name in losses] + ["one\nrun"]
     return Table(
         title="Beside the published figures",
-        columns=(
-            "optimizer", "test\n%", there, "train\nloss", there, "valid.\nloss", there,
-            "one\nrun", there,
-        ),
-        align="lrrrrrrrr",
+        columns=("contender", *(text for head in headers
+                                for text in (head, "published"))),
+        align="l" + "rr" * len(headers),
         rows=tuple(rows),
         groups=tuple(groups),
         notes=tuple(f"Published: {source}" for source in sources),
     )  # fmt: skip
 
 
-def _percent_of(known: Mapping[str, Any]) -> float | None:
-    accuracy = known.get("test_accuracy")
-    return None if accuracy is None else 100 * accuracy
+def _mean(value: float, metric: Metric) -> str:
+    return measured(Interval(value, np.nan, np.nan, 1), metric)
 
 
-def _format(value: float | None, form: str) -> str:
-    return form.format(value) if value is not None and np.isfinite(value) else _NONE
+def _float(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def budget_table(results: Results) -> Table:
-    """What each optimizer was given to be tuned with, and what it cost.
+    """Lists the tuning budget of each contender, and its cost.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
       The table, with the seeds as notes.
     """
     rows = tuple(
         (
-            s.optimizer,
+            s.name,
             str(s.points),
             str(s.tune_seeds),
             str(s.epochs),
@@ -261,16 +357,20 @@ def budget_table(results: Results) -> Table:
         )
         for s in summarize(results)
     )
-    seeds = dict.fromkeys((c.tune_seeds, c.report_seeds) for c in results.cells)
+    seeds = dict.fromkeys(
+        (entry.tune.seeds, entry.report.seeds)
+        for entry in results.entries
+        if entry.report is not None
+    )
     return Table(
         title="Tuning budget",
         columns=(
-            "optimizer", "points", "seeds", "epochs", "steps", "sweep",
-            "compiles", "compile\ntime",
+            "contender", "points", "seeds", "epochs", "steps", "sweep",
+            "programs\ncompiled", "compile\ntime",
         ),
         align="lrrrrrrr",
         rows=rows,
-        groups=tuple(f"batch {cell.batch_size}" for cell in results.cells),
+        groups=_groups(results),
         notes=tuple(
             f"Tuned with seeds {_listed(tune)}; reported with seeds {_listed(report)}."
             for tune, report in seeds
@@ -283,27 +383,28 @@ def _listed(seeds: Iterable[int]) -> str:
 
 
 def budget_line(results: Results) -> str:
-    """Compiles and budget of the whole comparison in one line.
+    """States the compiled programs and the tuning budget of the whole comparison.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
-      The line; a range where optimizers were given different budgets.
+      The line; a range of steps where contenders had different budgets.
     """
-    cells = summarize(results)
-    compiles = sum(cell.compiles for cell in cells)
-    spent = sum(cell.compile_seconds for cell in cells)
-    line = f"{compiles} compiles in {duration(spent)}. "
-    budgets = {(c.points, c.tune_seeds, c.epochs, c.steps) for c in cells}
+    summaries = summarize(results)
+    compiles = sum(each.compiles for each in summaries)
+    spent = sum(each.compile_seconds for each in summaries)
+    programs = "1 program" if compiles == 1 else f"{compiles} programs"
+    line = f"{programs} compiled in {duration(spent)}. "
+    budgets = {(s.points, s.tune_seeds, s.epochs, s.steps) for s in summaries}
     if len(budgets) == 1:
         points, seeds, epochs, steps = budgets.pop()
         return line + (
-            f"Tuning, each optimizer: {points} points x {seeds} seeds x {epochs} "
+            f"Tuning, each contender: {points} points x {seeds} seeds x {epochs} "
             f"epochs = {steps:,} steps."
         )
-    steps = [c.steps for c in cells] or [0]
+    steps = [each.steps for each in summaries] or [0]
     return line + (
-        f"Tuning: {min(steps):,} to {max(steps):,} steps for an optimizer and batch "
-        "size; the page has the table."
+        f"Tuning: {min(steps):,} to {max(steps):,} steps for a contender; the page has "
+        "the table."
     )

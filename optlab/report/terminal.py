@@ -1,4 +1,4 @@
-"""Tables on the terminal, printed by rich; those of a comparison together."""
+"""Tables on the terminal, printed by rich."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,8 +21,8 @@ def show(results: Results, console: Console | None = None) -> None:
     """Prints the tables of a comparison.
 
     Args:
-      results: of a whole comparison.
-      console: where to print; standard output by default.
+      results: a whole comparison.
+      console: console to print on; standard output by default.
     """
     console = console or Console()
     console.print(Text(results.title, style="bold"))
@@ -41,14 +41,14 @@ def show(results: Results, console: Console | None = None) -> None:
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Prints one table, with every word and number whole.
+    """Prints one table without cutting a word or a number.
 
-    Text columns wrap between words. A table that is too wide even so is printed in
-    parts below one another, each with the first column.
+    Text columns wrap between words. A table that is still too wide is printed in parts
+    below one another, each with the first column.
 
     Args:
-      table: to print.
-      console: where to print.
+      table: table to print.
+      console: console to print on.
     """
     console.print(Text(table.title, style="bold"))
     gap = 3 if console.width >= 100 else 1
@@ -64,7 +64,7 @@ def show_table(table: Table, console: Console) -> None:
 
 
 def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
-    """Some columns of a table, each so wide."""
+    """Makes rich's table of some columns, from column to its width."""
     rich = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -76,7 +76,7 @@ def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
             Text(table.columns[column]),
             justify="left" if table.align[column] == "l" else "right",
             width=width,
-            overflow="fold",  # a name that is cut off is no name
+            overflow="fold",  # an ellipsis would hide a name
             vertical="top",
         )
     group = None
@@ -89,7 +89,7 @@ def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
 
 
 def _parts(table: Table, width: int, gap: int) -> list[list[int]]:
-    """The columns of each part that fits into ``width``, each ``gap`` from the next."""
+    """Splits the columns into parts that fit into ``width``, ``gap`` apart."""
     first = _least_width(table, 0)
     parts, taken = [[0]], first
     for column in range(1, len(table.columns)):
@@ -105,9 +105,9 @@ def _parts(table: Table, width: int, gap: int) -> list[list[int]]:
 def _widths(
     table: Table, columns: Sequence[int], width: int, gap: int
 ) -> dict[int, int]:
-    """Each column's characters: its longest line's, less where text has to wrap."""
+    """Computes the width of each column: its longest line, less where text wraps."""
     widths = {column: max(map(len, _lines(table, column))) for column in columns}
-    # Rich would take from the widest, also what it has to give back.
+    # Guard: rich itself would shrink the widest column, numbers included.
     over = sum(widths.values()) + gap * len(widths) - 1 - width
     for column in reversed(columns):
         less = min(max(over, 0), widths[column] - _least_width(table, column))
@@ -117,7 +117,7 @@ def _widths(
 
 
 def _least_width(table: Table, column: int) -> int:
-    """Characters of a text column's longest word, of another's longest line."""
+    """Length of the longest word of a text column, of the longest line of others."""
     lines = _lines(table, column)
     if table.align[column] == "l":
         lines = [word for line in lines for word in line.split(" ")]

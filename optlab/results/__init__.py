@@ -1,13 +1,6 @@
-"""Tidy rows, honest statistics, and files that hold them."""
+"""Arrays of lanes, honest statistics of them, and the files that hold both."""
 
-from optlab.results.files import (
-    plain,
-    read_csv,
-    read_json,
-    write_atomic,
-    write_csv,
-    write_json,
-)
+from optlab.results.files import plain, write_atomic, write_csv, write_json
 from optlab.results.provenance import commit, environment
 from optlab.results.rates import (
     Convergence,
@@ -16,59 +9,64 @@ from optlab.results.rates import (
     extrapolate,
     power_law,
 )
-from optlab.results.records import Cell, Results, Row, Trace
+from optlab.results.records import Entry, Results, Runs
 from optlab.results.statistics import (
     Difference,
     Interval,
+    holm,
     mean_band,
     mean_interval,
+    median_time,
     paired_difference,
+    paired_p,
     ranks,
     verdict,
 )
 from optlab.results.summary import (
     Summary,
-    accuracies_by_seed,
-    cell_rows,
     choose_point,
-    compare,
-    diverged_lanes,
+    differences,
+    distinct,
     edge,
-    final_rows,
+    final,
+    rank_points,
+    short_names,
     summarize,
+    swept_names,
     times_to_target,
 )
 
 __all__ = [
-    "Cell",
     "Convergence",
     "Difference",
+    "Entry",
     "Interval",
     "PowerLaw",
     "Results",
-    "Row",
+    "Runs",
     "Summary",
-    "Trace",
-    "accuracies_by_seed",
-    "cell_rows",
     "choose_point",
     "commit",
-    "compare",
     "convergence",
-    "diverged_lanes",
+    "differences",
+    "distinct",
     "edge",
     "environment",
     "extrapolate",
-    "final_rows",
+    "final",
+    "holm",
     "mean_band",
     "mean_interval",
+    "median_time",
     "paired_difference",
+    "paired_p",
     "plain",
     "power_law",
+    "rank_points",
     "ranks",
-    "read_csv",
-    "read_json",
+    "short_names",
     "summarize",
+    "swept_names",
     "times_to_target",
     "verdict",
     "write_atomic",

@@ -1,7 +1,7 @@
-"""A tree of arrays out to one file, and in again, to the bit.
+"""Trees of arrays saved to one file and restored to the bit.
 
-flax's msgpack form: one small file, written whole or not at all. Typed PRNG keys, which
-it cannot hold, travel as their raw words.
+The format is flax's msgpack. Typed PRNG keys, which it cannot hold, are saved as their
+raw words.
 """
 
 import os
@@ -19,10 +19,10 @@ Tree = TypeVar("Tree")
 
 
 def save(path: str | os.PathLike[str], tree: Any) -> None:
-    """Writes a tree; a reader sees the old file or the new one, never a half.
+    """Writes a tree atomically: a reader sees the old file or the new one.
 
     Args:
-      path: the file; its folder is made where it is missing.
+      path: name of the file; its folder is made where it is missing.
       tree: arrays, numbers, typed keys.
     """
     path = pathlib.Path(path)
@@ -34,14 +34,14 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     """Reads a tree that :func:`save` wrote.
 
     Args:
-      path: the file.
-      like: a tree of the same structure and shapes: arrays or their abstract shapes.
+      path: name of the file.
+      like: tree of the same structure and shapes: arrays or their abstract shapes.
 
     Returns:
       The tree, with the arrays that were saved.
 
     Raises:
-      InputError: the file holds something of another structure, shape or type.
+      InputError: the file holds a tree of another structure, shape or type.
 
     >>> import tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "state"
@@ -62,7 +62,7 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} holds another state than this program's ({error}); delete it, or "
-            "choose another --workdir"
+            "choose another folder"
         ) from error
 
 

@@ -2,25 +2,25 @@
 
 import csv
 import io
+import itertools
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from optlab.results.records import Cell, Results, Row
-from optlab.results.summary import compare, summarize
-
-_SWEPT = "hyperparameters."  # begins the name of each swept column
+from optlab.results.records import Results, Runs
+from optlab.results.summary import differences, summarize
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Writes beside the file, then renames: a reader never meets half of it.
+    """Writes a file by renaming a finished one, so that a reader never meets half.
 
     Args:
-      path: of the file; its directory is made where it is missing.
+      path: name of the file; its directory is made where it is missing.
       content: text (as UTF-8) or bytes.
     """
     path = Path(path)
@@ -33,96 +33,87 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def write_csv(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
-    """Writes tidy rows: one line a run and evaluation, one column a field.
+def write_csv(
+    path: str | os.PathLike[str],
+    runs: Iterable[tuple[str, Sequence[Mapping[str, float]], Runs]],
+) -> None:
+    """Writes tidy rows: one line for each lane, epoch and split that was measured.
 
-    Each swept hyperparameter has its own column, ``hyperparameters.NAME``, empty in
-    the rows of an optimizer that does not have it.
+    Columns: contender, phase, seed, point, epoch, step, split, one for each metric,
+    seconds, diverged, and one for each swept key by its dotted name. A cell is empty
+    where there is no value.
 
     Args:
-      path: of the CSV file.
-      rows: to write.
+      path: name of the CSV file.
+      runs: label of a contender, its points, and lanes of it.
     """
-    rows = list(rows)
-    swept = list(dict.fromkeys(name for row in rows for name in row.hyperparameters))
-    plain = [name for name in Row._fields if name != "hyperparameters"]
+    runs = list(runs)
+    metrics = dict.fromkeys(
+        metric
+        for _, _, lanes in runs
+        for split in lanes.evaluations.values()
+        for metric in split
+    )
+    swept = dict.fromkeys(key for _, points, _ in runs for p in points for key in p)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*plain, *(_SWEPT + name for name in swept)])
-    for row in rows:
-        values = [_scalar(getattr(row, name)) for name in plain]
-        points = [_scalar(row.hyperparameters.get(name, "")) for name in swept]
-        writer.writerow([*values, *points])
+    head = ("contender", "phase", "seed", "point", "epoch", "step", "split")
+    writer.writerow([*head, *metrics, "seconds", "diverged", *swept])
+    for label, points, lanes in runs:
+        for (i, seed), (j, point), split, epoch in itertools.product(
+            enumerate(lanes.seeds),
+            enumerate(lanes.points),
+            lanes.evaluations,
+            range(lanes.epochs + 1),
+        ):
+            measured = lanes.evaluations[split]
+            values = [
+                float(measured[name][epoch, i, j]) if name in measured else math.nan
+                for name in metrics
+            ]
+            if all(map(math.isnan, values)):
+                continue
+            step = epoch * lanes.steps_per_epoch
+            seconds = float(lanes.seconds[epoch, i, j])
+            diverged = bool(lanes.diverged[i, j])
+            own = [points[point].get(key, math.nan) for key in swept]
+            row = [label, lanes.phase, seed, point, epoch, step, split]
+            row += [*values, seconds, diverged, *own]
+            writer.writerow(["" if value != value else value for value in row])
     write_atomic(path, text.getvalue())
 
 
-def read_csv(path: str | os.PathLike[str]) -> tuple[Row, ...]:
-    """Rows as ``write_csv`` wrote them.
-
-    Args:
-      path: of the CSV file.
-
-    Returns:
-      The same rows, in the same order.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        return tuple(_row_from_text(line) for line in csv.DictReader(file))
-
-
 def write_json(path: str | os.PathLike[str], results: Results) -> None:
-    """Writes results, summary and paired differences as strict JSON.
+    """Writes summaries, differences and provenance as strict JSON, without the rows.
 
-    A number that is not finite becomes null. The step-by-step traces are left out:
-    they are drawn, not tabulated.
+    A number that is not finite becomes null.
 
     Args:
-      path: of the JSON file.
-      results: to write.
+      path: name of the JSON file.
+      results: a whole comparison.
     """
-    content = results._asdict() | {
-        "summary": [
-            summary._asdict() | {"remark": summary.remark}
-            for summary in summarize(results)
+    content = {
+        "title": results.title,
+        "note": results.note,
+        "config": json.loads(results.config),
+        "environment": results.environment,
+        "metrics": [
+            {"name": m.name, "higher": m.higher, "percent": m.percent}
+            for m in results.metrics
         ],
-        "differences": compare(results),
+        "target": results.target,
+        "summary": [
+            {**summary._asdict(), "settings": entry.settings, "points": entry.points}
+            for summary, entry in zip(summarize(results), results.entries, strict=True)
+        ],
+        "differences": differences(results),
+        "published": results.published,
     }
-    del content["traces"]
-    rows = content.pop("rows")  # last, for whoever opens the file in an editor
-    fields = (content | {"rows": rows}).items()
-    blocks = (f"{json.dumps(name)}: {_block(value)}" for name, value in fields)
-    write_atomic(path, "{\n" + ",\n".join(blocks) + "\n}\n")
-
-
-def read_json(path: str | os.PathLike[str]) -> Results:
-    """Results as ``write_json`` wrote them, without their traces.
-
-    Args:
-      path: of the JSON file.
-
-    Returns:
-      The results; null figures are nan again.
-    """
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    rows = [Row(**_with_nan(row, Row)) for row in content["rows"]]
-    cells = [Cell(**_with_nan(cell, Cell)) for cell in content["cells"]]
-    tuples = ("grid", "tune_seeds", "report_seeds")
-    return Results(
-        rows=tuple(rows),
-        cells=tuple(
-            cell._replace(**{name: tuple(getattr(cell, name)) for name in tuples})
-            for cell in cells
-        ),
-        traces=(),
-        published=tuple(content["published"]),
-        **{
-            name: content[name]
-            for name in ("target_accuracy", "title", "note", "config", "environment")
-        },
-    )
+    write_atomic(path, json.dumps(plain(content), allow_nan=False, indent=1) + "\n")
 
 
 def plain(value: Any) -> Any:
-    """The same value in JSON's own types; a number that is not finite is None.
+    """Converts a value to JSON's own types; a number that is not finite becomes None.
 
     Args:
       value: named tuples, mappings, sequences, numpy or Python scalars, text.
@@ -139,40 +130,5 @@ def plain(value: Any) -> Any:
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list | np.ndarray):
         return [plain(item) for item in value]
-    value = _scalar(value)
+    value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _scalar(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _block(value: Any) -> str:
-    """JSON text; a list stands one item a line."""
-    value = plain(value)
-    if not isinstance(value, list) or not value:
-        return json.dumps(value, allow_nan=False)
-    return "[\n" + ",\n".join(json.dumps(v, allow_nan=False) for v in value) + "\n]"
-
-
-def _with_nan(fields: Mapping[str, Any], record: Any) -> dict[str, Any]:
-    types = record.__annotations__
-    return {
-        name: float("nan") if value is None and types[name] is float else value
-        for name, value in fields.items()
-    }
-
-
-def _row_from_text(line: Mapping[str, str]) -> Row:
-    convert = Row.__annotations__
-    swept = {
-        name.removeprefix(_SWEPT): float(text)
-        for name, text in line.items()
-        if name.startswith(_SWEPT) and text
-    }
-    values: dict[str, Any] = {
-        name: text == "True" if convert[name] is bool else convert[name](text)
-        for name, text in line.items()
-        if not name.startswith(_SWEPT)
-    }
-    return Row(hyperparameters=swept, **values)

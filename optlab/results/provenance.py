@@ -1,4 +1,4 @@
-"""What a result was made with: versions, hardware, commit, command, date."""
+"""Provenance of a result: versions, hardware, commit, command, date."""
 
 import datetime
 import importlib.metadata
@@ -17,11 +17,11 @@ _PACKAGES = ("optlab", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def environment(command: Sequence[str]) -> dict[str, str]:
-    """Everything beside config and seeds that is needed to make a result again.
+    """Collects all that is needed, besides config and seeds, to repeat a result.
 
     Args:
-      command: the words the user typed, such as ``sys.orig_argv``. Of the program's
-        own path only the name is kept; all other words stay as typed.
+      command: words of the command line, such as ``sys.orig_argv``. The program's path
+        is reduced to its name; all other words stay as typed.
 
     Returns:
       Label to text, in reading order.
@@ -48,7 +48,7 @@ def environment(command: Sequence[str]) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit this package was run from, with a mark for uncommitted changes.
+    """Finds the commit of this package, with a mark for uncommitted changes.
 
     Returns:
       The hash, the hash and ``(with uncommitted changes)``, or ``not a git checkout``
@@ -98,6 +98,6 @@ def _processor() -> str:
 def _memory() -> str:
     try:
         size = machine.host_memory_bytes()
-    except (AttributeError, OSError, ValueError):  # no such question on this system
+    except (AttributeError, OSError, ValueError):  # not known on this system
         return "unknown"
     return f"{size / 2**30:.0f} GiB"

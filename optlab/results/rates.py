@@ -1,11 +1,11 @@
-"""How fast errors fall, and how fast costs grow: orders and exponents from figures.
+"""Orders of convergence of errors, and exponents of the growth of costs.
 
-Order q of convergence, by three errors that lie h steps apart:
+Order q of convergence, by three errors that are h steps apart:
 
     q^h = log(e_k+2h / e_k+h) / log(e_k+h / e_k)
 
-exact where e_k+1 = C e_k^q or e_k = C^(q^k); with h = 1 it is the well-known one of
-three successive errors. A longer stride sees through errors that fall by turns.
+exact where e_k+1 = C e_k^q or e_k = C^(q^k); with h = 1 it is the well-known formula of
+three successive errors. A longer stride averages errors that fall in every other step.
 
 Sources: Ortega, Rheinboldt, Iterative Solution of Nonlinear Equations (1970), chapter
 9, and Nocedal, Wright, Numerical Optimization (2nd ed.), appendix A.2 (the orders);
@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-# A run that gained so many digits has converged: what lies within a factor ten of its
-# best error is rounding.
+# A run that gained this many digits has converged: errors within a factor ten of its
+# best one are rounding.
 CONVERGED_DIGITS = 6
-# Of the range of log e, the last part in which the order is taken, and the errors that
-# it must hold where there are so many: half of them may be one step of a fast method.
+# Last part of the range of log e, in which the order is taken, and the number of errors
+# that it must hold if there are as many: half of them may be one step of a fast method.
 TAIL = 0.75
 TAIL_ERRORS = 5
-# From these orders on, and for a linear rate below this one: with at most eight steps
-# from 1 to rounding, it cannot be told from a rate that tends to zero.
+# Least orders of the two verdicts, and the greatest linear rate that counts as
+# superlinear: eight steps from 1 to rounding cannot tell it from one that tends to 0.
 QUADRATIC, SUPERLINEAR, FAST = 1.75, 1.1, 0.01
-# Digits gained in the second half over those in the first: superlinear from the one on
-# (where a step gains at least one digit), sublinear up to the other.
+# Ratio of the digits gained in the second half to those in the first: superlinear from
+# SPEED_UP on (where a step gains at least one digit), sublinear up to SLOW_DOWN.
 SPEED_UP, SLOW_DOWN = 1.1, 0.5
 
 QUADRATIC_VERDICT = "quadratic"
@@ -48,11 +48,11 @@ VERDICTS = (
 
 
 class Convergence(NamedTuple):
-    """How a sequence of errors converges."""
+    """Rate of convergence of a sequence of errors."""
 
     order: float  # q; nan where there are too few errors, or they do not fall
     ratio: float  # mean e_k+1 / e_k over the last h steps, geometric
-    errors: int  # that lie above rounding
+    errors: int  # number of errors above rounding
     stride: int  # h, in steps
     verdict: str  # one of VERDICTS
 
@@ -62,20 +62,20 @@ class PowerLaw(NamedTuple):
 
     exponent: float
     constant: float
-    smallest: float  # size that it was fitted to
+    smallest: float  # least size of the fit
     largest: float
 
 
 def progress(errors: np.ndarray, rounding: float) -> np.ndarray:
-    """The errors of a run before rounding stops them.
+    """Cuts the errors of a run where rounding begins.
 
     Args:
       errors: ``[k]``, from the start on.
-      rounding: errors up to this one say nothing; also those after the first such.
+      rounding: greatest error that counts as rounding; so do all errors after it.
 
     Returns:
-      The first of them, ``[j]``. Where they gained ``CONVERGED_DIGITS`` digits, they
-      end with the first error within a factor ten of the smallest.
+      The first errors, ``[j]``. Where they gained ``CONVERGED_DIGITS`` digits, they end
+      with the first error within a factor ten of the smallest.
 
     >>> progress(np.array([1.0, 1e-4, 1e-8, 1e-16, 1e-17]), 1e-15).tolist()
     [1.0, 0.0001, 1e-08]
@@ -91,7 +91,7 @@ def progress(errors: np.ndarray, rounding: float) -> np.ndarray:
 
 
 def convergence(errors: np.ndarray, rounding: float, scale: float = 1.0) -> Convergence:
-    """Order, contraction ratio and a verdict, from the tail of a run.
+    """Estimates order and contraction ratio from the tail of a run, with a verdict.
 
     The tail is the last three quarters of the way, in digits, from the start (or from
     an error of ``scale``, where that is smaller) to the last error above rounding. It
@@ -103,7 +103,7 @@ def convergence(errors: np.ndarray, rounding: float, scale: float = 1.0) -> Conv
                      second half gained 1.1 times the digits of the first or more
         sublinear    fewer than 6 digits in all, and in the second half at most half
                      of those of the first, of 10 steps or more
-        not falling  where one of the halves gained nothing
+        not falling  if one of the halves gained nothing
         linear       otherwise
 
     The first error at or below rounding counts as rounding where that makes the order
@@ -112,10 +112,10 @@ def convergence(errors: np.ndarray, rounding: float, scale: float = 1.0) -> Conv
     Args:
       errors: ``[k]``, of the accepted steps only: a rejected one repeats its error.
       rounding: as for ``progress``.
-      scale: of the solution; errors above it are not local.
+      scale: magnitude of the solution; errors above it are not local.
 
     Returns:
-      What was found.
+      Order, ratio and verdict.
 
     >>> quick = convergence(10.0 ** -(2.0 ** np.arange(5)), 1e-15)
     >>> round(quick.order, 6), quick.verdict
@@ -146,7 +146,7 @@ class _Tail(NamedTuple):
 
 
 def _three_errors(logs: np.ndarray, scale: float) -> _Tail:
-    """The formula, on logarithms of three errors or more."""
+    """Applies the formula to logarithms of three errors or more."""
     top = min(logs[0], scale)
     early = np.flatnonzero(logs > top + (1 - TAIL) * (logs[-1] - top))
     begin = early[-1] + 1 if early.size else 0
@@ -173,10 +173,10 @@ def _verdict(tail: _Tail, digits: float) -> str:
 
 
 def power_law(sizes: np.ndarray, costs: np.ndarray) -> PowerLaw:
-    """The power law nearest to some costs, by least squares of their logarithms.
+    """Fits a power law to costs, by least squares of their logarithms.
 
     Args:
-      sizes: ``[k]``, two different ones or more, above zero.
+      sizes: ``[k]``, two different values or more, above zero.
       costs: ``[k]``, above zero.
 
     Returns:
@@ -192,11 +192,11 @@ def power_law(sizes: np.ndarray, costs: np.ndarray) -> PowerLaw:
 
 
 def extrapolate(law: PowerLaw, size: float) -> float:
-    """What a law gives for a size.
+    """Computes the cost that a law predicts for a size.
 
     Args:
-      law: from ``power_law``.
-      size: any, above zero.
+      law: fitted law.
+      size: size above zero.
 
     Returns:
       The cost.

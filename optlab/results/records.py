@@ -1,70 +1,65 @@
-"""What a comparison leaves behind: plain tuples, one kind for each question."""
+"""Records of a comparison: arrays of lanes, and what is needed to make them again."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from optlab.problems import Metric
 
-class Row(NamedTuple):
-    """One run (a lane) at one evaluation: the tidy row of the CSV and JSON files."""
+
+class Runs(NamedTuple):
+    """Lanes that trained together, or one after another; NaN is not measured.
+
+    Axes: ``seeds`` and ``points`` are those of the fields of that name.
+    """
 
     phase: str  # "tune" or "report"
-    optimizer: str  # label
-    batch_size: int
-    seed: int
-    point: int  # index of the hyperparameter point in the optimizer's grid
-    hyperparameters: Mapping[str, float]  # the swept ones
-    epoch: int  # 0 is before the first step
-    step: int
-    split: str  # "train", "validation" or "test"
-    loss: float  # mean per example
-    accuracy: float  # 0..1
-    seconds: float  # training time of this run alone; nan where lanes ran together
-    diverged: bool
-
-
-class Cell(NamedTuple):
-    """One optimizer at one batch size: its sweep and its report runs."""
-
-    optimizer: str
-    batch_size: int
-    grid: tuple[Mapping[str, float], ...]
-    tune_seeds: tuple[int, ...]
-    report_seeds: tuple[int, ...]
-    epochs: int
-    steps_per_epoch: int
-    best: int | None  # index into grid; None where every lane diverged
-    compiles: int
-    compile_seconds: float  # all training programs of the cell
-    sweep_seconds: float  # wall time of the tuning sweep, compile excluded
-    parameters: int
-
-
-class Trace(NamedTuple):
-    """The mini-batch figures of the report runs, one a training step."""
-
-    optimizer: str
-    batch_size: int
     seeds: tuple[int, ...]
-    loss: np.ndarray  # [seeds, steps]
-    error: np.ndarray  # [seeds, steps], 1 - accuracy
+    points: tuple[int, ...]  # indices into the contender's points
+    steps_per_epoch: int
+    seconds: np.ndarray  # [epochs + 1, seeds, points]; NaN where lanes ran together
+    steps: Mapping[str, np.ndarray]  # metric -> [seeds, points, steps], mini-batches
+    #: split -> metric -> [epochs + 1, seeds, points]; epoch 0 is before the first step
+    evaluations: Mapping[str, Mapping[str, np.ndarray]]
+    diverged: np.ndarray  # [seeds, points], bool
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training split."""
+        return len(self.seconds) - 1
+
+
+class Entry(NamedTuple):
+    """What was measured of one contender."""
+
+    label: str  # unique in a comparison
+    name: str  # unique in its group; equal to the label where there is one group
+    group: str  # contenders of one group are compared with each other; may be ""
+    settings: Mapping[str, Any]  # dotted key -> value: how it differs from the others
+    points: tuple[Mapping[str, float], ...]  # swept numbers by dotted key
+    tune: Runs
+    best: int | None  # index into points; None where every lane diverged
+    report: Runs | None  # fresh seeds at the best point; None where there is none
+    parameters: int
+    compiles: int  # training programs compiled
+    compile_seconds: float
+    sweep_seconds: float  # wall time of tuning, compile excluded
 
 
 class Results(NamedTuple):
     """A whole comparison, with what is needed to make it again.
 
-    ``published`` holds figures from elsewhere to set beside the measured ones:
-    mappings with ``optimizer``, ``batch_size`` and any of ``test_accuracy`` (0..1),
-    ``train_loss``, ``validation_loss``, ``seconds`` and ``source``.
+    ``published`` holds figures from elsewhere: mappings with ``contender`` (a label),
+    any of ``test_METRIC``, ``train_loss``, ``validation_loss``, ``seconds``, and
+    ``source``.
     """
 
-    rows: tuple[Row, ...]
-    cells: tuple[Cell, ...]
-    traces: tuple[Trace, ...]
-    target_accuracy: float
+    entries: tuple[Entry, ...]
+    metrics: tuple[Metric, ...]  # the first one decides; "loss" is always among them
+    target: float | None  # of the deciding metric on validation, for time to target
     title: str
     note: str  # such as "reduced: 4000 images, 3 epochs"; may be empty
-    config: str  # YAML text
+    config: str  # JSON text
     environment: Mapping[str, str]
     published: tuple[Mapping[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""Means with Student t intervals, differences paired by seed, ranks they allow.
+"""Means with Student t intervals, paired differences, ranks, times to a target.
 
     mean +- t(0.5 + c/2; n - 1) * s / sqrt(n),    s^2 = sum((x - mean)^2) / (n - 1)
 
@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+#: Two contenders are separated where the corrected p value is below this level.
+LEVEL = 0.05
+
 
 class Interval(NamedTuple):
     """A mean and the bounds of its confidence interval, over ``n`` values."""
@@ -22,22 +25,24 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """First minus second, paired by seed, and what may be concluded from it."""
+    """Two contenders of one group, first minus second, paired by seed."""
 
-    first: str
+    first: str  # name
     second: str
-    batch_size: int
+    group: str
     interval: Interval
+    p: float  # of the paired t test; nan for fewer than two pairs
+    corrected: float  # p by Holm's method, over all pairs of the comparison
     verdict: str  # "FIRST better", "SECOND better" or "not separated"
 
 
 def mean_band(
     values: np.ndarray, confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over the leading axis, with the bounds of its t interval at every place.
+    """Computes means over the leading axis, with the bounds of their t intervals.
 
     Args:
-      values: ``[n, ...]``; what is not finite (a run that diverged) is left out.
+      values: ``[n, ...]``; values that are not finite are left out.
       confidence: of each interval by itself.
 
     Returns:
@@ -51,23 +56,22 @@ def mean_band(
     values = np.asarray(values, float)
     kept = np.isfinite(values)
     n = kept.sum(axis=0)
-    none, pair = n > 0, n > 1
     total = np.where(kept, values, 0.0).sum(axis=0)
-    mean = np.where(none, total / np.maximum(n, 1), np.nan)
+    mean = np.where(n > 0, total / np.maximum(n, 1), np.nan)
     squares = np.where(kept, values - mean, 0.0) ** 2
     freedom = np.maximum(n - 1, 1)
     deviation = np.sqrt(squares.sum(axis=0) / freedom)
     quantile = special.stdtrit(freedom, 0.5 + confidence / 2)
-    half = np.where(pair, quantile * deviation / np.sqrt(np.maximum(n, 1)), np.nan)
+    half = np.where(n > 1, quantile * deviation / np.sqrt(np.maximum(n, 1)), np.nan)
     return mean, mean - half, mean + half
 
 
 def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
-    """Mean of a sample with its Student t interval.
+    """Computes the mean of a sample and its Student t interval.
 
     Args:
-      values: one a seed; what is not finite (a run that diverged) is left out, and
-        ``n`` says how many remained.
+      values: one value a seed; values that are not finite are left out, and ``n``
+        counts the others.
       confidence: of the interval.
 
     Returns:
@@ -86,10 +90,10 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
 def paired_difference(
     first: Mapping[int, float], second: Mapping[int, float], confidence: float = 0.95
 ) -> Interval:
-    """Mean of first minus second over the seeds that both have.
+    """Computes the mean of first minus second over the seeds that both have.
 
-    One seed gives both the same initial parameters and data order, so what the seed
-    alone does falls out of the difference and the interval narrows.
+    Runs of one seed share their initial parameters and data order, so the effect of
+    the seed cancels in the difference, and the interval narrows.
 
     Args:
       first: value by seed.
@@ -102,62 +106,143 @@ def paired_difference(
     >>> paired_difference({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.6, 3: 0.1}).n
     2
     """
-    shared = sorted(first.keys() & second.keys())
-    return mean_interval([first[seed] - second[seed] for seed in shared], confidence)
+    return mean_interval(_paired(first, second), confidence)
 
 
-def verdict(interval: Interval, first: str, second: str, higher: bool = True) -> str:
-    """What the interval of ``first - second`` allows one to say.
+def paired_p(first: Mapping[int, float], second: Mapping[int, float]) -> float:
+    """Computes the two-sided p value of the paired t test.
 
     Args:
-      interval: of the paired difference.
-      first: label.
-      second: label.
+      first: value by seed.
+      second: value by seed.
+
+    Returns:
+      The p value; nan for fewer than two pairs. Where all differences are equal it is
+      1 if they are zero, else 0.
+
+    >>> round(paired_p({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0.0, 1: 0.0, 2: 0.0}), 4)
+    0.0742
+    """
+    differences = np.array(_paired(first, second))
+    n = len(differences)
+    if n < 2:
+        return np.nan
+    mean, deviation = differences.mean(), differences.std(ddof=1)
+    if deviation == 0:
+        return float(mean == 0)
+    return float(2 * special.stdtr(n - 1, -abs(mean) / deviation * np.sqrt(n)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrects p values for their number by Holm's step-down method.
+
+    The k-th smallest of m is multiplied by m - k + 1; none gets less than a smaller one
+    gets, nor more than 1. The chance of one false separation or more is then at most
+    the level. Holm, "A simple sequentially rejective multiple test procedure",
+    Scandinavian Journal of Statistics 6 (1979).
+
+    Args:
+      p_values: one a test; nan for a test that was not made, which does not count.
+
+    Returns:
+      The corrected p values, in the same order.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03, 0.005])]
+    [0.03, 0.06, 0.06, 0.02]
+    """
+    p = np.asarray(p_values, float)
+    order = np.argsort(p)[: np.isfinite(p).sum()]  # nan is sorted to the end
+    corrected = np.full(p.shape, np.nan)
+    factors = len(order) - np.arange(len(order))
+    corrected[order] = np.maximum.accumulate(np.minimum(factors * p[order], 1.0))
+    return corrected.tolist()
+
+
+def verdict(
+    difference: float, p: float, first: str, second: str, higher: bool = True
+) -> str:
+    """Says which of two contenders is the better one, if the test separates them.
+
+    Args:
+      difference: mean of first minus second.
+      p: corrected p value; nan separates nothing.
+      first: name.
+      second: name.
       higher: whether a higher value is the better one.
 
     Returns:
-      ``FIRST better`` or ``SECOND better`` where the interval excludes zero, else
-      ``not separated``; an interval without bounds separates nothing.
+      ``FIRST better``, ``SECOND better`` or ``not separated``.
 
-    >>> verdict(Interval(0.02, 0.01, 0.03, 5), "adam", "sgd")
-    'adam better'
-    >>> verdict(Interval(0.02, 0.01, 0.03, 5), "adam", "sgd", higher=False)
-    'sgd better'
-    >>> verdict(Interval(0.02, -0.01, 0.05, 5), "adam", "sgd")
+    >>> verdict(0.02, 0.01, "adam", "sgd"), verdict(0.02, 0.01, "adam", "sgd", False)
+    ('adam better', 'sgd better')
+    >>> verdict(0.02, 0.05, "adam", "sgd")
     'not separated'
     """
-    if interval.low > 0:
-        return f"{first if higher else second} better"
-    if interval.high < 0:
-        return f"{second if higher else first} better"
-    return "not separated"
+    if not p < LEVEL:
+        return "not separated"
+    return f"{first if (difference > 0) == higher else second} better"
 
 
 def ranks(differences: Sequence[Difference]) -> dict[str, tuple[int, int]]:
-    """The ranks each optimizer may hold, given which pairs are separated.
+    """Finds the ranks each contender may hold, given which pairs are separated.
 
-    The best rank is one more than the number of optimizers shown better; the worst
-    is their total less the number shown worse. The two agree only where the paired
-    intervals settle the place.
+    The best rank is one more than the number of contenders shown better; the worst is
+    their total less the number shown worse. The two agree only where the differences
+    settle the rank.
 
     Args:
-      differences: every pair of one batch size.
+      differences: every pair of one group.
 
     Returns:
-      Label to (best rank, worst rank), in order of appearance.
+      Name to (best rank, worst rank), in order of appearance.
 
     >>> gap = Interval(0.1, 0.05, 0.15, 5)
-    >>> ranks([Difference("adam", "sgd", 64, gap, "adam better"),
-    ...        Difference("adam", "lamb", 64, gap, "adam better"),
-    ...        Difference("sgd", "lamb", 64, gap, "not separated")])
+    >>> ranks([Difference("adam", "sgd", "", gap, 0.001, 0.003, "adam better"),
+    ...        Difference("adam", "lamb", "", gap, 0.001, 0.003, "adam better"),
+    ...        Difference("sgd", "lamb", "", gap, 0.4, 0.4, "not separated")])
     {'adam': (1, 1), 'sgd': (2, 3), 'lamb': (2, 3)}
     """
     names = dict.fromkeys(name for pair in differences for name in pair[:2])
     better = dict.fromkeys(names, 0)
     worse = dict.fromkeys(names, 0)
-    for first, second, _, _, outcome in differences:
-        if outcome == f"{first} better":
-            worse[first], better[second] = worse[first] + 1, better[second] + 1
-        elif outcome == f"{second} better":
-            worse[second], better[first] = worse[second] + 1, better[first] + 1
+    for pair in differences:
+        if pair.verdict == "not separated":
+            continue
+        ahead = pair.verdict.removesuffix(" better")
+        behind = pair.second if ahead == pair.first else pair.first
+        worse[ahead] += 1
+        better[behind] += 1
     return {name: (1 + better[name], len(names) - worse[name]) for name in names}
+
+
+def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
+    """Estimates the median time to an event that some runs miss.
+
+    The smallest t at which the Kaplan-Meier estimate S(t), the share of runs still on
+    their way, is at most a half. A run that misses the event counts as on its way
+    until its end. Kaplan, Meier, "Nonparametric estimation from incomplete
+    observations", Journal of the American Statistical Association 53 (1958).
+
+    Args:
+      seconds: ``[runs]``, time of the event, or of the end of a run that missed it.
+      reached: ``[runs]``, bool.
+
+    Returns:
+      The median; nan where S(t) never falls to a half.
+
+    >>> median_time(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, False, True, True]))
+    3.0
+    """
+    from scipy import stats  # half a second, and only this needs it
+
+    if not len(seconds):
+        return np.nan
+    censored = stats.CensoredData.right_censored(seconds, ~np.asarray(reached))
+    survival = stats.ecdf(censored).sf
+    # Guard: a product of shares may end a rounding error above one half.
+    half = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
+    return float(survival.quantiles[half[0]]) if half.size else np.nan
+
+
+def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
+    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]

@@ -1,41 +1,42 @@
-"""From tidy rows to one summary an optimizer and batch size.
+"""Summaries of a comparison: from arrays of lanes to figures of each contender.
 
 Tuning looks at the validation split alone; what is reported comes from fresh seeds.
 """
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from optlab.results.records import Cell, Results, Row
+from optlab.problems import Metric
+from optlab.results.records import Entry, Results, Runs
 from optlab.results.statistics import (
     Difference,
     Interval,
+    holm,
     mean_interval,
+    median_time,
     paired_difference,
+    paired_p,
     verdict,
 )
 
 
 class Summary(NamedTuple):
-    """One cell in figures; intervals are over the report runs that did not diverge."""
+    """Figures of one contender; intervals are over report runs that did not diverge."""
 
-    optimizer: str
-    batch_size: int
+    label: str
+    name: str
+    group: str
     parameters: int
     train_loss: Interval
     validation_loss: Interval
     gap: Interval  # test loss minus training loss
-    test_accuracy: Interval
+    test: Mapping[str, Interval]  # metric -> after the last step
     seconds: float  # median run, one lane alone, compile excluded
-    compile_seconds: float
-    compiles: int
-    sweep_seconds: float
-    best: Mapping[str, float] | None  # None where every lane diverged
-    at_edge: str  # "lower" or "upper" end of the learning-rate grid, else ""
+    best: Mapping[str, float] | None  # chosen point; None where every lane diverged
+    at_edge: Mapping[str, str]  # swept key -> "lower" or "upper" end, see `edge`
     tune_lanes: int
     tune_diverged: int
     report_runs: int
@@ -44,232 +45,296 @@ class Summary(NamedTuple):
     tune_seeds: int
     epochs: int
     steps: int  # points * seeds * epochs * steps_per_epoch
-    seconds_to_target: float  # median over the runs that reached it; nan for none
-    reached_target: int
-
-    @property
-    def remark(self) -> str:
-        """What a reader must not miss, or nothing.
-
-        >>> Summary(*[None] * 11, best=None, at_edge="", **dict.fromkeys(
-        ...     Summary._fields[13:], 0)).remark
-        'all lanes diverged'
-        """
-        if self.best is None:
-            return "all lanes diverged"
-        remarks = []
-        if self.at_edge:
-            rate = f"best learning rate {self.best['learning_rate']:.3g}"
-            remarks.append(
-                f"{rate} is at the {self.at_edge} edge of its grid: widen it"
-            )
-        if self.report_diverged:
-            of = f"{self.report_diverged} of {self.report_runs}"
-            remarks.append(f"{of} report runs diverged and are left out of the means")
-        return "; ".join(remarks)
+    sweep_seconds: float
+    compiles: int
+    compile_seconds: float
+    seconds_to_target: float  # Kaplan-Meier median; nan where it is not reached
+    reached_target: int  # number of report runs
+    remark: str  # what a reader must not miss; may be empty
 
 
-def cell_rows(rows: Iterable[Row], cell: Cell, phase: str) -> list[Row]:
-    """The rows of one cell in one phase.
+def final(runs: Runs, split: str, metric: str) -> np.ndarray:
+    """Reads the last evaluation of every lane.
 
     Args:
-      rows: of any cells.
-      cell: the one wanted.
-      phase: ``tune`` or ``report``.
+      runs: lanes.
+      split: "train", "validation" or "test".
+      metric: name.
 
     Returns:
-      Its rows, in their order.
+      ``[seeds, points]``; nan where a lane diverged.
     """
-    name = (phase, cell.optimizer, cell.batch_size)
-    return [row for row in rows if (row.phase, row.optimizer, row.batch_size) == name]
+    values = np.asarray(runs.evaluations[split][metric][-1], float)
+    return np.where(runs.diverged, np.nan, values)
 
 
-def final_rows(rows: Iterable[Row], split: str) -> dict[tuple[int, int], Row]:
-    """The last evaluation of each lane on one split.
+def rank_points(tune: Runs, metrics: Sequence[Metric]) -> list[int]:
+    """Orders the points of a sweep by the validation split, the best one first.
+
+    A point that has a finite deciding value goes before any that has none; then the
+    order is by fewest diverged seeds, best deciding metric, lowest loss, lowest index.
+    Metric and loss are the means of the last evaluation over seeds that did not
+    diverge.
 
     Args:
-      rows: of one cell and phase.
-      split: ``train``, ``validation`` or ``test``.
+      tune: lanes of a sweep.
+      metrics: names and directions; the first one decides.
 
     Returns:
-      (point, seed) to the row of its last epoch.
+      Indices into the contender's points, without those whose every lane diverged.
     """
-    last: dict[tuple[int, int], Row] = {}
-    for row in rows:
-        lane = row.point, row.seed
-        if row.split == split and (lane not in last or row.epoch >= last[lane].epoch):
-            last[lane] = row
-    return last
+    alive = ~np.asarray(tune.diverged, bool)
+    sign = -1.0 if metrics[0].higher else 1.0
+
+    def mean(metric: str, lane: int) -> float:
+        values = tune.evaluations["validation"][metric][-1][:, lane]
+        value = np.asarray(values, float)[alive[:, lane]].mean()
+        return float(value) if np.isfinite(value) else np.inf
+
+    def merit(lane: int) -> tuple[float, ...]:
+        value = mean(metrics[0].name, lane)
+        return (
+            np.isinf(value),
+            (~alive[:, lane]).sum(),
+            sign * value,
+            mean("loss", lane),
+            tune.points[lane],
+        )
+
+    lanes = np.flatnonzero(alive.any(axis=0)).tolist()
+    return [tune.points[lane] for lane in sorted(lanes, key=merit)]
 
 
-def diverged_lanes(rows: Iterable[Row]) -> set[tuple[int, int]]:
-    """The (point, seed) of every lane that one of its rows calls diverged."""
-    return {(row.point, row.seed) for row in rows if row.diverged}
-
-
-def choose_point(rows: Sequence[Row]) -> int | None:
-    """The best hyperparameter point of a sweep, by the validation split.
-
-    In this order: fewest seeds diverged, highest mean final validation accuracy,
-    lowest mean final validation loss, lowest index. The means are over the seeds
-    that did not diverge.
+def choose_point(tune: Runs, metrics: Sequence[Metric]) -> int | None:
+    """Chooses the best point of a sweep, by the validation split.
 
     Args:
-      rows: the tune phase of one cell.
+      tune: lanes of the sweep.
+      metrics: names and directions; the first one decides, see `rank_points`.
 
     Returns:
-      The point's index, or None where every lane diverged.
-
-    >>> def lane(point, accuracy, loss, diverged=False):
-    ...     return Row("tune", "sgd", 8, 0, point, {}, 1, 9, "validation", loss,
-    ...                accuracy, float("nan"), diverged)
-    >>> choose_point([lane(0, 0.90, 0.4), lane(1, 0.95, 0.3), lane(2, 0.95, 0.2)])
-    2
-    >>> choose_point([lane(0, 0.10, 9.0, diverged=True)]) is None
-    True
+      Index into the contender's points, or None where every lane diverged.
     """
-    lost = diverged_lanes(rows)
-    failures: dict[int, int] = defaultdict(int)
-    survivors: dict[int, list[Row]] = defaultdict(list)
-    for lane, row in final_rows(rows, "validation").items():
-        if lane in lost or not np.isfinite(row.loss):
-            failures[row.point] += 1
-        else:
-            survivors[row.point].append(row)
-
-    def merit(point: int) -> tuple[float, ...]:
-        accuracy = np.mean([row.accuracy for row in survivors[point]])
-        loss = np.mean([row.loss for row in survivors[point]])
-        return failures[point], -float(accuracy), float(loss), point
-
-    return min(survivors, key=merit, default=None)
+    return next(iter(rank_points(tune, metrics)), None)
 
 
-def edge(grid: Sequence[Mapping[str, float]], best: int | None) -> str:
-    """Which end of the learning-rate grid the best point sits at.
+def distinct(points: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Lists the swept keys of more than one value.
 
     Args:
-      grid: the points of the sweep.
+      points: points of a sweep.
+
+    Returns:
+      Dotted key to its values, ascending.
+
+    >>> distinct([{"a": 2.0, "b": 1.0}, {"a": 1.0, "b": 1.0}])
+    {'a': [1.0, 2.0]}
+    """
+    keys = dict.fromkeys(key for point in points for key in point)
+    values = {key: {point[key] for point in points if key in point} for key in keys}
+    return {key: sorted(found) for key, found in values.items() if len(found) > 1}
+
+
+def edge(points: Sequence[Mapping[str, float]], best: int | None) -> dict[str, str]:
+    """Finds the swept keys whose best value is the least or greatest that was tried.
+
+    Args:
+      points: points of the sweep.
       best: index of the chosen one.
 
     Returns:
-      ``lower``, ``upper``, or nothing: inside, none chosen, or one rate only.
+      Dotted key to "lower" or "upper". A lower end of 0 is left out: it is the natural
+      end of a share or a strength.
 
-    >>> grid = [{"learning_rate": rate} for rate in (0.01, 0.1, 1.0)]
-    >>> edge(grid, 0), edge(grid, 1), edge(grid, 2)
-    ('lower', '', 'upper')
+    >>> grid = [{"rate": rate, "dropout": share}
+    ...         for rate in (0.1, 1.0, 9.0) for share in (0.0, 0.5)]
+    >>> edge(grid, 0), edge(grid, 2), edge(grid, 5)
+    ({'rate': 'lower'}, {}, {'rate': 'upper', 'dropout': 'upper'})
     """
-    rates = {point["learning_rate"] for point in grid if "learning_rate" in point}
-    if best is None or len(rates) < 2 or "learning_rate" not in grid[best]:
-        return ""
-    ends = {min(rates): "lower", max(rates): "upper"}
-    return ends.get(grid[best]["learning_rate"], "")
+    found = {}
+    if best is None:
+        return found
+    for key, values in distinct(points).items():
+        value = points[best].get(key)
+        if value == values[-1]:
+            found[key] = "upper"
+        elif value == values[0] != 0:
+            found[key] = "lower"
+    return found
 
 
-def times_to_target(rows: Iterable[Row], target: float) -> dict[int, float]:
-    """Seconds until each run first reached the target accuracy on validation.
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Shortens dotted keys to their last part, where no two of them share it.
 
     Args:
-      rows: the report phase of one cell.
-      target: accuracy, 0..1.
+      keys: dotted keys.
 
     Returns:
-      Seed to seconds at the first evaluation at or above the target; nan where the
-      run never got there.
+      Key to its short name.
+
+    >>> short_names(["optimizer.learning_rate", "model.size", "data.size"])
+    {'optimizer.learning_rate': 'learning_rate', 'model.size': 'model.size',
+     'data.size': 'data.size'}
     """
-    times: dict[int, float] = {}
-    for row in sorted(rows, key=lambda row: row.epoch):
-        if row.split == "validation" and np.isnan(times.get(row.seed, np.nan)):
-            times[row.seed] = row.seconds if row.accuracy >= target else np.nan
-    return times
+    last = {key: key.rpartition(".")[2] for key in keys}
+    parts = list(last.values())
+    return {key: part if parts.count(part) == 1 else key for key, part in last.items()}
 
 
-def accuracies_by_seed(rows: Iterable[Row]) -> dict[int, float]:
-    """Final test accuracy by seed, over the report runs that did not diverge."""
-    rows = list(rows)
-    lost = diverged_lanes(rows)
-    finals = final_rows(rows, "test").items()
-    return {lane[1]: row.accuracy for lane, row in finals if lane not in lost}
-
-
-def summarize(results: Results) -> tuple[Summary, ...]:
-    """One summary for each cell, in the order of the cells.
+def swept_names(results: Results) -> dict[str, str]:
+    """Lists every key that is swept over more than one value, with its short name.
 
     Args:
-      results: of a whole comparison.
+      results: a whole comparison.
 
     Returns:
-      The summaries; a cell whose lanes all diverged has nan figures and says so.
+      Dotted key to the short name.
     """
-    return tuple(_summary(results, cell) for cell in results.cells)
-
-
-def _summary(results: Results, cell: Cell) -> Summary:
-    tune = cell_rows(results.rows, cell, "tune")
-    report = cell_rows(results.rows, cell, "report")
-    lost = diverged_lanes(report)
-    train, validation, test = (
-        {lane: row for lane, row in final_rows(report, split).items()
-         if lane not in lost}
-        for split in ("train", "validation", "test")
-    )  # fmt: skip
-    paired = train.keys() & test.keys()
-    times = times_to_target(report, results.target_accuracy)
-    reached = [seconds for seconds in times.values() if np.isfinite(seconds)]
-    spent = [row.seconds for row in train.values() if np.isfinite(row.seconds)]
-    lanes = len(cell.grid) * len(cell.tune_seeds)
-    return Summary(
-        optimizer=cell.optimizer,
-        batch_size=cell.batch_size,
-        parameters=cell.parameters,
-        train_loss=mean_interval(row.loss for row in train.values()),
-        validation_loss=mean_interval(row.loss for row in validation.values()),
-        gap=mean_interval(test[lane].loss - train[lane].loss for lane in paired),
-        test_accuracy=mean_interval(row.accuracy for row in test.values()),
-        seconds=float(np.median(spent)) if spent else np.nan,
-        compile_seconds=cell.compile_seconds,
-        compiles=cell.compiles,
-        sweep_seconds=cell.sweep_seconds,
-        best=None if cell.best is None else cell.grid[cell.best],
-        at_edge=edge(cell.grid, cell.best),
-        tune_lanes=lanes,
-        tune_diverged=len(diverged_lanes(tune)),
-        report_runs=len({(row.point, row.seed) for row in report}),
-        report_diverged=len(lost),
-        points=len(cell.grid),
-        tune_seeds=len(cell.tune_seeds),
-        epochs=cell.epochs,
-        steps=lanes * cell.epochs * cell.steps_per_epoch,
-        seconds_to_target=float(np.median(reached)) if reached else np.nan,
-        reached_target=len(reached),
+    return short_names(
+        dict.fromkeys(key for each in results.entries for key in distinct(each.points))
     )
 
 
-def compare(results: Results) -> tuple[Difference, ...]:
-    """Test accuracy of every two optimizers at one batch size, paired by seed.
-
-    Each interval holds 95% by itself. Of many pairs that differ in nothing, one in
-    twenty is still expected to look separated.
+def times_to_target(
+    report: Runs, metric: Metric, target: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds when each run first reached the target on validation.
 
     Args:
-      results: of a whole comparison.
+      report: runs at one point.
+      metric: deciding metric, whose direction says on which side the target is met.
+      target: value of it.
 
     Returns:
-      First minus second for every pair, batch size by batch size; pairs without a
-      seed at which neither diverged are left out.
+      Seconds at the first evaluation that meets the target, or at the end of a run that
+      misses it; and whether it was met. Both ``[seeds]``.
     """
-    differences = []
-    for size in dict.fromkeys(cell.batch_size for cell in results.cells):
-        cells = [cell for cell in results.cells if cell.batch_size == size]
-        accuracies = [
-            accuracies_by_seed(cell_rows(results.rows, cell, "report"))
-            for cell in cells
-        ]
-        for i, j in itertools.combinations(range(len(cells)), 2):
-            first, second = cells[i].optimizer, cells[j].optimizer
-            interval = paired_difference(accuracies[i], accuracies[j])
-            if not interval.n:
-                continue
-            outcome = verdict(interval, first, second)
-            differences.append(Difference(first, second, size, interval, outcome))
-    return tuple(differences)
+    values = report.evaluations["validation"][metric.name][:, :, 0]
+    # In the type of the values: 0.95 as float32 is below 0.95 as float64.
+    bound = np.asarray(target, values.dtype)
+    met = values >= bound if metric.higher else values <= bound
+    reached = np.any(met, axis=0)
+    epoch = np.where(reached, np.argmax(met, axis=0), report.epochs)
+    return report.seconds[epoch, np.arange(len(epoch)), 0], reached
+
+
+def summarize(results: Results) -> tuple[Summary, ...]:
+    """Summarizes each contender, in the order of the entries.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The summaries; the figures of a contender whose lanes all diverged are nan.
+    """
+    names = swept_names(results)
+    return tuple(_summary(results, entry, names) for entry in results.entries)
+
+
+def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summary:
+    tune, report = entry.tune, entry.report
+    decides, nothing = results.metrics[0], np.full((0, 1), np.nan)
+
+    def last(split: str, metric: str) -> np.ndarray:
+        return nothing if report is None else final(report, split, metric)
+
+    times, reached = np.zeros(0), np.zeros(0, bool)
+    if report is not None and results.target is not None:
+        times, reached = times_to_target(report, decides, results.target)
+    spent = np.zeros(0) if report is None else report.seconds[-1][~report.diverged]
+    spent = spent[np.isfinite(spent)]
+    best = None if entry.best is None else entry.points[entry.best]
+    at_edge = edge(entry.points, entry.best)
+    runs, lost = (0, 0) if report is None else _count(report)
+    lanes, tune_lost = _count(tune)
+    remarks = [
+        f"best {names[key]} {entry.points[entry.best or 0][key]:.3g} is at the {end} "
+        "edge of the values tried: widen them"
+        for key, end in at_edge.items()
+    ]
+    if best is None:
+        remarks.append("all lanes diverged")
+    if lost:
+        remarks.append(
+            f"{lost} of {runs} report runs diverged and are left out of the means"
+        )
+    return Summary(
+        label=entry.label,
+        name=entry.name,
+        group=entry.group,
+        parameters=entry.parameters,
+        train_loss=mean_interval(last("train", "loss").ravel()),
+        validation_loss=mean_interval(last("validation", "loss").ravel()),
+        gap=mean_interval((last("test", "loss") - last("train", "loss")).ravel()),
+        test={
+            metric.name: mean_interval(last("test", metric.name).ravel())
+            for metric in results.metrics
+        },
+        seconds=float(np.median(spent)) if spent.size else np.nan,
+        best=best,
+        at_edge=at_edge,
+        tune_lanes=lanes,
+        tune_diverged=tune_lost,
+        report_runs=runs,
+        report_diverged=lost,
+        points=len(tune.points),
+        tune_seeds=len(tune.seeds),
+        epochs=tune.epochs,
+        steps=lanes * tune.epochs * tune.steps_per_epoch,
+        sweep_seconds=entry.sweep_seconds,
+        compiles=entry.compiles,
+        compile_seconds=entry.compile_seconds,
+        seconds_to_target=median_time(times, reached),
+        reached_target=int(reached.sum()),
+        remark="; ".join(remarks),
+    )
+
+
+def _count(runs: Runs) -> tuple[int, int]:
+    """Number of lanes, and of those that diverged."""
+    return runs.diverged.size, int(runs.diverged.sum())
+
+
+def differences(results: Results) -> tuple[Difference, ...]:
+    """Compares every two contenders of one group, paired by seed.
+
+    The values are those of the deciding metric on the test split. The p values are
+    corrected for the number of pairs of the whole comparison.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      First minus second for every pair, group by group; pairs without a seed at which
+      neither diverged are left out.
+    """
+    decides = results.metrics[0]
+    by_seed = {entry.label: _by_seed(entry, decides.name) for entry in results.entries}
+    groups = dict.fromkeys(entry.group for entry in results.entries)
+    pairs = [
+        (first, second)
+        for group in groups
+        for first, second in itertools.combinations(
+            [entry for entry in results.entries if entry.group == group], 2
+        )
+        if by_seed[first.label].keys() & by_seed[second.label].keys()
+    ]
+    values = [(by_seed[a.label], by_seed[b.label]) for a, b in pairs]
+    p_values = [paired_p(*pair) for pair in values]
+    found = []
+    for (a, b), pair, p, corrected in zip(
+        pairs, values, p_values, holm(p_values), strict=True
+    ):
+        interval = paired_difference(*pair)
+        said = verdict(interval.mean, corrected, a.name, b.name, decides.higher)
+        found.append(Difference(a.name, b.name, a.group, interval, p, corrected, said))
+    return tuple(found)
+
+
+def _by_seed(entry: Entry, metric: str) -> dict[int, float]:
+    """Final test value by seed, of the report runs that have one."""
+    if entry.report is None:
+        return {}
+    values = final(entry.report, "test", metric)[:, 0]
+    pairs = zip(entry.report.seeds, values.tolist(), strict=True)
+    return {seed: value for seed, value in pairs if np.isfinite(value)}

@@ -1,33 +1,15 @@
 """Lanes of one program: some vmapped at a time, the rest one chunk after another.
 
-What a lane computes does not depend on how many run beside it, beyond rounding. How
-many is best depends on the work and the machine, so it is timed.
+The result of a lane does not depend on the number that runs beside it, beyond rounding.
 """
 
 import functools
-import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Jaxpr, jaxprs_in_params
-from jax.lax import linalg
-
-from optlab.sweep.parallel import LANE, Layout, agreed, share_host
-
-#: Of the device's memory, at most so much for the values that lanes compute.
-MEMORY_SHARE = 0.5
-
-#: Names of the primitives that a CPU leaves to LAPACK.
-FACTORIZATIONS = {
-    primitive.name for name, primitive in vars(linalg).items() if name.endswith("_p")
-}
-
-#: Runs of a trial that count.
-TRIALS = 3
 
 
 def over_lanes(
@@ -38,17 +20,18 @@ def over_lanes(
     states: Any,
     lanes: Any,
 ) -> tuple[Any, Any]:
-    """Applies ``run_lane`` to ``width`` lanes at a time, at most.
+    """Applies ``run_lane`` to at most ``width`` lanes at a time.
 
-    Lanes run at a time are vmapped; what a row of them shares (a seed's batches) stays
-    single. A chunk takes lanes a stride apart, so that every device, which holds a
-    block of neighbours, has some of each chunk. Chunks write their states over those
-    they read: no second copy of all states is made.
+    Lanes of one chunk are vmapped; the values that a row of them shares (a seed's
+    batches) stay single. A chunk takes lanes a stride apart, so that every device,
+    which holds a block of neighbours, has some of each chunk. Chunks write their states
+    over those they read: no second copy of all states is made.
 
     Args:
-      run_lane: ``(shared, state, *lane) -> (state, result)``, of one lane; pure.
-      devices: that the lanes of a row are spread over, in blocks of neighbours.
-      width: lanes at a time; at least one for each device run in any case.
+      run_lane: pure function ``(shared, state, *lane) -> (state, result)`` of one lane.
+      devices: number of devices that the lanes of a row are spread over, in blocks of
+        neighbours.
+      width: largest number of lanes at a time; each device runs at least one.
       shared: arrays ``[rows, ...]``.
       states: a tree of arrays ``[rows, lanes of a row, ...]``.
       lanes: a tuple of such trees. One of the two may be empty.
@@ -105,12 +88,12 @@ def _together(function: Callable) -> Callable:
 
 
 def chunk_size(lanes: int, devices: int, width: int) -> int:
-    """Lanes of a row that run at a time: equal chunks, as wide as is allowed.
+    """Computes the size of equal chunks of a row, as wide as is allowed.
 
     Args:
-      lanes: of a row.
-      devices: that share them; they divide the lanes.
-      width: at most so many, but one for each device.
+      lanes: number of lanes of a row.
+      devices: number of devices that share them; it divides the lanes.
+      width: largest chunk, but each device has at least one lane.
 
     Returns:
       A divisor of ``lanes`` and a multiple of ``devices``.
@@ -123,68 +106,3 @@ def chunk_size(lanes: int, devices: int, width: int) -> int:
         for size in range(devices, lanes + 1, devices)
         if lanes % size == 0 and size <= max(width, devices)
     )
-
-
-def unblocked(program: Jaxpr, lanes: int, layout: Layout) -> int:
-    """Most lanes at a time that cannot wait for each other without end.
-
-    On a CPU a batch of factorizations holds a thread of the one pool while it waits
-    for others of that pool; batches of as many devices as there are threads hold them
-    all (seen with jax 0.10.2). One matrix at a time is safe.
-
-    Args:
-      program: of one lane.
-      lanes: that there are.
-      layout: the devices that they are spread over.
-
-    Returns:
-      One for each device where the lanes could, else all.
-    """
-    one_pool = layout.mesh.size > 1 and share_host(list(layout.mesh.devices.flat))
-    return layout.mesh.shape[LANE] if one_pool and _factorizes(program) else lanes
-
-
-def _factorizes(program: Jaxpr) -> bool:
-    return any(
-        equation.primitive.name in FACTORIZATIONS
-        or any(map(_factorizes, jaxprs_in_params(equation.params)))
-        for equation in program.eqns
-    )
-
-
-def timed(
-    widths: Iterable[int], trial: Callable[[int], Callable[[], Any]]
-) -> dict[int, float]:
-    """Times what runs some lanes for a few steps.
-
-    Args:
-      widths: the candidates.
-      trial: width to a compiled function that runs lanes at that width, and waits.
-
-    Returns:
-      Width to seconds, the fastest of ``TRIALS`` runs after one that does not count,
-      as the first of several processes measured them.
-      A single width is not timed: its time is NaN.
-    """
-    seconds = dict.fromkeys(widths, math.nan)
-    if len(seconds) == 1:
-        return seconds
-    for width in seconds:
-        run = trial(width)
-        run()
-        times = []
-        for _ in range(TRIALS):
-            started = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - started)
-        seconds[width] = min(times)
-    return dict(zip(seconds, agreed(list(seconds.values())), strict=True))
-
-
-def fastest(seconds: Mapping[int, float]) -> int:
-    """The width of the least time.
-
-    >>> fastest({1: 0.5, 8: 0.25, 64: 0.3}), fastest({1: float("nan")})
-    (8, 1)
-    """
-    return min(seconds, key=lambda width: seconds[width])

@@ -13,24 +13,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.extend.core import Jaxpr
 
 from optlab.solving import Solution, Stop, solve
-from optlab.sweep.lanes import (
-    MEMORY_SHARE,
-    chunk_size,
-    fastest,
-    over_lanes,
-    timed,
-    unblocked,
-)
+from optlab.sweep import width as widths
+from optlab.sweep.lanes import chunk_size, over_lanes
 from optlab.sweep.parallel import LANE, Layout
-
-#: Steps of each lane in a trial.
-TRIAL_STEPS = 4
 
 
 class Search(NamedTuple):
-    """What all lanes of a program share; nothing here is swept."""
+    """A minimization as functions of the numbers that are swept."""
 
     #: hyperparameters -> transformation; the former are traced
     optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation]
@@ -57,7 +49,6 @@ class Program(NamedTuple):
     run: Callable[[Starts, Stop], Solution]  # its arrays are [starts, points, ...]
     width: int  # lanes at a time
     compile_seconds: float
-    temporary_bytes: int  # that a run takes beside its arguments and results, in all
 
 
 def make_starts(params: Any, points: Sequence[Mapping[str, float]] = ({},)) -> Starts:
@@ -80,36 +71,56 @@ def make_starts(params: Any, points: Sequence[Mapping[str, float]] = ({},)) -> S
 
 
 def compile_program(
-    search: Search, starts: Starts, layout: Layout, width: int
+    search: Search, starts: Starts, layout: Layout, width: int | None = None
 ) -> Program:
     """Compiles a search.
 
     Args:
-      search: what the lanes share.
-      starts: the lanes; only their shape matters here.
-      layout: the devices that the lanes are spread over.
-      width: lanes to run at a time, at most; one for each device where more could
-        wait for each other without end (:func:`optlab.lanes.unblocked`).
+      search: minimization of all lanes.
+      starts: lanes; a few steps of them are made where the width is measured.
+      layout: device mesh that the lanes are spread over.
+      width: largest number of lanes at a time, as far as they fit; None for the fastest
+        of a trial, see `optlab.sweep.width`.
 
     Returns:
       The program.
 
     >>> from optlab import optim
-
     >>> from optlab.sweep import parallel
     >>> search = Search(lambda point: optim.sgd(**point), {"value_fn": lambda x: x @ x})
     >>> points = [{"learning_rate": 0.1}, {"learning_rate": 1.0}]
     >>> starts = make_starts(jnp.ones((3, 2)), points)
-    >>> layout = parallel.layout("jit", 6, [1], devices=jax.devices()[:1])
+    >>> layout = parallel.layout("jit", 6, 1, devices=jax.devices()[:1])
     >>> program = compile_program(search, starts, layout, width=1)
     >>> program.run(starts, Stop(steps=50)).value.round(3).tolist()
     [[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]]
     """
+    lanes, devices = math.prod(starts.shape), layout.mesh.shape[LANE]
+    compiled: dict[int, Program] = {}
+
+    def program_at(width):
+        width = chunk_size(lanes, devices, width)
+        if width not in compiled:
+            compiled[width] = _compile(search, starts, layout, width)
+        return compiled[width]
+
+    def trial(width, steps):
+        program = program_at(width)
+        # All lanes run, however many at a time.
+        steps = max(1, steps * width // lanes)
+        stop = Stop(gradient=-1.0, steps=steps)
+        run = lambda: jax.block_until_ready(program.run(starts, stop))  # noqa: E731
+        return run, steps * lanes
+
+    step = _program_of(search, starts)
+    measured = {width: math.nan} if width else None
+    measured = measured or widths.measure(step, (1, lanes), layout, trial)
+    return program_at(widths.choose(measured, step, lanes, layout))
+
+
+def _compile(search: Search, starts: Starts, layout: Layout, width: int) -> Program:
     rows, columns = starts.shape
     devices = layout.mesh.shape[LANE]
-    width = chunk_size(
-        rows * columns, devices, min(width, _unblocked(search, starts, layout))
-    )
 
     def run_lane(_, state, params, hyperparameters, stop):
         return state, _solve(search, params, hyperparameters, stop)
@@ -138,52 +149,11 @@ def compile_program(
     started = time.perf_counter()
     lowered = jax.jit(run).lower(*arguments(starts, Stop()))
     compiled = lowered.compile(layout.compiler_options)
-    memory = compiled.memory_analysis()
     return Program(
         run=lambda starts, stop: compiled(*arguments(starts, stop)),
         width=width,
         compile_seconds=time.perf_counter() - started,
-        temporary_bytes=layout.mesh.size * memory.temp_size_in_bytes if memory else 0,
     )
-
-
-def compile_fastest(
-    search: Search, starts: Starts, layout: Layout
-) -> tuple[Program, dict[int, float]]:
-    """Compiles a search for one lane at a time and for all, and keeps the faster.
-
-    Where the memory does not hold the values of all lanes, "all" is as many as it
-    holds.
-
-    Args:
-      search: what the lanes share.
-      starts: the lanes; a few steps of them are made.
-      layout: the devices that the lanes are spread over.
-
-    Returns:
-      The program, and width to seconds a lane and step (NaN for a single width).
-    """
-    lanes, devices = starts.shape[0] * starts.shape[1], layout.mesh.shape[LANE]
-    narrow = compile_program(search, starts, layout, chunk_size(lanes, devices, 1))
-    lane_bytes = max(narrow.temporary_bytes // narrow.width, 1)
-    most = min(
-        int(MEMORY_SHARE * layout.memory_bytes / lane_bytes),
-        _unblocked(search, starts, layout),
-    )
-    wide = chunk_size(lanes, devices, most)
-    programs = {narrow.width: narrow}
-    trial_stop = Stop(gradient=-1.0, steps=TRIAL_STEPS)
-
-    def trial(width):
-        if width not in programs:
-            programs[width] = compile_program(search, starts, layout, width)
-        program = programs[width]
-        return lambda: jax.block_until_ready(program.run(starts, trial_stop))
-
-    seconds = timed(sorted({narrow.width, wide}), trial)
-    steps = lanes * TRIAL_STEPS  # a trial runs all lanes, however many at a time
-    seconds = {width: spent / steps for width, spent in seconds.items()}
-    return programs[fastest(seconds)], seconds
 
 
 def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Solution:
@@ -197,8 +167,7 @@ def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Sol
     )
 
 
-def _unblocked(search: Search, starts: Starts, layout: Layout) -> int:
+def _program_of(search: Search, starts: Starts) -> Jaxpr:
     lane = jax.tree.map(lambda x: x[0], (starts.params, starts.hyperparameters))
     solve_one = functools.partial(_solve, search, stop=Stop())
-    program = jax.make_jaxpr(solve_one)(*lane).jaxpr
-    return unblocked(program, math.prod(starts.shape), layout)
+    return jax.make_jaxpr(solve_one)(*lane).jaxpr

@@ -1,11 +1,11 @@
-"""Where lanes and batches lie: a mesh with the axes ``lane`` and ``data``, or pmap.
+"""Device mesh and sharding of lanes and batches: axes ``lane`` and ``data``, or pmap.
 
-``jit`` with named shardings is the default: lanes are spread over devices first, for
-they never talk to each other, and what devices remain each take a part of the batch.
-``pmap`` is the classical data-parallel step: every device holds all parameters and
-takes its share of the batch, and gradients are averaged.
+``jit`` with named shardings is the default: lanes are spread over devices first,
+because they never communicate, and the remaining devices share each batch. ``pmap`` is
+the classical data-parallel step: every device holds all parameters and takes its share
+of the batch, and gradients are averaged.
 
-On a CPU a device is a core's worth of lanes: those of several devices never wait for
+On a CPU a device is a core's worth of lanes: lanes of different devices never wait for
 each other, as the threads of one product do. A single lane uses all cores from one
 device.
 """
@@ -19,42 +19,42 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from optlab.errors import InputError
 from optlab import machine
+from optlab.errors import InputError
 
 #: Names of the mesh's axes.
 LANE, DATA = "lane", "data"
 
-#: The ways that a step can be spread over devices.
+#: Ways to spread a step over devices.
 MODES = ("jit", "pmap")
 
 
 class Layout(NamedTuple):
-    """Devices and how they share the work."""
+    """Device mesh, and the mode in which it shares the work."""
 
     mode: str  # one of MODES
     mesh: Mesh  # axes (lane, data)
 
     @property
     def axis_name(self) -> str | None:
-        """The mapped axis that a step averages over; None where jit sees to it."""
+        """Mapped axis that a step averages over under pmap; None under jit."""
         return DATA if self.mode == "pmap" else None
 
     def sharding(self, *axes: str | None) -> NamedSharding:
-        """Lays an array's leading axes along the named mesh axes."""
+        """Shards an array's leading axes along the named mesh axes."""
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
     @property
     def compiler_options(self) -> dict[str, Any]:
-        """What programs for these devices are compiled with, beside XLA's defaults."""
+        """XLA options for programs of these devices, beside its defaults."""
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         # XLA halves the vectors of processors with 512 bits, for old ones' clocks.
         return {"xla_cpu_prefer_vector_width": 512} if on_cpu else {}
 
     @property
     def memory_bytes(self) -> int:
-        """Of all devices; CPU devices share their host's."""
-        device = self.mesh.local_devices[0]  # no process sees another's
+        """Memory of all devices; CPU devices share their host's."""
+        device = self.mesh.local_devices[0]  # other processes' devices are not visible
         memory = machine.memory_bytes(device)
         memory *= 1 if device.platform == "cpu" else self.mesh.size
         return int(agreed([memory])[0])
@@ -67,21 +67,21 @@ class Layout(NamedTuple):
 def layout(
     mode: str,
     points: int,
-    batch_sizes: Sequence[int],
+    batch_size: int,
     devices: Sequence[Any] | None = None,
 ) -> Layout:
     """Chooses a mesh that divides the work evenly.
 
     The ``lane`` axis gets as many devices as divide both their number and the
-    points of a sweep; of the rest, ``data`` gets as many as divide every batch. A
-    device that neither axis can use stays idle. CPU devices of one process share its
-    threads: a batch is not cut for them.
+    points of a sweep; of the rest, ``data`` gets as many as divide the batch. A device
+    that neither axis can use stays idle. CPU devices of one process share its threads:
+    a batch is not cut for them.
 
     Args:
       mode: ``jit`` or ``pmap``; the latter puts every device on the ``data`` axis.
-      points: hyperparameter points of a sweep.
-      batch_sizes: examples in a batch, for each of the programs to be laid out.
-      devices: by default all that JAX sees.
+      points: number of hyperparameter points of a sweep.
+      batch_size: examples of a batch.
+      devices: devices to use; by default all that JAX sees.
 
     Returns:
       The layout.
@@ -89,22 +89,23 @@ def layout(
     Raises:
       InputError: the mode is unknown, or ``pmap`` cannot cut a batch evenly.
 
-    >>> str(layout("jit", points=7, batch_sizes=[64], devices=jax.devices()[:1]))
+    >>> str(layout("jit", points=7, batch_size=64, devices=jax.devices()[:1]))
     'jit over 1 x 1 devices (lane x data)'
     """
     devices = list(jax.devices() if devices is None else devices)
     if mode not in MODES:
-        raise InputError(f"--parallel={mode}: choose from {', '.join(MODES)}")
-    batch = math.gcd(*batch_sizes)
+        raise InputError(f"parallel={mode!r}: choose from {', '.join(MODES)}")
     if mode == "pmap":
-        if batch % len(devices):
+        if batch_size % len(devices):
             raise InputError(
-                f"--parallel=pmap: batches of {tuple(batch_sizes)} do not divide "
-                f"evenly over {len(devices)} devices; choose multiples of that number"
+                f"parallel='pmap': batch_size={batch_size} does not divide evenly over "
+                f"{len(devices)} devices; choose a multiple of that number"
             )
         lanes, shares = 1, len(devices)
     else:
-        lanes, shares = mesh_shape(len(devices), points, batch, share_host(devices))
+        lanes, shares = mesh_shape(
+            len(devices), points, batch_size, share_host(devices)
+        )
     chosen = np.array(devices[: lanes * shares]).reshape(lanes, shares)
     return Layout(mode, Mesh(chosen, (LANE, DATA)))
 
@@ -112,12 +113,12 @@ def layout(
 def mesh_shape(
     devices: int, points: int, batch: int, one_host: bool
 ) -> tuple[int, int]:
-    """How many devices take lanes, and into how many shares a batch is cut.
+    """Computes the sizes of the mesh's axes.
 
     Args:
-      devices: that there are.
-      points: hyperparameter points of a sweep.
-      batch: a number that divides every batch.
+      devices: number of devices.
+      points: number of hyperparameter points of a sweep.
+      batch: examples of a batch.
       one_host: whether the devices share one host's threads.
 
     Returns:
@@ -131,13 +132,13 @@ def mesh_shape(
 
 
 def agreed(numbers: Sequence[float]) -> list[float]:
-    """What the first process measured, in all of them: they must choose alike.
+    """Broadcasts process 0's numbers so that all processes agree.
 
     Args:
-      numbers: as many in every process.
+      numbers: measurements of this process, as many in every process.
 
     Returns:
-      Those of process 0.
+      The numbers of process 0.
     """
     if jax.process_count() == 1:
         return list(numbers)
@@ -148,10 +149,10 @@ def agreed(numbers: Sequence[float]) -> list[float]:
 
 
 def share_host(devices: Sequence[Any]) -> bool:
-    """Whether some devices are parts of one CPU, with one pool of threads.
+    """Tells whether devices are parts of one CPU, with one pool of threads.
 
     Args:
-      devices: of one kind, as ``jax.devices()`` gives them.
+      devices: devices of one kind, as ``jax.devices()`` gives them.
     """
     processes = {device.process_index for device in devices}
     return devices[0].platform == "cpu" and len(processes) == 1

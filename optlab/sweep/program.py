@@ -10,6 +10,7 @@ Arrays of lanes are ``[seeds, points, ...]`` everywhere. How many lanes run at a
 is ``width``; it changes memory and time, never the result beyond rounding.
 """
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,55 +18,67 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
+from jax.extend.core import Jaxpr
 
 from optlab import training
-from optlab.data import Dataset
-from optlab.data.batches import Examples, examples_of, load_batch
-from optlab.problems import Problem
+from optlab.data import Dataset, Split
+from optlab.optim.evaluation import evaluation_params
+from optlab.problems import Batch, Problem
+from optlab.sweep import width as widths
 from optlab.sweep.lanes import over_lanes
 from optlab.sweep.parallel import DATA, LANE, Layout
-from optlab.training import Metrics, TrainState
+from optlab.training import (
+    EVALUATION_BATCH,
+    Metrics,
+    TrainState,
+    evaluate_split,
+    examples_in,
+)
 
-#: Examples evaluated at a time: bounds memory, changes no result.
-EVALUATION_BATCH = 256
+#: Swept numbers of one lane by name; inside a program they are tracers.
+Point = Mapping[str, Any]
 
 
 class Task(NamedTuple):
-    """What all lanes of a program share; nothing here is swept."""
+    """A recipe as functions of the numbers that are swept."""
 
-    problem: Problem
-    optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation]
     dataset: Dataset
     batch_size: int
-    augmentations: tuple[str, ...] = ()  # names in augment.AUGMENTATIONS
+    problem: Callable[[Point], Problem]
+    optimizer: Callable[[Point], optax.GradientTransformation]
+    #: names of the swept numbers that ``problem`` reads, such as a dropout share; lanes
+    #: of one seed share their initial parameters where there is none
+    problem_numbers: tuple[str, ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in one pass over the training split."""
-        return len(self.dataset.train.labels) // self.batch_size
+        return examples_in(self.dataset.train) // self.batch_size
 
 
 class Lanes(NamedTuple):
     """The runs of a program, every seed with every point; all of it is traced."""
 
     seeds: jax.Array  # [seeds], uint32
-    numbers: jax.Array  # [seeds, points], uint32: each point's place
+    indices: jax.Array  # [seeds, points], uint32: index of each point
     hyperparameters: Mapping[str, jax.Array]  # name -> [seeds, points], float32
 
     @property
     def shape(self) -> tuple[int, int]:
         """Seeds by points, the leading axes of every array of lanes."""
-        return self.numbers.shape[0], self.numbers.shape[1]
+        return self.indices.shape[0], self.indices.shape[1]
 
 
 class Program(NamedTuple):
     """A compiled sweep, for any lanes of the shape that it was compiled for."""
 
     train: Callable[[TrainState, Lanes, int], tuple[TrainState, Metrics]]  # an epoch
-    evaluate: Callable[[TrainState, str], Metrics]  # on a split, by its name
+    evaluate: Callable[[TrainState, Lanes, str], Metrics]  # on a split, by its name
     compile_seconds: float  # spent on the training program
+    width: int  # lanes at a time
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], ...]:
@@ -112,6 +125,19 @@ def make_lanes(seeds: Sequence[int], points: Sequence[Mapping[str, float]]) -> L
     )
 
 
+def first_lane(lanes: Lanes) -> Lanes:
+    """Takes the first point of the first seed.
+
+    Args:
+      lanes: seeds and points.
+
+    Returns:
+      One seed with one point.
+    """
+    some = jax.tree.map(lambda x: x[:1, :1], (lanes.indices, lanes.hyperparameters))
+    return Lanes(lanes.seeds[:1], *some)
+
+
 def init_states(task: Task, lanes: Lanes) -> TrainState:
     """The states of all lanes before the first step.
 
@@ -123,59 +149,81 @@ def init_states(task: Task, lanes: Lanes) -> TrainState:
       A state whose arrays are ``[seeds, points, ...]``; lanes of one seed start from
       the same parameters.
     """
-    params, model_state = _init_models(task.problem, lanes.seeds)
-    return _init_optimizers(task.optimizer, params, model_state, lanes)
+    params, model_state = _init_models(
+        task.problem, lanes.seeds, _problem_numbers(task, lanes)
+    )
+    by_point = 0 if task.problem_numbers else None
+    return _init_optimizers(task.optimizer, by_point, params, model_state, lanes)
+
+
+def _problem_numbers(task: Task, lanes: Lanes) -> Point:
+    return {name: lanes.hyperparameters[name] for name in task.problem_numbers}
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _init_models(problem: Problem, seeds: jax.Array) -> tuple[Any, Any]:
-    """Parameters and model state of each seed; one compile serves all optimizers."""
+def _init_models(
+    problem: Callable[[Point], Problem], seeds: jax.Array, numbers: Point
+) -> tuple[Any, Any]:
+    """Parameters and model state, one a seed or, where numbers are swept, one a lane.
 
-    def init_model(seed):
-        init_key, _ = jax.random.split(jax.random.key(seed))
-        return problem.init(init_key)
+    One compile serves all optimizers of a problem.
+    """
 
-    return jax.vmap(init_model)(seeds)
+    def init_seed(seed, numbers):
+        init = lambda point: training.init_run(problem(point), seed)  # noqa: E731
+        return jax.vmap(init)(numbers) if numbers else init({})
+
+    return jax.vmap(init_seed)(seeds, numbers)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _init_optimizers(
-    optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation],
+    optimizer: Callable[[Point], optax.GradientTransformation],
+    by_point: int | None,
     params: Any,
     model_state: Any,
     lanes: Lanes,
 ) -> TrainState:
-    """Every lane's state, from the parameters of its seed."""
+    """Every lane's state, from the parameters of its seed or, by point, its own."""
 
     def init_lane(params, model_state, hyperparameters):
         tx = optimizer(hyperparameters)
         return training.initial_state(params, model_state, tx)
 
-    over_points = jax.vmap(init_lane, (None, None, 0), axis_size=lanes.shape[1])
+    axes = by_point, by_point, 0
+    over_points = jax.vmap(init_lane, axes, axis_size=lanes.shape[1])
     return jax.vmap(over_points)(params, model_state, lanes.hyperparameters)
 
 
+class Lowered(NamedTuple):
+    """A traced sweep that is still to be compiled, which may be done in a thread."""
+
+    compile: Callable[[], Program]
+
+
 def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Program:
-    """Compiles the training of some lanes.
+    """Compiles the training of some lanes; see `lower`."""
+    return lower(task, lanes, layout, width).compile()
+
+
+def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
+    """Traces the training of some lanes.
 
     Args:
-      task: what the lanes share.
+      task: recipe of all lanes.
       lanes: seeds and points; only their shape matters here.
-      layout: devices; with ``pmap`` every device trains all lanes on its share of
+      layout: device mesh; with ``pmap`` every device trains all lanes on its share of
         each batch.
-      width: lanes to run at a time, at most.
+      width: largest number of lanes at a time.
 
     Returns:
-      The program. Its ``train`` donates the states that it is given, except under
-      ``pmap``, where they are copied to every device.
+      The traced sweep. Its program's ``train`` donates the states that it is given,
+      except under ``pmap``, where they are copied to every device.
     """
     by_lane, whole = layout.sharding(None, LANE), layout.sharding()
     placement = jax.tree.map(lambda _: by_lane, lanes)._replace(seeds=whole)
     splits = {
-        name: jax.device_put(
-            examples_of(task.dataset, name),
-            whole,
-        )
+        name: jax.device_put(getattr(task.dataset, name), whole)
         for name in ("train", "validation", "test")
     }
     train = functools.partial(_train_epoch, task, layout, width)
@@ -202,25 +250,126 @@ def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Pro
     lowered = wrapped.lower(
         states, lanes, splits["train"], jnp.zeros(epoch_shape, jnp.uint32)
     )
-    compiled = lowered.compile(layout.compiler_options)
-    compile_seconds = time.perf_counter() - started
-    return Program(
-        train=lambda states, lanes, epoch: compiled(
-            jax.device_put(states, by_lane),
-            jax.device_put(lanes, placement),
-            splits["train"],
-            jnp.full(epoch_shape, epoch, jnp.uint32),
-        ),
-        evaluate=lambda states, split: _evaluate_lanes(
-            task.problem,
-            layout,
-            width,
-            # Laid out as they will be later on, so that one compile serves all.
-            *jax.device_put((states.params, states.model_state), by_lane),
-            splits[split],
-        ),
-        compile_seconds=compile_seconds,
+    traced = time.perf_counter() - started
+
+    def compile_it() -> Program:
+        started = time.perf_counter()
+        compiled = lowered.compile(layout.compiler_options)
+        return Program(
+            train=lambda states, lanes, epoch: compiled(
+                jax.device_put(states, by_lane),
+                jax.device_put(lanes, placement),
+                splits["train"],
+                jnp.full(epoch_shape, epoch, jnp.uint32),
+            ),
+            evaluate=lambda states, lanes, split: _evaluate(
+                task, layout, width, states, lanes, splits[split]
+            ),
+            compile_seconds=traced + time.perf_counter() - started,
+            width=width,
+        )
+
+    return Lowered(compile_it)
+
+
+def step_of(task: Task, lanes: Lanes) -> Jaxpr:
+    """Traces one training step of one lane.
+
+    Args:
+      task: recipe of all lanes.
+      lanes: seeds and points; the first one is traced.
+
+    Returns:
+      The step's program.
+    """
+
+    def step(point, split, indices, key):
+        problem, tx = task.problem(point), task.optimizer(point)
+        state = training.init(problem, tx, key)
+        batch = training.gather(problem, split, indices, jax.random.split(key, size))
+        return training.make_step(problem, tx)(state, batch, key)
+
+    size = task.batch_size
+    point = jax.tree.map(lambda x: x[0, 0], lanes.hyperparameters)
+    indices = jax.ShapeDtypeStruct((size,), jnp.int32)
+    return jax.make_jaxpr(step)(
+        point, task.dataset.train, indices, jax.random.key(0)
+    ).jaxpr
+
+
+def measure_widths(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
+    """Times a few steps of the lanes at each width that is worth a trial.
+
+    Args:
+      task: recipe of all lanes.
+      lanes: seeds and points.
+      layout: device mesh that the lanes are spread over.
+
+    Returns:
+      Width to seconds of one step of one lane; see `width.measure`.
+    """
+
+    def trial(width, steps):
+        rows = max(1, width // lanes.shape[1])
+        some = Lanes(
+            lanes.seeds[:rows],
+            *jax.tree.map(
+                lambda x: x[:rows, :width], (lanes.indices, lanes.hyperparameters)
+            ),
+        )
+        short = _shortened(task, steps)
+        program = compile_program(short, some, layout, width)
+        states = [init_states(short, some)]  # donated: a run leaves the next one's
+
+        def run():
+            states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
+
+        return run, width * steps
+
+    return widths.measure(step_of(task, lanes), lanes.shape, layout, trial)
+
+
+def _shortened(task: Task, steps: int) -> Task:
+    """The task on a few batches, whose epoch is a trial."""
+    count = steps * task.batch_size
+    # Resizing repeats the examples of a split that is shorter than a trial.
+    few = jax.tree.map(
+        lambda x: np.resize(np.asarray(x), (count, *x.shape[1:])), task.dataset.train
     )
+    dataset = dataclasses.replace(task.dataset, train=few, validation=few, test=few)
+    return task._replace(dataset=dataset)
+
+
+def load_batch(
+    problem: Problem, layout: Layout, split: Split, indices: jax.Array, key: jax.Array
+) -> Batch:
+    """Makes a training batch; under ``pmap``, this device's share of it.
+
+    Args:
+      problem: problem that prepares and augments.
+      layout: devices that share a batch.
+      split: examples to choose from.
+      indices: ``[n]``, which examples.
+      key: source of a key for each example, so that a batch cut over devices is
+        augmented as it is on one.
+
+    Returns:
+      The batch.
+    """
+    keys = jax.random.split(key, len(indices))
+    if layout.axis_name is not None:
+        share = len(indices) // layout.mesh.shape[DATA]
+        start = lax.axis_index(layout.axis_name) * share
+        indices, keys = (
+            lax.dynamic_slice_in_dim(x, start, share) for x in (indices, keys)
+        )
+    return _laid_out(layout, training.gather(problem, split, indices, keys))
+
+
+def _laid_out(layout: Layout, batch: Batch) -> Batch:
+    if layout.mode == "jit" and layout.mesh.size > 1:
+        return lax.with_sharding_constraint(batch, layout.sharding(DATA))
+    return batch
 
 
 def _train_epoch(
@@ -229,23 +378,22 @@ def _train_epoch(
     width: int,
     states: TrainState,
     lanes: Lanes,
-    examples: Examples,
+    split: Split,
     epoch: jax.Array,
 ) -> tuple[TrainState, Metrics]:
     """One epoch of every lane; metrics are ``[seeds, points, steps]``."""
 
-    def step_with(tx):
-        return training.make_step(task.problem, tx, layout.axis_name)
-
     def train_lane(seed, state, hyperparameters):
-        _, train_key = jax.random.split(jax.random.key(seed))
-        order_key, key = jax.random.split(jax.random.fold_in(train_key, epoch))
-        return training.scan_epoch(
-            step_with(task.optimizer(hyperparameters)),
-            functools.partial(load_batch, examples, layout, task.augmentations),
+        problem = task.problem(hyperparameters)
+        return training.train_epoch(
+            training.make_step(
+                problem, task.optimizer(hyperparameters), layout.axis_name
+            ),
+            functools.partial(load_batch, problem, layout, split),
             state,
-            training.epoch_order(order_key, len(examples.labels), task.batch_size),
-            key,
+            seed,
+            epoch,
+            (examples_in(split), task.batch_size),
         )
 
     devices = layout.mesh.shape[LANE]
@@ -254,30 +402,90 @@ def _train_epoch(
     )
 
 
+def _evaluate(
+    task: Task,
+    layout: Layout,
+    width: int,
+    states: TrainState,
+    lanes: Lanes,
+    split: Split,
+) -> Metrics:
+    """Metrics of every lane, each ``[seeds, points]``."""
+    if lanes.shape == (1, 1):
+        trained = the_lane(task, states, lanes)
+        metrics = evaluate_split(*trained, split)
+        return {name: value[None, None] for name, value in metrics.items()}
+    # Laid out as they will be later on, so that one compile serves all.
+    nets = jax.device_put(
+        (_evaluated(states), states.model_state, _problem_numbers(task, lanes)),
+        layout.sharding(None, LANE),
+    )
+    return _evaluate_lanes(task.problem, layout, width, *nets, split)
+
+
+def _evaluated(states: TrainState) -> Any:
+    """Parameters of all lanes at the points where they are evaluated."""
+    return jax.vmap(jax.vmap(evaluation_params))(states.opt_state, states.params)
+
+
+def the_lane(task: Task, states: TrainState, lanes: Lanes) -> tuple[Problem, Any, Any]:
+    """Takes the net of a single lane out of its arrays.
+
+    It is evaluated as any net is, so that a net that was kept gives the same bits.
+
+    Args:
+      task: recipe of the lane.
+      states: its state.
+      lanes: one seed with one point.
+
+    Returns:
+      Its problem, parameters for evaluation and model state.
+    """
+    numbers = _problem_numbers(task, lanes)
+    point = tuple((name, float(value[0, 0])) for name, value in numbers.items())
+    params, model_state = jax.tree.map(
+        lambda x: x[0, 0],
+        (_evaluated(states), states.model_state),
+    )
+    return _problem_at(task.problem, point), params, model_state
+
+
+@functools.cache
+def _problem_at(problem: Callable[[Point], Problem], point: tuple) -> Problem:
+    return problem(dict(point))
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _evaluate_lanes(
-    problem: Problem,
+    problem: Callable[[Point], Problem],
     layout: Layout,
     width: int,
     params: Any,
     model_state: Any,
-    examples: Examples,
+    numbers: Point,
+    split: Split,
 ) -> Metrics:
-    """Loss and accuracy of every lane, ``[seeds, points]``."""
+    """Metrics of every lane, each ``[seeds, points]``."""
     shares = layout.mesh.shape[DATA]
 
-    def evaluate_lane(_, state, params, model_state):
+    def evaluate_lane(_, state, params, model_state, numbers):
+        own = problem(numbers)
+
+        def load(indices):
+            return _laid_out(layout, training.gather(own, split, indices))
+
         return state, training.evaluate(
-            functools.partial(problem.outputs, params, model_state),
-            problem,
-            functools.partial(load_batch, examples, layout, ()),
-            len(examples.labels),
+            own,
+            params,
+            model_state,
+            load,
+            examples_in(split),
             -(-EVALUATION_BATCH // shares) * shares,
         )
 
     devices = layout.mesh.shape[LANE]
     seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
     _, metrics = over_lanes(
-        evaluate_lane, devices, width, seeds, (), (params, model_state)
+        evaluate_lane, devices, width, seeds, (), (params, model_state, numbers)
     )
     return lax.with_sharding_constraint(metrics, layout.sharding())

@@ -1,141 +1,143 @@
-"""How many lanes to run at a time: measured on this machine, within its memory.
+"""The number of lanes that run at a time: chosen here, for every program of lanes.
 
 Lanes that run together share a program's fixed costs and their seed's batches; lanes
 whose intermediate values fall out of the cache run slower together than one after
 another. Which of the two weighs more depends on net, batch and machine, so a few steps
-of each candidate are timed before a sweep. Lanes that the memory cannot hold together
-run in chunks.
+at each candidate are timed. Lanes that the memory cannot hold together run in chunks.
 """
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.lax import linalg
 
-from optlab import sweep, training
-from optlab.data import Split
-from optlab.problems import Batch
-from optlab.sweep import Lanes, Task
-from optlab.sweep.lanes import MEMORY_SHARE, chunk_size, timed
-from optlab.sweep.lanes import unblocked as unblocked_lanes
-from optlab.sweep.parallel import LANE, Layout
+from optlab.sweep.lanes import chunk_size
+from optlab.sweep.parallel import LANE, Layout, agreed, share_host
 
-#: A trial makes as many steps as touch so many bytes in all its lanes, within limits.
-TRIAL_BYTES, TRIAL_STEPS = 2**35, (4, 128)
+#: Largest share of the device's memory for the values that lanes compute.
+MEMORY_SHARE = 0.5
 
-#: Of a seed; between one of them and all there is then a width worth its compile.
+#: Timed runs of a trial.
+TRIALS = 3
+
+#: A trial makes as many steps as touch this many bytes in all its lanes, within limits.
+TRIAL_BYTES, TRIAL_STEPS = 2**34, (4, 64)
+
+#: From this many points on, their square root is a candidate too.
 MANY_POINTS = 32
 
+#: Names of the primitives that a CPU leaves to LAPACK.
+FACTORIZATIONS = {
+    primitive.name for name, primitive in vars(linalg).items() if name.endswith("_p")
+}
 
-def measure(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
-    """Times one lane, one seed's points and all lanes at a time, where they fit.
+#: (width, steps) -> a compiled function that runs lanes at that width for about that
+#: many steps and returns when they are done, and the steps that it makes in all lanes.
+Trial = Callable[[int, int], tuple[Callable[[], Any], int]]
 
-    Of many points, their square root is tried too.
+
+def measure(
+    step: Jaxpr, shape: tuple[int, int], layout: Layout, trial: Trial
+) -> dict[int, float]:
+    """Times a few steps at each width that is worth a trial.
+
+    Candidates are one lane, the points of one seed and all lanes, as far as they fit.
 
     Args:
-      task: what the lanes share.
-      lanes: seeds and points.
-      layout: the devices that the lanes are spread over.
+      step: program of one step of one lane.
+      shape: number of seeds and of points.
+      layout: device mesh that the lanes are spread over.
+      trial: function from width and steps to a compiled run.
 
     Returns:
-      Width to seconds a lane and step. A single width is not timed: its time is NaN.
+      Width to seconds of one step of one lane, the fastest of ``TRIALS`` runs after
+      one that warms up, as process 0 measured them. A single candidate is not timed:
+      its time is NaN.
     """
-    seeds, points = lanes.shape
-    devices, (least, longest) = layout.mesh.shape[LANE], TRIAL_STEPS
-    most = fitting(task, lanes, layout)
-    tried = [1, min(most, points)]
-    if points >= MANY_POINTS:
+    rows, columns = shape
+    devices, most = layout.mesh.shape[LANE], largest(step, rows * columns, layout)
+    tried = [1, min(most, columns)]
+    if columns >= MANY_POINTS:
         tried.append(math.isqrt(tried[1]))
-    widths = {chunk_size(points, devices, width) for width in tried}
-    if seeds * points <= most:
-        widths.add(seeds * points)
-    lane_bytes = computed_bytes(_step(task, lanes))
-    steps = {
-        width: min(max(TRIAL_BYTES // (width * lane_bytes), least), longest)
-        for width in sorted(widths)
-    }
-    seconds = timed(
-        steps,
-        lambda width: _trial(_shortened(task, steps[width]), lanes, layout, width),
-    )
-    return {width: spent / (width * steps[width]) for width, spent in seconds.items()}
+    widths = {chunk_size(columns, devices, width) for width in tried}
+    if rows * columns <= most:
+        widths.add(rows * columns)
+    if len(widths) == 1:
+        return dict.fromkeys(widths, math.nan)
+    seconds = {}
+    for width in sorted(widths):
+        fewest, longest = TRIAL_STEPS
+        budget = TRIAL_BYTES // (width * computed_bytes(step))
+        steps = min(max(budget, fewest), longest)
+        run, made = trial(width, steps)
+        seconds[width] = _seconds(run) / made
+    return dict(zip(seconds, agreed(list(seconds.values())), strict=True))
 
 
-def fitting(task: Task, lanes: Lanes, layout: Layout) -> int:
-    """Most lanes at a time whose values the memory is sure to hold, at least one.
+def _seconds(run: Callable[[], Any]) -> float:
+    run()
+    times = []
+    for _ in range(TRIALS):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def choose(
+    measured: Mapping[int, float], step: Jaxpr, lanes: int, layout: Layout
+) -> int:
+    """Chooses the fastest width among those that fit.
 
     Args:
-      task: what the lanes share.
-      lanes: their hyperparameters' names matter.
-      layout: the devices that the lanes are spread over.
+      measured: width to seconds, from `measure` or given by the user as one width.
+      step: program of one step of one lane.
+      lanes: number of lanes.
+      layout: device mesh that the lanes are spread over.
 
     Returns:
-      Lanes that can run together, no more than :func:`unblocked` allows.
+      The width.
     """
-    most = MEMORY_SHARE * layout.memory_bytes / computed_bytes(_step(task, lanes))
-    return min(max(1, int(most)), unblocked(task, lanes, layout))
+    fastest = min(measured, key=lambda width: measured[width])
+    return min(fastest, largest(step, lanes, layout))
 
 
-def unblocked(task: Task, lanes: Lanes, layout: Layout) -> int:
-    """:func:`optlab.lanes.unblocked` of a task's step."""
-    return unblocked_lanes(_step(task, lanes), math.prod(lanes.shape), layout)
+def largest(step: Jaxpr, lanes: int, layout: Layout) -> int:
+    """Computes the largest width that fits the memory and cannot deadlock.
 
+    On a CPU a batch of factorizations holds a thread of the one pool while it waits
+    for others of that pool; batches of as many devices as there are threads hold them
+    all (seen with jax 0.10.2). One matrix at a time is safe.
 
-def _shortened(task: Task, steps: int) -> Task:
-    """The task on a few batches, whose epoch is a trial."""
-    count = steps * task.batch_size
-    # Resizing repeats the examples of a split that is shorter than a trial.
-    few = Split(*(np.resize(x, (count, *x.shape[1:])) for x in task.dataset.train))
-    dataset = task.dataset._replace(train=few, validation=few, test=few)
-    return task._replace(dataset=dataset)
+    Args:
+      step: program of one step of one lane.
+      lanes: number of lanes.
+      layout: device mesh that the lanes are spread over.
 
-
-def _trial(task: Task, lanes: Lanes, layout: Layout, width: int) -> Callable[[], Any]:
-    """Compiles so many of the lanes, and returns a function that trains an epoch."""
-    seeds = max(1, width // lanes.shape[1])
-    some = Lanes(
-        lanes.seeds[:seeds],
-        *jax.tree.map(
-            lambda x: x[:seeds, :width], (lanes.numbers, lanes.hyperparameters)
-        ),
-    )
-    program = sweep.compile_program(task, some, layout, width)
-    states = [sweep.init_states(task, some)]  # donated: a run leaves the next one's
-
-    def run():
-        states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
-
-    return run
-
-
-def _step(task: Task, lanes: Lanes) -> Jaxpr:
-    """The program of one training step of one lane."""
-    tx = task.optimizer(dict.fromkeys(lanes.hyperparameters, 0.001))
-    images = task.dataset.train.images.shape[1:]
-    state = jax.eval_shape(
-        lambda key: training.init(task.problem, tx, key), jax.random.key(0)
-    )
-    batch = Batch(
-        jax.ShapeDtypeStruct((task.batch_size, *images), jnp.float32),
-        jax.ShapeDtypeStruct((task.batch_size,), jnp.int32),
-    )
-    step = training.make_step(task.problem, tx)
-    return jax.make_jaxpr(step)(state, batch, jax.random.key(0)).jaxpr
+    Returns:
+      At least 1 and at most ``lanes``.
+    """
+    memory = MEMORY_SHARE * layout.memory_bytes / max(computed_bytes(step), 1)
+    one_pool = layout.mesh.size > 1 and share_host(list(layout.mesh.devices.flat))
+    if one_pool and _factorizes(step):
+        lanes = min(lanes, layout.mesh.shape[LANE])
+    return min(max(1, int(memory)), lanes)
 
 
 def computed_bytes(program: Jaxpr) -> int:
-    """Bytes of all values that a program computes.
+    """Bounds the working set of a program from above.
 
     Args:
-      program: of inner programs, the largest counts.
+      program: jaxpr; of its inner programs the largest counts.
 
     Returns:
-      An upper bound of its working set: nothing is taken to be fused or reused.
+      Bytes of all values that it computes: nothing is taken to be fused or reused.
     """
     total = 0
     for equation in program.eqns:
@@ -144,5 +146,18 @@ def computed_bytes(program: Jaxpr) -> int:
             total += max(map(computed_bytes, inner))
         if not inner or equation.primitive is lax.scan_p:  # which stacks results
             shapes: list[Any] = [result.aval for result in equation.outvars]
-            total += sum(math.prod(x.shape) * x.dtype.itemsize for x in shapes)
+            total += sum(math.prod(x.shape) * _itemsize(x.dtype) for x in shapes)
     return total
+
+
+def _itemsize(dtype: Any) -> int:
+    # Typed keys have no size of their own: two words.
+    return 8 if jnp.issubdtype(dtype, jax.dtypes.prng_key) else dtype.itemsize
+
+
+def _factorizes(program: Jaxpr) -> bool:
+    return any(
+        equation.primitive.name in FACTORIZATIONS
+        or any(map(_factorizes, jaxprs_in_params(equation.params)))
+        for equation in program.eqns
+    )

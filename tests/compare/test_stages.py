@@ -1,208 +1,79 @@
-"""A stage: segment by segment; which lanes have diverged, and the rows read off it."""
+"""Which lanes have diverged, and what of a stage becomes arrays of lanes."""
 
-import itertools
-import math
+from types import SimpleNamespace
 
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from optlab.compare import stages
-from optlab.compare.stages import Contender, Observer, Stage
-from optlab.problems import Problem
-from optlab.sweep import Program, Task
-from optlab.training import Metrics
+from optlab.compare.stages import History, Stage
 
-CONTENDER = Contender("sgd", lambda point, steps: None, ({"rate": 0.1}, {"rate": 0.2}))
+STEPS = 4  # of an epoch
 
 
-# Segment by segment, with a program that only writes down what it is asked
+def stage_of(lanes):
+    task = SimpleNamespace(steps_per_epoch=STEPS)
+    contender = SimpleNamespace(label="sgd", epochs=2, task=task)
+    points = tuple(range(lanes))
+    return Stage("tune", contender, ("loss",), (0,), points, ("validation",), ())
 
 
-def nothing(*_):
-    raise AssertionError("the program below computes nothing")
-
-
-PROBLEM = Problem(
-    lambda key: ({"w": jnp.zeros(2)}, {}), nothing, nothing, nothing, nothing
-)
-
-
-@pytest.fixture
-def asked():
-    """Calls of a program, and a function that runs a stage of 3 epochs with it."""
-    calls = []
-
-    def metrics(value, *shape):
-        return Metrics(np.full(shape, value), np.full(shape, -value))
-
-    def train(states, lanes, epoch):
-        calls.append(("train", epoch))
-        return states._replace(step=states.step + 5), metrics(10 + epoch, 2, 2, 5)
-
-    def evaluate(states, split):
-        step = int(states.step[0, 0])
-        calls.append((split, step))
-        return metrics(float(step), 2, 2)
-
-    def run(observer):
-        stage = Stage(
-            "tune", CONTENDER, 16, (3, 4), (0, 1), 3, 5, ("validation",), ("test",)
-        )
-        task = Task(PROBLEM, lambda point: optax.identity(), None, 16)
-        program = Program(train, evaluate, compile_seconds=1.5)
-        return stages.run_stage(stage, task, lambda lanes: (program, True), observer)
-
-    return calls, run
-
-
-EPOCHS = (
-    [("validation", 0)],
-    [("train", 0), ("validation", 5)],
-    [("train", 1), ("validation", 10)],
-    [("train", 2), ("validation", 15), ("test", 15)],
-)
-
-
-def test_a_stage_trains_each_epoch_once_and_tests_at_the_end(asked):
-    calls, run = asked
-    history = run(Observer())
-    assert calls == list(itertools.chain(*EPOCHS))
-    assert (history.epoch, history.compiles, history.compile_seconds) == (3, 1, 1.5)
-    np.testing.assert_array_equal(
-        history.steps.loss, np.tile(np.repeat([10, 11, 12], 5), (2, 2, 1))
+def history(steps, validation, epoch=2):
+    """Mini-batch losses ``[lanes, 8]`` and validation losses ``[3, lanes]``."""
+    steps, validation = np.array(steps, float), np.array(validation, float)
+    return History(
+        epoch=np.int64(epoch),
+        seconds=np.array([0.0, 1.0, 2.0]),
+        steps={"loss": steps[None]},
+        evaluations={"validation": {"loss": validation[:, None]}},
+        compiles=np.int64(1),
+        compile_seconds=np.float64(0.5),
     )
-    validation = history.evaluations["validation"].loss[:, 0, 0]
-    assert validation.tolist() == [0, 5, 10, 15]
-    np.testing.assert_array_equal(
-        history.evaluations["test"].accuracy[:, 1, 1], [np.nan, np.nan, np.nan, -15]
-    )
-    assert (np.diff(history.seconds) > 0).all()
-
-
-@pytest.mark.parametrize("after", [0, 1, 2])
-def test_a_stage_goes_on_after_the_segment_that_it_is_given(asked, after):
-    calls, run = asked
-    kept = []
-
-    class Keeper(Observer):
-        def segment(self, stage, progress):
-            kept.append(progress)
-
-    whole = run(Keeper())
-    calls.clear()
-
-    class Restorer(Observer):
-        def restore(self, stage, fresh):
-            return kept[after]
-
-    resumed = run(Restorer())
-    # A stage that stands at its start is evaluated again: nothing is lost by it.
-    again = EPOCHS[:1] if after == 0 else []
-    assert calls == list(itertools.chain(*again, *EPOCHS[after + 1 :]))
-    np.testing.assert_array_equal(resumed.steps.loss, whole.steps.loss)
-    np.testing.assert_array_equal(
-        resumed.evaluations["validation"].loss, whole.evaluations["validation"].loss
-    )
-    assert resumed.compiles == 2  # once in each process
-
-
-def test_a_finished_stage_asks_for_no_program(asked):
-    calls, run = asked
-    finished = run(Observer())
-    calls.clear()
-
-    class Finished(Observer):
-        def restore(self, stage, fresh):
-            return stages.Progress(finished, None)
-
-        def compiling(self, stage):
-            raise AssertionError("it compiles")
-
-    assert run(Finished()) is finished
-    assert not calls
-
-
-# Which lanes have diverged
-
-
-def a_stage(losses, epoch=2, validation=1.0):
-    """A stage of one lane with 2 steps an epoch, and its history."""
-    stage = Stage("tune", CONTENDER, 16, (0,), (0,), 2, 2, ("validation",), ())
-    history = stages._no_history(stage)
-    history.steps.loss[0, 0, : len(losses)] = losses
-    history.evaluations["validation"].loss[: epoch + 1] = validation
-    return stage, history._replace(epoch=np.int64(epoch))
 
 
 @pytest.mark.parametrize(
-    ("losses", "epoch", "lost"),
+    ("name", "steps", "validation", "lost"),
     [
-        ([2.0, 1.5, 1.0, 0.5], 2, False),
-        ([2.0, 9.0, 1.0, 0.5], 2, False),  # it came back
-        ([2.0, 1.5, 1.0, 3.5], 2, True),  # its last epoch's mean is above 2
-        ([2.0, 1.5, 1.0, 2.5], 2, False),
-        ([2.0, 2.0, 2.0, 2.0002], 2, False),  # it has not moved: that is rounding
-        ([2.0, math.nan, 1.0, 0.5], 2, True),
-        ([2.0, math.inf, 1.0, 0.5], 2, True),
-        ([2.0, 1.5], 1, False),  # what is not measured yet is not lost
-        ([], 0, False),
+        (
+            "not moved, unlucky batches",
+            [1.1, 0.9] * 2 + [1.3, 1.2] * 2,
+            [1, 1, 1],
+            False,
+        ),
+        (
+            "learns slowly, unlucky batches",
+            [1.0] * 4 + [1.2] * 4,
+            [1, 0.99, 0.98],
+            False,
+        ),
+        ("overfits", [1.0] * 4 + [0.01] * 4, [1, 2, 4], False),
+        ("dropout makes training hard", [1.5] * 8, [1, 0.9, 0.8], False),
+        ("rises", [1, 2, 3, 4, 5, 6, 7, 8], [1, 5, 9], True),
+        ("recovers", [1, 9, 9, 9, 0.5, 0.5, 0.5, 0.5], [1, 9, 0.5], False),
+        ("one batch is nan", [1, 1, 1, 1, 1, np.nan, 1, 1], [1, 1, 1], True),
+        ("validation is infinite", [1.0] * 8, [1, np.inf, 1], True),
+        ("negative loss falls", [-1.0] * 4 + [-2.0] * 4, [-1, -1.5, -2], False),
+        ("negative loss rises", [-1.0] * 4 + [3.0] * 4, [-1, 1, 3], True),
     ],
 )
-def test_when_a_lane_has_diverged(losses, epoch, lost):
-    assert stages.diverged(*a_stage(losses, epoch)).tolist() == [[lost]]
+def test_what_has_diverged(name, steps, validation, lost):
+    found = stages.diverged(stage_of(1), history([steps], [[v] for v in validation]))
+    assert found.tolist() == [[lost]], name
 
 
-def test_a_lane_whose_validation_loss_is_no_number_has_diverged():
-    assert stages.diverged(*a_stage([2.0, 1.5], 1, validation=math.nan)).all()
-    assert stages.diverged(*a_stage([], 0, validation=math.inf)).all()
+def test_what_is_not_measured_yet_does_not_count():
+    steps = [[1, 1, 1, 1, *[np.nan] * 4]]
+    found = stages.diverged(stage_of(1), history(steps, [[1], [1], [np.nan]], epoch=1))
+    assert not found.any()
 
 
-# Rows and names
-
-
-def test_rows_are_read_lane_by_lane():
-    stage = Stage(
-        "tune", CONTENDER, 16, (3, 4), (0, 1), 1, 5, ("validation",), ("test",)
-    )
-    history = stages._no_history(stage)
-    measured = np.arange(8.0).reshape(2, 2, 2)  # [epochs + 1, seeds, points]
-    both = {
-        "test": Metrics(measured + 10, measured),
-        "validation": Metrics(measured, measured),
-    }
-    history = history._replace(epoch=np.int64(1), evaluations=both)
-    rows = stages.rows_of(stage, history)
-    assert [(row.epoch, row.split, row.seed, row.point, row.loss) for row in rows] == [
-        (0, "validation", 3, 0, 0.0),
-        (0, "validation", 3, 1, 1.0),
-        (0, "validation", 4, 0, 2.0),
-        (0, "validation", 4, 1, 3.0),
-        (1, "validation", 3, 0, 4.0),
-        (1, "validation", 3, 1, 5.0),
-        (1, "validation", 4, 0, 6.0),
-        (1, "validation", 4, 1, 7.0),
-        (1, "test", 3, 0, 14.0),  # the test split at the end only
-        (1, "test", 3, 1, 15.0),
-        (1, "test", 4, 0, 16.0),
-        (1, "test", 4, 1, 17.0),
-    ]
-    assert [row.hyperparameters["rate"] for row in rows[:2]] == [0.1, 0.2]
-    assert [row.step for row in rows[::4]] == [0, 5, 5]
-    last = stages.rows_of(stage, history, first_epoch=1)
-    assert [repr(row) for row in last] == [repr(row) for row in rows[4:]]
-
-
-def test_names_of_stages_differ():
-    stage = Stage("tune", CONTENDER, 16, (3, 4), (0, 1), 1, 5, ("validation",), ())
-    others = [
-        stage,
-        stage._replace(phase="report", seeds=(3,)),
-        stage._replace(phase="report", seeds=(4,)),
-        stage._replace(batch_size=32),
-        stage._replace(contender=CONTENDER._replace(label="adam")),
-    ]
-    names = [each.name for each in others]
-    assert names[:2] == ["sgd-b16-tune-3-4", "sgd-b16-report-3"]
-    assert len(set(names)) == len(names)
+def test_lanes_that_ran_together_have_no_time_and_single_ones_have():
+    both = history([[1.0] * 8] * 2, [[1, 1]] * 3)
+    assert np.isnan(stages.runs_of(stage_of(2), [both]).seconds).all()
+    alone = history([[1.0] * 8], [[1]] * 3)
+    runs = stages.runs_of(stage_of(1)._replace(seeds=(5,)), [alone, alone])
+    assert runs.seeds == (5, 6)
+    assert runs.seconds[:, :, 0].T.tolist() == [[0, 1, 2]] * 2
+    assert runs.steps["loss"].shape == (2, 1, 8)
+    assert runs.evaluations["validation"]["loss"].shape == (3, 2, 1)
+    assert runs.diverged.shape == (2, 1)

@@ -1,5 +1,6 @@
 """Every config can be read, is plain data, and asks for what exists."""
 
+import functools
 import importlib
 import inspect
 import json
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 import configs
-from optlab import models, optim
-from optlab.data import augment
-from optlab.optim import schedules
+from experiments.compare import overrides
+from optlab import compare, data, optim
+from optlab.compare import recipe
 
 NAMES = [module.name for module in pkgutil.iter_modules(configs.__path__)]
 
@@ -55,27 +56,35 @@ def test_every_optimizer_takes_its_hyperparameters(config):
 
 
 @pytest.mark.parametrize("config", COMPARISONS)
-def test_the_net_fits_the_images(config):
-    options = config.model[config.model.name]
-    module = models.make(config.model.name, classes=10, **options)
-    shape = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}[config.data.name]
-    logits, variables = jax.eval_shape(
-        module.init_with_output, jax.random.key(0), np.zeros((2, *shape), np.float32)
+def test_its_parts_fit_each_other(config):
+    """Every contender is made, on a few random examples of the data's shape."""
+    settings = config.to_dict()
+    contenders = compare.make_contenders(
+        {key: settings[key] for key in recipe.KEYS},
+        overrides(settings),
+        lambda settings: few(settings["data"]["name"]),
     )
-    assert logits.shape == (2, 10)
-    if config.data.name == "cifar10":  # one that can reach the talk's figures
-        size = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-        assert 100_000 <= size <= 600_000
+    labels = [contender.label for contender in contenders]
+    for figures in settings["published"]:
+        assert figures["contender"] in labels
+    if settings["data"]["name"] == "cifar10":  # one that can reach the talk's figures
+        init = contenders[0].task.problem(contenders[0].points[0]).init
+        params, _ = jax.eval_shape(init, jax.random.key(0))
+        assert 100_000 <= sum(leaf.size for leaf in jax.tree.leaves(params)) <= 600_000
 
 
-@pytest.mark.parametrize("config", COMPARISONS)
-def test_its_names_are_known(config):
-    assert set(config.augment) <= set(augment.AUGMENTATIONS)
-    options = config.schedule.to_dict()
-    schedules.make(options.pop("name"), **options)
-    for figures in config.published:
-        assert figures["optimizer"] in config.optimizers
-        assert figures["batch_size"] in config.batch_size
+@functools.cache
+def few(name):
+    if name != "cifar10":
+        return data.load(name)
+    random = np.random.default_rng(0)
+
+    def split(n):
+        images = random.integers(0, 256, (n, 32, 32, 3)).astype(np.uint8)
+        return images, np.arange(n) % 10
+
+    splits = {"train": split(512), "validation": split(2), "test": split(2)}
+    return data.from_arrays(name, classes=10, **splits)
 
 
 @pytest.mark.parametrize("name", ["digits_optimizers", "cifar10_optimizers"])

@@ -1,4 +1,4 @@
-"""Jacobians by rows: those of forward mode where examples are apart, else nothing."""
+"""Jacobians by rows: equal to forward mode where examples are apart, else None."""
 
 import flax.linen as nn
 import jax
@@ -61,7 +61,7 @@ def test_a_net_has_the_rows_of_forward_mode(module):
     residual_fn, x = residuals_of(module)
     found = rowwise.jacobian(residual_fn, x)
     assert found is not None
-    np.testing.assert_allclose(found[0], residual_fn(x), rtol=1e-6)
+    np.testing.assert_allclose(found[0], residual_fn(x), rtol=1e-5)
     expected = jax.jacfwd(residual_fn)(x)
     np.testing.assert_allclose(found[1], expected, rtol=2e-5, atol=1e-6)
 
@@ -91,23 +91,26 @@ def test_examples_that_are_mixed_are_seen():
     ],
 )
 def test_any_function_has_its_jacobian_or_none(function):
-    """An attempt that is made must be right; one that is not made is no mistake."""
+    """A result must be right; None is never a mistake."""
     x = jnp.array([0.7, -0.3])
     found = rowwise.jacobian(function, x)
     if found is not None:
         np.testing.assert_allclose(found[1], jax.jacfwd(function)(x), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n, p in PROBLEMS.items() if p.residual_fn])
-def test_test_problems_have_their_jacobian_or_none(float64, name):
-    problem = PROBLEMS[name]
-    residual_fn = lambda x: problem.residual_fn(x).ravel()  # noqa: E731
-    x = jnp.asarray(problem.start) + 0.1
-    found = rowwise.jacobian(residual_fn, x)
-    if found is not None:
-        expected = jax.jacfwd(residual_fn)(x)
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(found[1] / scale, expected / scale, atol=1e-12)
+def test_test_problems_have_their_jacobian_or_none(float64):
+    for name, problem in PROBLEMS.items():
+        if problem.residual_fn is None:
+            continue
+        residual_fn = lambda x, r=problem.residual_fn: r(x).ravel()  # noqa: E731
+        x = jnp.asarray(problem.start) + 0.1
+        found = rowwise.jacobian(residual_fn, x)
+        if found is not None:
+            expected = jax.jacfwd(residual_fn)(x)
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(
+                found[1] / scale, expected / scale, atol=1e-12, err_msg=name
+            )
 
 
 def test_it_works_in_lanes_and_compiled():

@@ -1,7 +1,8 @@
-"""Data sets by name: splits, statistics, and what a mistake says."""
+"""Data sets from arrays: stored types, checks, and default preparation."""
 
 import hypothesis.extra.numpy as hnp
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,176 +12,166 @@ from optlab.data import Split
 from optlab.errors import InputError
 
 
-def checksums(split):
-    return {
-        image.tobytes() + bytes([label]) for image, label in zip(*split, strict=True)
-    }
+def a_pair(n=4, dtype=np.float32):
+    return np.arange(n * 12).reshape(n, 2, 2, 3).astype(dtype), np.arange(n) % 2
 
 
-# digits
+def make(**changes):
+    good = {"train": a_pair(), "validation": a_pair(2), "test": a_pair(2)}
+    return data.from_arrays("own", **{"classes": 2} | good | changes)
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits")
+def same(pair, **options):
+    return data.from_arrays(
+        "own", train=pair, validation=pair, test=pair, classes=None, **options
+    )
 
 
-def test_the_splits_are_all_of_digits(digits):
-    assert (digits.name, digits.classes) == ("digits", 10)
-    for split, size in (
-        (digits.train, 1294),
-        (digits.validation, 144),
-        (digits.test, 359),
-    ):
-        assert split.images.shape == (size, 8, 8, 1)
-        assert split.images.dtype == np.uint8
-        assert split.labels.shape == (size,)
-        assert split.labels.dtype == np.int32
-        assert set(split.labels) == set(range(10))
-    assert 1294 + 144 + 359 == 1797
+def changed(array, index, value):
+    array = array.copy()
+    array[index] = value
+    return array
 
 
-def test_an_image_is_in_one_split_only(digits):
-    train, validation, test = map(checksums, digits[2:5])
-    assert len(train) == 1294  # no image of digits occurs twice, so this is a test
-    assert not train & validation
-    assert not train & test
-    assert not validation & test
+IMAGES, LABELS = a_pair()
+BAD_PAIRS = [
+    ((IMAGES[:0], LABELS[:0]), "the split is empty"),
+    ((IMAGES, LABELS[:3]), "numbers of examples differ: inputs 4, targets 3"),
+    (({"a": IMAGES, "b": IMAGES[:1]}, LABELS), r"inputs\['a'\] 4, inputs\['b'\] 1"),
+    ((IMAGES, LABELS + 1), r"targets: label 2 lies outside the 2 classes 0\.\.1"),
+    ((IMAGES, LABELS - 1), "targets: label -1 lies outside"),
+    ((IMAGES, LABELS + 0.0), "targets is of type float32; class indices are integers"),
+    ((IMAGES, LABELS > 0), "targets is of type bool; class indices are integers"),
+    ((IMAGES.astype(complex), LABELS), "inputs is of type complex128; give numbers"),
+    ((IMAGES.astype(object), LABELS), "inputs is of type object; give numbers"),
+    ((IMAGES, LABELS.astype(str)), "targets is of type <U21; give numbers"),
+    ((changed(IMAGES, [0, 2], np.nan), LABELS), "inputs: 2 of 4 examples hold NaN"),
+    ((changed(IMAGES, 3, np.inf), LABELS), "inputs: 1 of 4 examples hold NaN or inf"),
+    ((np.full((4, 2), 1e39), LABELS), "inputs: 4 of 4 examples hold NaN or infinity"),
+    (({"a": IMAGES, "b": IMAGES - np.inf}, LABELS), r"inputs\['b'\]: 4 of 4 examples"),
+    ((np.full((4, 2), 2**31), LABELS), "inputs has integers beyond 32 bits"),
+    (([1, 2], LABELS), r"inputs\[0\] is a int; give an array whose first axis"),
+    (({}, LABELS), "the inputs hold no array"),
+    (IMAGES, r"give a pair \(inputs, targets\), not ndarray"),
+    ((IMAGES, LABELS, LABELS), r"give a pair \(inputs, targets\), not tuple"),
+]
 
 
-def test_the_splits_are_the_same_each_time(digits):
-    again = data.load("digits")
-    for split, same in zip(digits[2:5], again[2:5], strict=True):
-        np.testing.assert_array_equal(split.images, same.images)
-        np.testing.assert_array_equal(split.labels, same.labels)
-
-
-def test_the_test_split_is_the_same_whatever_is_trained_on(digits):
-    few = data.load("digits", validation_fraction=0.5, examples=100)
-    assert (len(few.train.labels), len(few.validation.labels)) == (50, 50)
-    assert checksums(few.test) == checksums(digits.test)
-    assert not checksums(few.train) & checksums(few.validation)
+@pytest.mark.parametrize(("pair", "message"), BAD_PAIRS, ids=[m for _, m in BAD_PAIRS])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_mistake_names_its_split_and_array(split, pair, message):
+    with pytest.raises(InputError, match=f"^own, {split} split: .*{message}") as info:
+        make(**{split: pair})
+    assert "\n" not in str(info.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("changes", "message"),
     [
-        ({"validation_fraction": 0}, "between 0 and 1, got 0"),
-        ({"validation_fraction": 1.0}, "between 0 and 1, got 1"),
-        ({"validation_fraction": float("nan")}, "between 0 and 1, got nan"),
-        ({"examples": 1}, "examples=1: digits has 1438 training images"),
-        ({"examples": 1439}, "give a number from 2 to that"),
+        ({"classes": 0}, "own: classes=0: give a number of one or more"),
+        (
+            {"test": (IMAGES[:, :1], LABELS)},
+            r"test split holds inputs float32\[n, 1, 2",
+        ),
+        (
+            {"validation": a_pair(2, np.uint8)},
+            r"validation split holds inputs uint8.*, the train split inputs float32",
+        ),
+        ({"test": ((IMAGES,), LABELS)}, r"the test split holds inputs\[0\] float32"),
     ],
 )
-def test_a_split_may_not_be_empty(options, message):
+def test_splits_have_one_form(changes, message):
     with pytest.raises(InputError, match=message):
-        data.load("digits", **options)
+        make(**changes)
 
 
-def test_two_examples_are_enough():
-    least = data.load("digits", examples=2, validation_fraction=0.01)
-    assert len(least.train.labels) == len(least.validation.labels) == 1
+@pytest.mark.parametrize(
+    ("given", "inputs", "targets"),
+    [
+        (np.float64, np.float32, np.float32),
+        (np.float16, np.float16, np.float16),
+        (jnp.bfloat16, jnp.bfloat16, jnp.bfloat16),
+        (np.int64, np.int32, np.int32),
+        (np.int8, np.int32, np.int32),
+        (np.uint8, np.uint8, np.int32),
+        (np.uint16, np.float32, np.int32),
+        (bool, bool, bool),
+    ],
+)
+def test_stored_types(given, inputs, targets):
+    values = np.array([0, 1, 1])
+    for array in (values.astype(given), jnp.asarray(values.astype(given))):
+        found = same((array, array)).train
+        assert [leaf.dtype for leaf in found] == [inputs, targets]
+        np.testing.assert_array_equal(found.inputs.astype(int), values)
+        np.testing.assert_array_equal(found.targets.astype(int), values)
 
 
-# Arrays of one's own
-
-
-def a_split(n=4, dtype=np.float32):
-    return Split(np.arange(n * 12).reshape(n, 2, 2, 3).astype(dtype), np.arange(n) % 2)
-
-
-def load_arrays(**splits):
-    good = {"train": a_split(), "validation": a_split(2), "test": a_split(2)}
-    return data.from_arrays("own", classes=2, **good | splits)
-
-
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_what_is_wrong_names_its_split(split):
-    images, labels = a_split()
-    cases = [
-        (
-            Split(images[..., 0], labels),
-            r"must have shape \[n, height, width, channels",
-        ),
-        (Split(images[:0], labels[:0]), r"none may be empty, got \(0, 2, 2, 3\)"),
-        (Split(images, labels[:3]), r"4 images but labels of shape \(3,\)"),
-        (Split(images, labels[:, None]), r"4 images but labels of shape \(4, 1\)"),
-        (Split(images, labels + 1), r"label 2 lies outside the 2 classes 0\.\.1"),
-        (Split(images, labels - 1), r"label -1 lies outside"),
-    ]
-    for bad, hurt in ((np.nan, [0, 2]), (np.inf, [3]), (-np.inf, [0, 1, 2])):
-        holed = images.copy()
-        holed[hurt, 0, 1, 2] = bad
-        holed[hurt, 1, 1, 0] = bad  # an image with two holes counts once
-        message = f"{len(hurt)} of 4 images hold NaN or infinity"
-        cases.append((Split(holed, labels), message))
-    for wrong, message in cases:
-        with pytest.raises(
-            InputError, match=f"own, {split} split: .*{message}"
-        ) as info:
-            load_arrays(**{split: wrong})
-        assert "\n" not in str(info.value)
+quantities = hnp.array_shapes(min_dims=1, max_dims=4, max_side=5)
 
 
 @settings(deadline=None, max_examples=30, derandomize=True, database=None)
 @given(
-    hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, max_side=5))
-    | hnp.arrays(
-        np.float32,
-        hnp.array_shapes(min_dims=4, max_dims=4, max_side=5),
-        elements={"min_value": -8, "max_value": 8},
-    )
+    hnp.arrays(np.uint8, quantities)
+    | hnp.arrays(bool, quantities)
+    | hnp.arrays(np.float32, quantities, elements={"min_value": -8, "max_value": 8})
 )
-def test_pixel_statistics_are_numpy_s(images):
-    split = Split(images, np.zeros(len(images), np.int32))
-    found = data.from_arrays(
-        "own", classes=1, train=split, validation=split, test=split
-    )
-    exact = images.astype(np.float64)
-    expected = exact.std(axis=(0, 1, 2))
-    np.testing.assert_allclose(found.mean, exact.mean(axis=(0, 1, 2)), atol=1e-5)
-    np.testing.assert_allclose(
-        found.std, np.maximum(expected, 1e-6), rtol=1e-5, atol=2e-6
-    )
-    assert found.mean.dtype == found.std.dtype == np.float32
+def test_quantities_are_standardized_along_the_last_axis(inputs):
+    found = same((inputs, np.zeros(len(inputs)))).prepare(inputs)
+    exact = inputs.astype(float).reshape(-1, inputs.shape[-1] if inputs.ndim > 1 else 1)
+    std = exact.std(axis=0)
+    std[std <= 1e-7 * abs(exact.mean(axis=0))] = 1
+    expected = ((exact - exact.mean(axis=0)) / std).reshape(inputs.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert np.result_type(found) == np.float32
 
 
-def test_statistics_are_of_the_training_split_alone():
-    other = Split(a_split().images + 1000, a_split().labels)
-    found = load_arrays(validation=other, test=other)
-    np.testing.assert_array_equal(found.mean, load_arrays().mean)
+def test_rounding_in_a_constant_column_is_not_magnified():
+    ones = np.ones((1000, 1), np.float32)
+    ones[7] = np.nextafter(ones[7], 2)
+    assert np.abs(same((ones, ones)).prepare(ones)).max() < 1e-6
 
 
-def test_splits_lie_where_jax_reads_them_in_place():
-    odd = np.zeros((5, 3, 3, 1), np.uint8)[1:]  # 9 bytes further on
-    split = Split(odd, np.arange(4, dtype=np.int32) % 2)
-    dataset = data.from_arrays(
-        "own", classes=2, train=split, validation=split, test=split
-    )
-    for array in jax.tree.leaves((dataset.train, dataset.validation, dataset.test)):
-        assert array.ctypes.data % 64 == 0
-        shared = jax.device_put(array, jax.devices()[1])
-        assert shared.unsafe_buffer_pointer() == array.ctypes.data
-    np.testing.assert_array_equal(dataset.train.labels, split.labels)
-
-
-def test_a_blank_channel_divides_by_no_zero():
-    blank = Split(np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, np.int32))
-    assert load_arrays(train=blank).std.tolist() == [np.float32(1e-6)]
-
-
-# tensorflow-datasets
+def test_preparation_measures_the_training_split_alone():
+    other = IMAGES + 1000, LABELS
+    prepared = [each.prepare(IMAGES) for each in (make(), make(test=other))]
+    np.testing.assert_array_equal(*prepared)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    "inputs", [np.array([[7, 9], [8, 7]]), {"a": np.eye(2), "b": np.eye(2)}]
+)
+def test_indices_and_trees_are_left_alone(inputs):
+    dataset = same((inputs, {"y": np.zeros((2, 3)), "z": np.ones(2)}))
+    for found, expected in zip(
+        jax.tree.leaves(dataset.prepare(dataset.train.inputs)),
+        jax.tree.leaves(inputs),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_own_preparation_takes_the_place_of_the_default():
+    dataset = same((np.arange(3), np.zeros(3)), prepare=lambda x: x + 1)
+    assert dataset.prepare(dataset.train.inputs).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "inputs",
     [
-        ("mnst", r"unknown data set 'mnst'; did you mean .*\bmnist\b"),
-        ("digit", r"unknown data set 'digit'; did you mean .*\bdigits\b"),
-        ("cifar-10", "unknown data set 'cifar-10'; did you mean cifar10"),
-        ("emnst/letters", "unknown data set 'emnst/letters'; did you mean .*emnist"),
+        np.zeros((5, 3, 3, 1), np.uint8)[1:],  # 9 bytes further on
+        np.arange(12.0, dtype=np.float32).reshape(3, 4).T,  # columns first
     ],
 )
-def test_an_unknown_name_lists_near_ones(tmp_path, name, message):
-    with pytest.raises(InputError, match=message):
-        data.load(name, tmp_path)
+def test_jax_reads_splits_in_place(inputs):
+    dataset = same(Split(inputs, np.arange(4)))
+    for array in jax.tree.leaves((dataset.train, dataset.validation, dataset.test)):
+        shared = jax.device_put(array, jax.devices()[1])
+        assert shared.unsafe_buffer_pointer() == array.ctypes.data
+    np.testing.assert_array_equal(dataset.train.inputs, inputs)
+
+
+def test_a_data_set_is_a_static_argument():
+    first, second = make(), make()
+    assert first != second
+    assert len({first, second, first}) == 2

@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from ml_collections import ConfigDict
 
 from experiments import cli
 from optlab.errors import InputError
@@ -22,8 +21,7 @@ FORK = """
 import json, os, runpy, sys, warnings
 import jax.monitoring, ml_collections.config_flags, rich.progress, sklearn.datasets
 import tensorflow_datasets
-from optlab import data, models, report
-from optlab.compare import comparison
+from optlab import compare, data, models, report
 from optlab.results import checkpoint
 warnings.simplefilter("ignore")  # about forks
 
@@ -67,45 +65,60 @@ def run_all(commands, folder):
 BAD_INPUT = {
     # Typing mistakes
     "--config.optimizers=adma": "no optimizer 'adma'; did you mean .*adam",
-    "--config.data.name=mnst": r"unknown data set 'mnst'; did you mean .*\bmnist",
-    "--config.model.name=cn": r"unknown model 'cn'; did you mean cnn\?",
+    "--config.data.name=mnst": r"'mnst'; did you mean .*\bmnist",
+    "--config.model.name=cn": r"no model 'cn'; did you mean cnn",
     "--config.epoch=3": r"unknown config key 'epoch'; did you mean epochs\?",
     "--config.optimizers.adam.lr=1.": "adam got an unexpected .*'lr'; it takes learn",
-    "--config.optimizers.adma.b1=1.": "no optimizer 'adma'; did you mean .*adam",
+    "--config.optimizers.adma.b1=1.": "adma is not in --config.optim",
     "--config.optimizers=adam --config.optimizers.lion.b1=0.5": "lion is not in "
     "--config.optimizers",
     "--config.optimizers=adam --config.learning_rate=(0.1,)": "has no grid of; set "
     "--config.optimizers.adam.learning_rate",
     "--config.schedule.name=cosine": "schedule: .*'decay_epochs'",
     "--config.schedule.decay=3": "schedule: .*'decay'",
-    "--config.optimizers.adam.learning_rate=(0.1,0.1)": "'adam' has a point twice",
-    "--config.batch_size=(64,64)": r"batch_size=\(64, 64\) has one twice",
-    "--config.target_accuracy=95.": "target_accuracy=95.0 is no share",
-    "--config.optimizers.adam.learning_rate=()": "grid of adam.learning_rate is empty",
+    "--config.model.dense=(32,32)": "model.dense=.* has a value twice",
+    "--config.batch_size=(64,64)": r"batch_size=\(64, 64\) has a value twice",
+    "--config.optimizers.adam.learning_rate=()": "learning_rate=.* is empty",
     "--config.optimizers.adam.learning_rate=(-1e-3,)": "at least 0, not -0.001",
     "--config.optimizers.adam.learning_rate=(1e999,)": "must be finite .* not inf",
-    "--config.optimizers.adam.learning_rate=('a',)": "adam.learning_rate: 'a' is not a",
-    "--config.optimizers.adam.learning_rate=(nan,)": r"'\(nan,\)' is not a number",
-    "--config.batch_size=5000": "batch_size=5000 does not fit .* holds 1150 images",
+    "--config.optimizers.adam.learning_rate=('a',)": "learning_rate=.* is not a",
+    "--config.optimizers.adam.learning_rate=(nan,)": "is not a tuple",
+    "--config.batch_size=5000": "batch_size=5000 does not fit .* holds 1150 examples",
     "--config.batch_size=(64,5000)": "batch_size=5000 does not fit",
     "--workdir={tmp}/other": "other experiment's results .it differs in title",
-    "--config.data.name=mnist --data_dir={tmp}": "'mnist' is not prepared in {tmp}: .*"
-    "--data_dir, or add --download",
+    "--config.data.name=mnist --data_dir={tmp}": "'mnist' is not prepared in {tmp}",
+    # Contenders
+    "--config.contenders=a": "no contender 'a'",
+    "--config.contenders.a.epochs=1": "a is not in --config.contenders",
+    "--config=configs/two_recipes.py --config.contenders=relu,sigmid": "no contender "
+    "'sigmid'; did you mean sigmoid",
+    "--config=configs/two_recipes.py --config.contenders.relu.modle.x=1": "overrides "
+    "'modle', which is no key of a recipe; did you mean model",
+    "--config=configs/two_recipes.py --config.optimizers=relu": "two contenders are",
+    "--config.metric=recall": "has no metric 'recall'; known: accuracy, loss",
+    "--config.problem=regression": "floating-point",
+    "--config.problem=clasification": "no kind of problem .* did you mean classif",
+    "--config.search=halton": "search='halton' needs points",
+    "--config.search=halton --config.points=4": "learning_rate=.* is no range",
+    "--config.points=4": "not for a grid",
+    "--config.data.name=diabetes": "has no classes: its problem is 'regression'",
     # Numbers that mean nothing
-    "--config.epochs=0": "epochs must be 1 or more: 0",
-    "--config.epochs=abc": "--config.epochs=abc: invalid literal",
-    "--config.batch_size=()": "batch_size is empty",
-    "--config.data.examples=1": "examples=1: digits has 1438 training images",
+    "--config.epochs=0": "epochs=0 must be a whole number of 1 or more",
+    "--config.epochs=abc": "--config.epochs=abc is not a number",
+    "--config.batch_size=()": r"batch_size=\(\) is empty",
+    "--config.tune_seeds=0": "tune_seeds=0 must be",
+    "--config.data.examples=1": "examples=1: digits has 1438",
     "--width=0": "width must be 1 or more: 0",
     # Names that are not there
     "--config.optimizers=no.such.optimizer": "no module 'no' for optimizer",
     "--config.optimizers=": "--config.optimizers= leaves out a name",
-    "--config.augment=('flp',)": r"unknown augmentation 'flp'; did you mean flip\?",
+    "--config.augment=flp": r"no augmentation 'flp'; did you mean flip\?",
+    "--config.loss.name=hinge": "no loss 'hinge'",
     "--config.schedule.name=cosin": r"no schedule 'cosin'; did you mean cosine\?",
-    "--parallel=pmap --config.optimizers=bfgs": "evaluates the objective itself",
+    "--parallel=pmap --config.optimizers=bfgs": "evaluates the objective",
     "--config.optimizers=adam,adam": "adam,adam names one twice",
-    "--config.model.cnn.dropout=2.": "dropout=2.0 is no share",
-    "--parallel=pmpa": "--parallel=pmpa: choose from jit, pmap",
+    "--config.model.dropout=2.": "dropout=2.0",
+    "--parallel=pmpa": "'pmpa': choose from jit, pmap",
     "--workdr=x": "Unknown command line flag 'workdr'. Did you mean: workdir",
     "adam": "unexpected word 'adam': every option begins with --",
     # Configs that are not there
@@ -157,50 +170,71 @@ def given(monkeypatch, *words):
     return found, sys.argv[1:]
 
 
-def test_keys_of_the_config_and_its_branches_may_be_set(monkeypatch):
-    words = (DEFAULT, "--config.epochs=3", "--config.optimizers={}")
-    found, left = given(monkeypatch, *words)
-    assert found.keys == {"epochs", "optimizers"}
-    assert left == list(words)
-    words = ("--config", "configs/digits_optimizers.py", "--config.epochs", "3")
-    assert given(monkeypatch, *words)[1] == list(words)
-    with pytest.raises(InputError, match=r"key 'data\.nam'; did you mean data\.name"):
-        given(monkeypatch, DEFAULT, "--config.data.nam=x")
-    with pytest.raises(InputError, match="unknown config key 'optimizer'"):
-        given(monkeypatch, DEFAULT, "--config.optimizer={}")
+def settings(monkeypatch, *words, config="digits_optimizers"):
+    file = f"configs/{config}.py"
+    found, left = given(monkeypatch, f"--config={file}", *words)
+    assert left == [f"--config={file}"]
+    return cli.settings(cli._read_config(file), found)
 
 
-def test_a_selection_and_added_keys_are_taken_off_the_command_line(monkeypatch):
-    found, left = given(
+def test_overrides_are_taken_off_the_command_line(monkeypatch):
+    found = settings(
         monkeypatch,
-        DEFAULT,
         "--config.optimizers=adam, own.module.name",
         "--config.optimizers.own.module.name.rate=(0.1,)",
-        "--config.optimizers.adam.eps=1e-7",
-        "--config.optimizers.adam.b1=(0.8,)",
-        "--config.schedule.kind=warm",
+        "--config.optimizers.adam.b1=(0.8,0.9)",
+        "--config.model.dropout=(0.0,0.2)",
+        "--config.batch_size=(32,64)",
+        "--config.augment=flip,crop",
+        "--config.augment.crop.padding=2",
+        "--config.title=2",
+        "--config.data.size=(8,8)",
     )
-    assert found.selection == ("adam", "own.module.name")
-    assert found.added == {
-        "optimizers.own.module.name.rate": (0.1,),
-        "optimizers.adam.eps": 1e-7,
-        "schedule.kind": "warm",
-    }
-    assert left == [DEFAULT, "--config.optimizers.adam.b1=(0.8,)"]
-    settings = {"optimizers": {"adam": {"b1": 0.9}}, "schedule": {"name": "constant"}}
-    assert cli.with_added(settings, found) == {
-        "optimizers": {
-            "adam": {"b1": 0.9, "eps": 1e-7},
-            "own.module.name": {"rate": (0.1,)},
-        },
-        "schedule": {"name": "constant", "kind": "warm"},
-    }
-    assert settings["schedule"] == {"name": "constant"}
+    assert list(found["optimizers"]) == ["adam", "own.module.name"]
+    assert found["optimizers"]["own.module.name"] == {"rate": (0.1,)}
+    assert found["optimizers"]["adam"]["b1"] == (0.8, 0.9)
+    assert found["model"]["dropout"] == (0.0, 0.2)
+    assert found["model"]["dense"] == 32
+    assert found["batch_size"] == (32, 64)
+    assert found["augment"] == {"flip": {}, "crop": {"padding": 2}}
+    assert found["title"] == "2"
+    assert found["data"]["size"] == (8, 8)
+
+
+def test_another_name_drops_the_options_of_the_old_part(monkeypatch):
+    words = "--config.model.name=mlp", "--config.model.hidden=(9,)"
+    assert settings(monkeypatch, *words)["model"] == {"name": "mlp", "hidden": (9,)}
+    same = settings(monkeypatch, "--config.model.name=cnn")
+    assert same["model"]["dense"] == 32
+
+
+def test_contenders_are_chosen_and_changed(monkeypatch):
+    words = "--config.contenders=relu", "--config.contenders.relu.model.hidden=(5,)"
+    found = settings(monkeypatch, *words, config="two_recipes")["contenders"]
+    assert list(found) == ["relu"]
+    assert found["relu"]["model"] == {"activation": "relu", "hidden": (5,)}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("--config.data.nam", "write --config.data.nam=VALUE"),
+        ("--config.epochs=x", "--config.epochs=x is not a number"),
+        ("--config.epochs=True", "is not a number"),
+        ("--config.model.features=x", "is not a tuple"),
+        ("--config.optimizers.x=1", "x is not in --config.optimizers"),
+        ("--config.model=cnn", "is a section: set --config.model.NAME"),
+        ("--config.seeds=1", "unknown config key 'seeds'"),
+    ],
+)
+def test_a_wrong_override_says_why(monkeypatch, word, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        settings(monkeypatch, word)
 
 
 def test_a_config_without_open_sections_takes_no_new_keys(monkeypatch):
     with pytest.raises(InputError, match=r"unknown config key 'optimizers\.adam\.b1'"):
-        given(monkeypatch, "--config=configs/bench.py", "--config.optimizers.adam.b1=1")
+        settings(monkeypatch, "--config.optimizers.adam.b1=1", config="bench")
 
 
 @pytest.mark.parametrize(
@@ -224,12 +258,6 @@ def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
 def test_a_config_is_a_file(path):
     with pytest.raises(InputError, match=f"no config file '{path}'"):
         cli._read_config(path)
-
-
-def test_a_config_is_flat_by_dotted_names():
-    config = ConfigDict({"a": {"b": {"c": (1, 2)}, "d": None}, "e": "x"})
-    assert cli.flatten(config) == {"a.b.c": (1, 2), "a.d": None, "e": "x"}
-    assert cli.flatten(config.to_dict()) == cli.flatten(config)
 
 
 def test_every_core_is_a_device_unless_the_user_says_how_many():

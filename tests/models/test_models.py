@@ -1,22 +1,22 @@
-"""Pooling, what a step costs in a loop, and models by name."""
+"""Layers, time of a step in a loop, and models by name."""
 
+import sys
 import time
+import types
 
 import flax.linen as nn
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from hypothesis import given, settings
 from jax import lax
 
-from optlab import models, problems, training
+from optlab import models
 from optlab.errors import InputError
-from optlab.models.layers import max_pool
+from optlab.models.layers import Dropout, max_pool
 from optlab.models.mlp import ACTIVATIONS
-from optlab.problems import Batch
 
 
 def normal(seed, *shape):
@@ -62,24 +62,24 @@ def test_pixels_that_tie_share_the_gradient():
 
 
 def test_a_step_in_a_scan_costs_what_it_costs_outside():
-    """DESIGN.md's first trap: XLA's own convolution is 17 to 80 times slower there."""
-    problem = problems.classification(
-        models.make("cnn", classes=10, features=(8, 16), dense=16), (16, 16, 3)
-    )
-    tx = optax.sgd(1e-3)
-    state = jax.jit(lambda key: training.init(problem, tx, key))(jax.random.key(0))
-    batch = Batch(normal(1, 16, 16, 16, 3), jnp.arange(16) % 10)
-    key, steps = jax.random.key(2), 8
-    step = training.make_step(problem, tx)
+    """XLA's own convolution is 17 to 80 times slower there."""
+    module = models.make("cnn", classes=10, features=(8, 16), dense=16)
+    images, steps = normal(1, 16, 16, 16, 3), 8
+    variables = variables_of(module, images)
+
+    def step(variables):
+        gradient = jax.grad(lambda v: jnp.sum(module.apply(v, images) ** 2))(variables)
+        return jax.tree.map(lambda v, g: v - 1e-6 * g, variables, gradient)
+
     plain = jax.jit(step)
     scanned = jax.jit(
-        lambda state: lax.scan(lambda s, _: step(s, batch, key), state, length=steps)
+        lambda v: lax.scan(lambda v, _: (step(v), None), v, length=steps)[0]
     )
 
     def outside():
-        carry = state
+        carry = variables
         for _ in range(steps):
-            carry, _ = plain(carry, batch, key)
+            carry = plain(carry)
         return carry
 
     def seconds(run):
@@ -87,10 +87,12 @@ def test_a_step_in_a_scan_costs_what_it_costs_outside():
         jax.block_until_ready(run())
         return time.perf_counter() - started
 
-    seconds(outside), seconds(lambda: scanned(state))  # compile
+    seconds(outside), seconds(lambda: scanned(variables))  # compile
     ratios = []
     for _ in range(3):  # a loaded machine may disturb some; a slow loop slows all
-        pairs = [(seconds(lambda: scanned(state)), seconds(outside)) for _ in range(10)]
+        pairs = [
+            (seconds(lambda: scanned(variables)), seconds(outside)) for _ in range(10)
+        ]
         inside, plainly = map(min, zip(*pairs, strict=True))
         ratios.append(inside / plainly)
         if ratios[-1] <= 1.3:
@@ -98,15 +100,34 @@ def test_a_step_in_a_scan_costs_what_it_costs_outside():
     assert min(ratios) <= 1.3, ratios
 
 
-@pytest.mark.parametrize("name", list(models.MODELS))
-def test_every_model_maps_images_to_logits(name):
-    module = models.make(name, classes=7)
-    images = normal(0, 3, 16, 16, 2)
-    variables = variables_of(module, images)
-    for train in (False, True):
-        assert jax.jit(module.apply, static_argnames="train")(
-            variables, images, train=train, rngs={"dropout": jax.random.key(1)}
-        ).shape == (3, 7)
+#: Inputs and options of every model.
+EXAMPLES = {
+    "autoencoder": (normal(0, 3, 4, 2), {"hidden": (5,), "code": 2}),
+    "cnn": (normal(0, 3, 16, 16, 2), {"features": (4,), "dense": 6, "dropout": 0.5}),
+    "embedding_mlp": (
+        jnp.arange(24).reshape(3, 8) % 7,
+        {"vocabulary": 7, "dropout": 0.5},
+    ),
+    "mlp": (normal(0, 3, 4), {"dropout": 0.5, "initial_scale": 2.0}),
+}
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model_maps_examples_to_outputs(name):
+    inputs, options = EXAMPLES[name]
+    module = models.make(name, classes=7, **options)
+    variables = variables_of(module, inputs)
+    outputs = [
+        jax.jit(module.apply, static_argnames="train")(
+            variables, inputs, train=train, rngs={"dropout": jax.random.key(1)}
+        )
+        for train in (False, True)
+    ]
+    assert [found.shape for found in outputs] == [(3, 7)] * 2
+    assert jnp.array_equal(*outputs) == ("dropout" not in options)
+    np.testing.assert_allclose(module.apply(variables, inputs), outputs[0], rtol=1e-4)
+    single = module.apply(variables, inputs[:1])
+    np.testing.assert_allclose(single, outputs[0][:1], rtol=1e-4, atol=1e-5)
 
 
 def test_the_options_shape_the_model():
@@ -120,74 +141,180 @@ def test_the_options_shape_the_model():
     }
 
 
-def test_dropout_is_for_training_only():
-    module = models.make("cnn", classes=3, features=(4,), dense=16, dropout=0.5)
-    images = normal(0, 2, 4, 4, 1)
-    variables = variables_of(module, images)
+# Dropout
 
-    def train(seed):
-        keys = {"dropout": jax.random.key(seed)}
-        return module.apply(variables, images, train=True, rngs=keys)
 
-    assert not jnp.array_equal(train(0), train(1))
-    np.testing.assert_array_equal(train(0), train(0))
-    assert module.apply(variables, images).shape == (2, 3)  # asks for no key
+def test_dropout_keeps_a_share_and_the_expectation():
+    x = jnp.ones((100, 100))
+    found = Dropout(0.3).apply({}, x, rngs={"dropout": jax.random.key(0)})
+    kept = found != 0
+    np.testing.assert_allclose(found[kept], 1 / 0.7, rtol=1e-6)
+    np.testing.assert_allclose(kept.mean(), 0.7, atol=0.02)
+
+
+def test_dropout_is_flax_s():
+    x, rngs = normal(0, 9, 9), {"dropout": jax.random.key(0)}
+    for ours, reference in (
+        (Dropout(0.3), nn.Dropout(0.3, deterministic=False)),
+        (Dropout(0.3, deterministic=True), nn.Dropout(0.3, deterministic=True)),
+    ):
+        expected = reference.apply({}, x, rngs=rngs)
+        np.testing.assert_allclose(ours.apply({}, x, rngs=rngs), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("module", [Dropout(0.0), Dropout(0.5, deterministic=True)])
+def test_dropout_draws_nothing_in_vain(module):
+    x = normal(0, 3)
+    assert module.apply({}, x) is x  # without a key
+
+
+@pytest.mark.parametrize("name", ["cnn", "mlp", "embedding_mlp"])
+def test_lanes_of_dropout_shares_are_the_single_shares(name):
+    inputs, options = EXAMPLES[name]
+    variables = variables_of(models.make(name, classes=7, **options), inputs)
+
+    def outputs(share):
+        module = models.make(name, classes=7, **options | {"dropout": share})
+        rngs = {"dropout": jax.random.key(2)}
+        return module.apply(variables, inputs, train=True, rngs=rngs)
+
+    shares = [0.0, 0.3, 0.8]
+    lanes = jax.jit(jax.vmap(outputs))(jnp.array(shares))
+    for lane, share in zip(lanes, shares, strict=True):
+        np.testing.assert_allclose(lane, outputs(share), rtol=1e-4, atol=1e-5)
+    assert not jnp.allclose(lanes[1], lanes[2])
+
+
+# Nets
+
+
+def test_initial_kernels_scale_with_a_lane_of_scales():
+    def params(scale):
+        module = models.make("mlp", classes=3, hidden=(4,), initial_scale=scale)
+        return module.init(jax.random.key(0), jnp.ones((1, 5)))["params"]
+
+    once, lanes = params(1.0), jax.vmap(params)(jnp.array([0.0, 1.0, 3.0]))
+    for layer in ("Dense_0", "Dense_1"):
+        kernel = once[layer]["kernel"]
+        assert jnp.abs(kernel).min() > 0
+        expected = jnp.stack([0 * kernel, kernel, 3 * kernel])
+        np.testing.assert_allclose(lanes[layer]["kernel"], expected, rtol=1e-6)
+
+
+def test_an_embedding_is_averaged_over_the_words():
+    words, options = jnp.array([[0, 2, 2, 3], [3, 1, 5, -1]]), {"vocabulary": 4}
+    module = models.make("embedding_mlp", classes=3, hidden=(), width=3, **options)
+    params = variables_of(module, words)["params"] | {
+        "MLP_0": {"Dense_0": {"kernel": jnp.eye(3), "bias": jnp.zeros(3)}}
+    }
+    found, table = module.apply({"params": params}, words), params["embedding"].T
+    expected = [(table[0] + 2 * table[2] + table[3]) / 4, (table[3] + table[1]) / 4]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)  # 5 and -1 are no words
+
+
+def test_a_linear_autoencoder_can_copy_what_its_code_holds():
+    module = models.make("autoencoder", classes=4, hidden=(), code=4)
+    x = normal(0, 5, 2, 2)
+    variables = jax.tree.map(jnp.zeros_like, variables_of(module, x))
+    for part in ("encoder", "decoder"):
+        variables["params"][part]["Dense_0"]["kernel"] = jnp.eye(4)
+    np.testing.assert_allclose(module.apply(variables, x), x.reshape(5, 4), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_take_one_number_at_a_time(name):
-    x, act = normal(0, 3, 4), getattr(nn, name)
+    x, act = normal(0, 3, 4), ACTIVATIONS[name]
     one_by_one = [[float(act(entry)) for entry in row] for row in x]
     np.testing.assert_allclose(act(x), one_by_one, rtol=1e-6)
 
 
-def test_the_activation_of_an_mlp_is_named():
+def test_the_activations_of_an_mlp_are_named():
     x = jnp.full((1, 1), -2.0)
-    relu, tanh = (
-        models.make("mlp", classes=1, hidden=(1,), activation=name)
-        for name in ("relu", "tanh")
+    ones = None
+    for options, expected in (
+        ({"activation": "relu"}, 1.0),  # the bias of the last layer
+        ({"activation": "tanh"}, 1 + np.tanh(-1)),
+        ({"activation": "relu", "output_activation": "tanh"}, np.tanh(1)),
+    ):
+        module = models.make("mlp", classes=1, hidden=(1,), **options)
+        ones = ones or jax.tree.map(jnp.ones_like, module.init(jax.random.key(0), x))
+        np.testing.assert_allclose(module.apply(ones, x), expected, rtol=1e-6)
+
+
+class Custom(nn.Module):
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs):
+        return nn.Dense(self.features)(inputs)
+
+
+def pair(classes, width=1):
+    """A model of two functions."""
+    return types.SimpleNamespace(
+        init=lambda key, inputs: jnp.ones((inputs.shape[1], classes)) * width,
+        apply=lambda params, inputs: inputs @ params,
     )
-    ones = jax.tree.map(jnp.ones_like, relu.init(jax.random.key(0), x))
-    assert relu.apply(ones, x) == 1.0  # the bias of the last layer
-    np.testing.assert_allclose(tanh.apply(ones, x), 1 + np.tanh(-1))
+
+
+@pytest.fixture
+def own(monkeypatch):
+    module = types.ModuleType("own_models")
+    module.Custom, module.pair, module.number = Custom, pair, lambda: 3
+    monkeypatch.setitem(sys.modules, "own_models", module)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("own_models.Custom", {"features": 2}), ("own_models.pair", {"width": 2})],
+)
+def test_a_custom_model_has_init_and_apply(own, name, options):
+    model, x = models.make(name, classes=2, **options), normal(0, 4, 3)
+    assert model.apply(model.init(jax.random.key(0), x), x).shape == (4, 2)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cn", {}, "unknown model 'cn'; did you mean cnn"),
-        ("resnet", {}, "unknown model 'resnet'; known: cnn, mlp"),
-        (
-            "cnn",
-            {"feature": (1,)},
-            "'cnn' has no option 'feature'; did you mean features",
-        ),
-        (
-            "mlp",
-            {"parent": 1},
-            "'mlp' has no option 'parent'; known: activation, hidden",
-        ),
-        (
-            "mlp",
-            {"activation": "rely"},
-            "unknown activation 'rely'; did you mean relu",
-        ),
+        ("cn", {}, "no model 'cn'; did you mean cnn"),
+        ("resnet", {}, "no model 'resnet'; known: autoencoder, cnn, embedding_mlp"),
+        ("own_models.Custm", {}, "no function 'Custm'; did you mean Custom"),
+        ("own_models.number", {}, "is a int; it needs functions init"),
+        ("own_models.pair", {"wide": 1}, "no option 'wide'; did you mean width"),
+        ("embedding_mlp", {}, "missing a required argument: 'vocabulary'"),
+        ("cnn", {"feature": (1,)}, "no option 'feature'; did you mean features"),
+        ("mlp", {"parent": 1}, "no option 'parent'; known: activation, dropout"),
+        ("mlp", {"activation": "rely"}, "activation 'rely'; did you mean relu"),
+        ("mlp", {"output_activation": "rely"}, "activation 'rely'; did you mean relu"),
         ("mlp", {"classes": 0}, "'mlp': classes=0: give one or more"),
         ("mlp", {"hidden": (4, 0)}, r"mlp: hidden=\(4, 0\): a layer has one unit"),
-        ("cnn", {"features": (0,)}, r"cnn: features=\(0,\), .* has one unit or more"),
-        ("cnn", {"dense": -1}, "cnn: .*, dense=-1: a layer has one unit or more"),
+        ("mlp", {"hidden": 4}, "mlp: hidden=4: give one size for each layer"),
+        ("cnn", {"features": (0.5,)}, r"cnn: features=\(0.5,\): a layer has one unit"),
+        ("cnn", {"dense": -1}, "cnn: dense=-1: a layer has one unit or more"),
+        ("cnn", {"dropout": 1}, r"cnn: dropout=1 is no share in \[0, 1\)"),
+        ("mlp", {"dropout": "x"}, r"mlp: dropout='x' is no share in \[0, 1\)"),
     ],
 )
-def test_a_mistake_says_what_would_be_right(name, options, message):
+def test_a_mistake_says_what_would_be_right(own, name, options, message):
     with pytest.raises(InputError, match=message):
         models.make(name, **{"classes": 2} | options)
 
 
-def test_a_cnn_pools_no_more_often_than_images_can_be_halved():
-    def init(*features):
-        module = models.make("cnn", classes=2, features=features, dense=1)
-        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 8, 9, 1)))
+def test_a_traced_width_is_a_type_error():
+    """So a sweep knows that each width needs a program of its own."""
+    with pytest.raises(TypeError):
+        jax.eval_shape(lambda width: models.make("cnn", 2, dense=width) and 1, 3)
 
-    init(1, 1, 1)
-    with pytest.raises(InputError, match=r"8x9 can be halved 3 times only, .* fewer"):
-        init(1, 1, 1, 1)
+
+@pytest.mark.parametrize(
+    ("name", "options", "inputs", "message"),
+    [
+        ("cnn", {"features": (1,) * 4}, (1, 8, 9, 1), "8x9 can be halved 3 times only"),
+        ("cnn", {}, (2, 5), r"cnn: inputs of shape \(5,\) are no images"),
+        ("embedding_mlp", {"vocabulary": 3}, (2, 5), r"are float32 \(5,\) an example"),
+    ],
+)
+def test_inputs_that_do_not_fit(name, options, inputs, message):
+    module = models.make(name, classes=2, **options)
+    with pytest.raises(InputError, match=message):
+        jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(inputs))

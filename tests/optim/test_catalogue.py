@@ -1,9 +1,9 @@
-"""Optimizers by name: what is found, and what a mistake says."""
+"""Optimizers by name: the rule, dotted paths, ranges and messages."""
 
+import functools
 import inspect
 import subprocess
 import sys
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,11 @@ import numpy as np
 import optax
 import pytest
 
+import optlab
 from optlab import optim
 from optlab.errors import InputError
-
-OURS = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb"]
+from optlab.optim import info, registry
+from optlab.optim.contract import extra_args
 
 
 def first_update(tx, g=2.0, w=1.0, **extra):
@@ -22,10 +23,18 @@ def first_update(tx, g=2.0, w=1.0, **extra):
     return tx.update(jnp.array(g), tx.init(w), w, **extra)[0]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_method_is_exported_under_its_name(name):
-    assert optim.METHODS[name] is getattr(optim, name)
-    assert optim.METHODS[name].__module__.endswith(f"optim.{name}")
+def test_a_method_and_its_part_are_exported_and_hide_no_module():
+    for name, method in optim.METHODS.items():
+        assert optlab.__dict__[name] is getattr(optim, name) is method
+        assert method.__module__ == f"optlab.optim.methods.{name}"
+    parts = {name for name in vars(registry) if name.startswith("scale_by_")}
+    assert {"scale_by_bfgs", "scale_by_levenberg_marquardt"} <= parts
+    for name in parts:
+        part, method = getattr(optlab, name), name.removeprefix("scale_by_")
+        assert part is getattr(optim, name)
+        arguments = inspect.signature(optim.METHODS[method]).parameters
+        assert inspect.signature(part).parameters == arguments
+    assert not parts & {*optim.METHODS, *optim.names()}
 
 
 def test_ours_come_before_optax():
@@ -34,23 +43,45 @@ def test_ours_come_before_optax():
     assert first_update(optax.adagrad(1.0)) > -1.0
 
 
-@pytest.mark.parametrize("name", sorted(set(optim.names()) - set(optim.METHODS)))
-def test_every_listed_optax_optimizer_is_one(name):
-    factory = vars(optax).get(name) or getattr(optax.contrib, name)
-    parameters = inspect.signature(factory).parameters.values()
-    needed = {p.name: 0.1 for p in parameters if p.default is p.empty}
-    special = {"base_optimizer": optax.sgd(0.1), "seed": 0, "key": jax.random.key(0)}
-    needed.update({k: v for k, v in special.items() if k in needed})
-    with warnings.catch_warnings(action="ignore"):  # optax deprecates some
-        tx = optim.make(name, **needed)
-    assert isinstance(tx, optax.GradientTransformationExtraArgs)
-
-
 def test_the_rule_finds_optimizers_and_no_parts():
     names = set(optim.names())
     assert {"lion", "lbfgs", "polyak_sgd", "muon", "schedule_free_sgd", "dog"} <= names
+    assert isinstance(optax.nadamw, functools.partial)
+    assert {"nadamw", "mechanize", "cocob", "momo"} <= names
     assert not {"scale_by_learning_rate", "clip", "chain", "masked", "trace"} & names
     assert len(names) == len(optim.names())
+
+
+def test_a_dotted_path_is_always_optaxs():
+    assert optim.find("optax.adam") is optax.adam is not optim.find("adam")
+    assert optim.find("optax.contrib.muon") is optax.contrib.muon
+    assert optim.find("muon") is optim.muon
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("dpsgd", "needs the gradient of each example"),
+        ("optax.contrib.sam", "every second gradient at a perturbed point"),
+        ("lookahead", "pairs of fast and slow ones"),
+        ("optax.selective_transform", "use optax.masked"),
+    ],
+)
+def test_an_optimizer_that_no_step_can_drive_is_refused(name, reason):
+    assert name not in optim.names()
+    with pytest.raises(InputError, match=f"^optimizer '{name}' .*{reason}.*$"):
+        optim.make(name)
+    with pytest.raises(InputError, match=reason):
+        optim.takes(name, "learning_rate")
+
+
+def test_adadelta_without_a_rate_would_climb():
+    w = jnp.array(1.0)
+    climbs = optax.adadelta()
+    assert climbs.update(w, climbs.init(w), w)[0] > 0
+    with pytest.raises(InputError, match="adadelta needs learning_rate"):
+        optim.make("adadelta")
+    assert first_update(optim.make("adadelta", learning_rate=1.0)) < 0
 
 
 def test_optax_by_name_takes_extra_arguments():
@@ -94,24 +125,22 @@ def test_a_dotted_path_is_imported(tmp_path, monkeypatch):
         ("lion", {}, "lion missing .* 'learning_rate'; it takes learning_rate, b1"),
         ("sgd", {"learning_rate": -0.1}, "finite and at least 0, not -0.1"),
         ("lion", {"learning_rate": float("nan")}, "finite and at least 0, not nan"),
-        ("sgd", {"learning_rate": np.float32("inf")}, "finite and at least 0, not inf"),
         ("sgd", {"learning_rate": "0.1"}, "a number or a schedule, not '0.1'"),
         ("sgd", {"learning_rate": None}, "a number or a schedule, not None"),
         ("sgd", {"learning_rate": True}, "a number or a schedule, not True"),
         ("sgd", {"learning_rate": [0.1, 0.2]}, "a number or a schedule"),
         ("adam", {"b1": 2.0}, "adam: b1 must be at least 0 and less than 1, not 2.0"),
-        ("adam", {"b2": -5.0}, "b2 must be at least 0 and less than 1, not -5.0"),
         ("adam", {"b1": jnp.array(1.0)}, "b1 must be at least 0 and less than 1"),
         ("adam", {"b1": None}, "adam: b1 must be a number, not None"),
         ("adam", {"b1": lambda i: 0.9}, "b1 must be a number, not <function"),
-        ("adam", {"eps": -1e-8}, "eps must be finite and at least 0, not -1e-08"),
-        ("momentum", {"momentum": 1.5}, "momentum must be at least 0 and less than 1"),
-        ("rmsprop", {"decay": 1}, "decay must be at least 0 and less than 1, not 1"),
-        ("lamb", {"weight_decay": -0.1}, "weight_decay must be finite and at least 0"),
-        ("levenberg_marquardt", {"damping": -1}, "damping must be finite .*, not -1"),
         ("levenberg_marquardt", {"increase": 0}, "increase must be more than 0, not 0"),
         ("bold_driver", {"decrease": None}, "decrease must be a number, not None"),
         ("newton", {"radius": float("nan")}, "radius must be more than 0, not nan"),
+        (
+            "muon",
+            {"adam_learning_rate": "x"},
+            "must be a number or a schedule, not 'x'",
+        ),
     ],
 )
 def test_a_mistake_says_what_would_be_right(name, hyperparameters, message):
@@ -127,13 +156,13 @@ def test_learning_rates_of_every_kind(rate):
     assert first_update(optim.make("sgd", learning_rate=rate), g=1.0) == expected
 
 
-@pytest.mark.parametrize("name", optim.METHODS)
-def test_defaults_are_in_their_ranges(name):
-    parameters = inspect.signature(optim.METHODS[name]).parameters
-    optim.make(name, **{key: each.default for key, each in parameters.items()})
+def test_defaults_are_in_their_ranges():
+    for name, method in optim.METHODS.items():
+        parameters = inspect.signature(method).parameters
+        optim.make(name, **{key: each.default for key, each in parameters.items()})
 
 
-def test_ranges_are_of_methods_of_the_house(tmp_path, monkeypatch):
+def test_ranges_are_of_built_in_methods_only(tmp_path, monkeypatch):
     (tmp_path / "own_ranges.py").write_text(
         "import optax\ndef sign(momentum): return optax.scale(momentum)\n"
     )
@@ -142,20 +171,34 @@ def test_ranges_are_of_methods_of_the_house(tmp_path, monkeypatch):
     optim.make("adamw", learning_rate=0.1, weight_decay=-0.1)
 
 
-def test_a_number_may_be_traced():
-    def update(momentum):
-        return first_update(optim.make("momentum", momentum=momentum), g=1.0)
-
-    np.testing.assert_allclose(jax.vmap(update)(jnp.array([0.5, 1.5])), -0.01)
-
-
-def test_a_learning_rate_may_be_traced():
+def test_numbers_may_be_traced():
     @jax.jit
     @jax.vmap
-    def lanes(rate):
-        return first_update(optim.make("momentum", learning_rate=rate), g=1.0)
+    def lanes(rate, momentum):
+        tx = optim.make("momentum", learning_rate=rate, momentum=momentum)
+        return first_update(tx, g=1.0)
 
-    assert lanes(jnp.array([0.5, -1.0])).tolist() == [-0.5, 1.0]
+    found = lanes(jnp.array([0.5, -1.0]), jnp.array([0.5, 1.5]))
+    assert found.tolist() == [-0.5, 1.0]
+
+
+def test_sophia_is_given_its_objective(float64):
+    # The first step has no curvature yet; after it, f = 3 w^2 has a Hessian of 6.
+    sophia, w = optim.make("sophia", learning_rate=0.1), {"w": jnp.array([2.0])}
+    mask = {"w": True, "other": False}
+    both = {**w, "other": jnp.array([1.0])}
+
+    def value_fn(params):
+        return jnp.sum(3 * params["w"] ** 2) + params.get("other", jnp.zeros(1))[0]
+
+    for tx, params in ((sophia, w), (optax.masked(sophia, mask), both)):
+        value, grad = jax.value_and_grad(value_fn)(params)
+        everything = extra_args(params, value, grad, value_fn=value_fn)
+        _, state = tx.update(grad, tx.init(params), params, **everything)
+        found = info.find(state, optax.contrib.SophiaState)[0]
+        np.testing.assert_allclose(found.nu["w"], (1 - 0.99) * 6, rtol=1e-6)
+        with pytest.raises(InputError, match="evaluates the objective itself"):
+            info.refuse_evaluation(state)
 
 
 def test_import_needs_only_jax_and_optax():

@@ -1,4 +1,4 @@
-"""What every method of the house promises; a new one is under test by existing.
+"""The contract of every built-in method; a new one is tested because it is registered.
 
 One least-squares problem offers every extra argument of the update contract, so that
 no test asks for a method's name. Comparisons run in float64, where two ways of
@@ -16,7 +16,8 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from optlab.optim import METHODS, make
+from optlab.errors import InputError
+from optlab.optim import METHODS, info, make
 from optlab.optim.contract import extra_args
 
 RTOL = 1e-7
@@ -84,6 +85,11 @@ def w_of(tree):
     return {"layer": {"w": tree["layer"]["w"]}}
 
 
+def evaluates(factory):
+    """Whether the method evaluates the objective itself."""
+    return bool(info.find(factory().init(start())))
+
+
 def update(tx, params, state, functions, **extra):
     value, grad = jax.value_and_grad(functions["value_fn"])(params)
     everything = extra_args(params, value, grad, **functions) | extra
@@ -114,7 +120,7 @@ def reference(factory):
 
 
 def numbers(factory):
-    """Every hyperparameter that is a float by default: what a user may sweep."""
+    """Every hyperparameter that is a float by default, and so may be swept."""
     parameters = inspect.signature(factory).parameters.values()
     return {p.name: p.default for p in parameters if isinstance(p.default, float)}
 
@@ -123,22 +129,18 @@ def assert_close(a, b):
     chex.assert_trees_all_close(a, b, rtol=RTOL, atol=1e-10)
 
 
-def test_makes_progress_at_its_defaults(name):
+def test_makes_progress_and_stays_finite_at_a_minimum_of_zero(name, factory):
     tx = make(name)
     assert isinstance(tx, optax.GradientTransformationExtraArgs)
     _, values = compiled(tx, steps=25)(start(), data())
     assert values[-1] < 0.999 * values[0]
 
-
-def test_stays_finite_at_a_minimum_of_zero(factory):
     x, _ = data()
-    params = start()
-    y = x @ params["layer"]["w"] + params["layer"]["b"]
-    end, values = reference(factory)(params, (x, y))
-    chex.assert_tree_all_finite((end, values))
+    y = x @ start()["layer"]["w"] + start()["layer"]["b"]
+    chex.assert_tree_all_finite(reference(factory)(start(), (x, y)))
 
 
-def test_jit_traces_once_and_scan_does_the_same(factory):
+def test_jit_traces_once_and_lanes_equal_a_loop(factory):
     traces = []
     tx = factory()
 
@@ -153,33 +155,29 @@ def test_jit_traces_once_and_scan_does_the_same(factory):
     for _ in range(4):
         params, state = step(params, state, data())
     assert len(traces) == 1
-    assert_close(params, reference(factory)(start(), data())[0])
+    scanned = reference(factory)
+    assert_close(params, scanned(start(), data())[0])
 
-
-def test_vmap_over_parameters_equals_a_loop(factory):
-    starts = [start(seed=seed) for seed in range(3)]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-    one = reference(factory)
-    lanes = jax.jit(jax.vmap(one, in_axes=(0, None)))(stacked, data())
-    loop = [one(params, data()) for params in starts]
-    assert_close(lanes, jax.tree.map(lambda *leaves: jnp.stack(leaves), *loop))
-
-
-def test_vmap_over_hyperparameters_equals_a_loop(factory):
+    # Lanes differ in their start and in every number.
     lanes = [numbers(factory), {k: 0.9 * v for k, v in numbers(factory).items()}]
+    starts = [start(), start(seed=3)]
     stacked = {k: jnp.array([lane[k] for lane in lanes]) for k in lanes[0]}
+    many = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
 
     @jax.jit
-    def sweep(lanes, params, data):
-        return jax.vmap(lambda lane: run(factory(**lane), params, data))(lanes)
+    def sweep(lanes, starts, data):
+        alone = lambda lane, start: run(factory(**lane), start, data)  # noqa: E731
+        return jax.vmap(alone)(lanes, starts)
 
-    swept = sweep(stacked, start(), data())
-    for i, lane in enumerate(lanes):
-        alone = compiled(factory(**lane))(start(), data())
-        assert_close(jax.tree.map(lambda x, i=i: x[i], swept), alone)
+    swept = sweep(stacked, many, data())
+    loop = [
+        scanned(starts[0], data()),
+        compiled(factory(**lanes[1]))(starts[1], data()),
+    ]
+    assert_close(swept, jax.tree.map(lambda *leaves: jnp.stack(leaves), *loop))
 
 
-def test_chain(factory):
+def test_chain_and_inject_hyperparams(factory):
     @jax.jit
     def both(params, data):
         alone, halved = factory(), optax.chain(factory(), optax.scale(0.5))
@@ -191,8 +189,29 @@ def test_chain(factory):
     alone, halved = both(start(), data())
     assert_close(halved, jax.tree.map(lambda u: u / 2, alone))
 
+    structure = set(inspect.signature(factory).parameters) - set(numbers(factory))
+    injected = optax.inject_hyperparams(factory, static_args=structure)()
+    assert set(injected.init(start()).hyperparams) == set(numbers(factory))
+    plain = reference(factory)(start(), data())
+    assert_close(compiled(injected)(start(), data()), plain)
 
-def test_partition_works_on_its_part_while_the_rest_moves(factory):
+
+def test_clipping_comes_after_a_method_that_evaluates_the_objective(name, factory):
+    def trace(tx):
+        everything = functions(data())
+        return jax.eval_shape(lambda p: update(tx, p, tx.init(p), everything), start())
+
+    trace(optax.chain(factory(), optax.clip_by_global_norm(0.1)))
+    for before in (optax.clip_by_global_norm(0.1), optax.add_decayed_weights(0.1)):
+        tx = optax.chain(before, factory())
+        if evaluates(factory):
+            with pytest.raises(InputError, match=f"{name}: .* chain it after {name}"):
+                trace(tx)
+        else:
+            trace(tx)
+
+
+def test_partition_and_masked_work_on_a_part(factory):
     labels = {"layer": {"w": "method", "b": "rest"}}
     tx = optax.partition({"method": factory(), "rest": optax.sgd(0.05)}, labels)
 
@@ -212,8 +231,6 @@ def test_partition_works_on_its_part_while_the_rest_moves(factory):
     end, _ = compiled(tx)(start(), data())
     assert_close(end, by_hand(start(), data()))
 
-
-def test_masked_leaves_the_rest_of_the_gradient_alone(factory):
     @jax.jit
     def both(params, data):
         everything = functions(data)
@@ -228,16 +245,9 @@ def test_masked_leaves_the_rest_of_the_gradient_alone(factory):
     assert_close(masked["layer"]["b"], grad["layer"]["b"])
 
 
-def test_inject_hyperparams(factory):
-    structure = set(inspect.signature(factory).parameters) - set(numbers(factory))
-    injected = optax.inject_hyperparams(factory, static_args=structure)()
-    assert set(injected.init(start()).hyperparams) == set(numbers(factory))
-    plain = reference(factory)(start(), data())
-    assert_close(compiled(injected)(start(), data()), plain)
+def test_dtype_is_kept_whatever_the_hyperparameters_have(factory):
+    dtype = jnp.bfloat16
 
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_dtype_is_kept_whatever_the_hyperparameters_have(factory, dtype):
     @jax.jit
     def two_steps(hyperparameters, params, data):  # float64 over narrower parameters
         return run(factory(**hyperparameters), params, data, steps=2)
@@ -247,34 +257,25 @@ def test_dtype_is_kept_whatever_the_hyperparameters_have(factory, dtype):
     chex.assert_trees_all_equal_dtypes(end, start(dtype))
     chex.assert_tree_all_finite((end, values))
     tx = factory()
-    updates, _, _ = jax.eval_shape(
-        lambda p: update(tx, p, tx.init(p), functions(data(dtype))), start(dtype)
-    )
-    chex.assert_trees_all_equal_dtypes(updates, start(dtype))
+    for dtype in ("bfloat16", "float32"):
+        updates, _, _ = jax.eval_shape(
+            lambda p, dtype=dtype: update(tx, p, tx.init(p), functions(data(dtype))),
+            start(dtype),
+        )
+        chex.assert_trees_all_equal_dtypes(updates, start(dtype))
 
 
-def test_swallows_extra_arguments_it_does_not_know(factory):
-    @jax.jit
-    def both(params, data):
-        tx = factory()
-        state = tx.init(params)
-        plain = update(tx, params, state, functions(data))
-        return plain, update(tx, params, state, functions(data), nobody_knows="this")
+def test_swallows_unknown_arguments_and_names_a_missing_one(name, factory):
+    tx, params = factory(), start()
 
-    chex.assert_trees_all_equal(*both(start(), data()))
+    def known(params, **extra):
+        return update(tx, params, tx.init(params), functions(data()), **extra)
 
-
-def test_says_what_is_missing(name, factory):
-    def complaint():
-        tx, params = factory(), start()
-        try:
+    plain = jax.eval_shape(known, params)
+    assert plain == jax.eval_shape(lambda p: known(p, nobody_knows="this"), params)
+    if evaluates(factory):
+        with pytest.raises(TypeError, match=f"{name}.*pass (value|residual)_fn="):
             jax.eval_shape(lambda p: tx.update(p, tx.init(p), p), params)
-        except TypeError as error:
-            return str(error)
-        return f"{name} needs no value_fn"
-
-    assert name in complaint()
-    assert any(argument in complaint() for argument in functions(data()))
 
 
 def test_sharded_equals_unsharded(factory):

@@ -9,11 +9,12 @@ from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
 from optlab.optim import info
+from optlab.optim.compose import compose
 from optlab.optim.dense.lift import OUTPUTS, Objective, fill, lift
 
 
 def newton_step(g, state, x, objective):
-    """Exact for a quadratic; says that the objective it saw is the right one."""
+    """Exact for a quadratic, if the objective is the right one."""
     return jnp.linalg.solve(jax.hessian(objective.value_fn)(x), g), state
 
 
@@ -63,6 +64,57 @@ def test_a_part_is_filled_into_the_whole(wrap):
     best = jax.tree.map(jnp.subtract, PARAMS, updates)
     np.testing.assert_allclose(best["a"], [-1.5, 0.0], atol=1e-6)
     np.testing.assert_array_equal(best["b"], PARAMS["b"])
+
+
+def gradient_of(tx, params=PARAMS, f=bowl):
+    """The update where ``grad`` is passed too, as by a training step."""
+    grad = jax.grad(f)(params)
+    return tx.update(grad, tx.init(params), params, grad=grad, **extras(params, f))[0]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        optax.clip_by_global_norm(1e6),  # clips nothing, but cannot be told apart
+        optax.add_decayed_weights(0.1),
+        optax.flatten(optax.identity()),
+    ],
+)
+def test_a_changed_gradient_is_refused(before):
+    message = "toy: something before it .* chain it after toy, or add it to"
+    with pytest.raises(InputError, match=message):
+        gradient_of(optax.chain(before, TX))
+    mask = {"a": True, "b": False, "none": None}
+    with pytest.raises(InputError, match=message):
+        jax.jit(lambda p: gradient_of(optax.masked(optax.chain(before, TX), mask), p))(
+            PARAMS
+        )
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tx: optax.chain(optax.identity(), tx, optax.clip_by_global_norm(1.0)),
+        lambda tx: optax.apply_if_finite(tx, 3),
+        lambda tx: compose(tx),
+        lambda tx: optax.inject_hyperparams(lambda _: tx)(0.1),
+        lambda tx: optax.masked(tx, {"a": True, "b": False, "none": None}),
+        lambda tx: optax.partition(
+            {"x": tx, "y": optax.sgd(0.1)}, {"a": "x", "b": "y", "none": None}
+        ),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_same_gradient_is_recognized(wrap, dtype):
+    params = jax.tree.map(lambda x: x.astype(dtype), PARAMS)
+    tx = optax.with_extra_args_support(wrap(TX))
+    one = jax.jit(lambda p: gradient_of(tx, p))(params)
+    lanes = jax.vmap(lambda p: gradient_of(tx, p))(
+        jax.tree.map(lambda x: x[None], params)
+    )
+    for update in (one, jax.tree.map(lambda x: x[0], lanes)):
+        assert jnp.all(jnp.isfinite(ravel_pytree(update)[0]))
+        assert jnp.any(update["a"] != 0)
 
 
 def test_a_mask_over_a_subtree():

@@ -18,26 +18,19 @@ SOLVES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+@pytest.mark.parametrize("method", SOLVES)
+def test_finds_known_minima(method, float64):
+    for name in SOLVES[method]:
+        problem = PROBLEMS[name]
+        stop = Stop(gradient=1e-8, steps=2000)
 
+        def value_at_the_end(x, problem=problem, stop=stop):
+            return solve(make(method), x, value_fn=problem.value_fn, stop=stop).value
 
-@pytest.mark.parametrize(
-    ("method", "name"), [(m, name) for m, names in SOLVES.items() for name in names]
-)
-def test_finds_a_known_minimum(method, name):
-    problem = PROBLEMS[name]
-    stop = Stop(gradient=1e-8, steps=2000)
-
-    def value_at_the_end(x):
-        return solve(make(method), x, value_fn=problem.value_fn, stop=stop).value
-
-    # Half the time to compile, and there is little to run.
-    options = {"xla_backend_optimization_level": 0}
-    end = jax.jit(value_at_the_end, compiler_options=options)(
-        jnp.asarray(problem.start)
-    )
-    misses = [abs(float(end) - f) / max(1.0, abs(f)) for f in problem.minima]
-    assert min(misses) < 1e-6
+        # Half the time to compile, and there is little to run.
+        options = {"xla_backend_optimization_level": 0}
+        end = jax.jit(value_at_the_end, compiler_options=options)(
+            jnp.asarray(problem.start)
+        )
+        misses = [abs(float(end) - f) / max(1.0, abs(f)) for f in problem.minima]
+        assert min(misses) < 1e-6, name

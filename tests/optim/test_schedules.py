@@ -118,10 +118,9 @@ def test_plateau_counts_a_nan_as_no_improvement():
     assert factors(tx, [1, np.nan, np.nan, 0.5, 0.4]) == [1, 1, 0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("window", [1, 3])
-def test_plateau_equals_optax(seed, window):
-    values = 1 / jnp.arange(1, 61) + jax.random.uniform(jax.random.key(seed), (60,))
+def test_plateau_equals_optax(window):
+    values = 1 / jnp.arange(1, 61) + jax.random.uniform(jax.random.key(0), (60,))
     ours = schedules.make("plateau", factor=0.7, patience=3, window=window)
     oracle = optax.contrib.reduce_on_plateau(0.7, 3, accumulation_size=window)
     seen = factors(ours, values)
@@ -139,7 +138,7 @@ def test_plateau_equals_optax(seed, window):
     ],
 )
 def test_by_name_equals_a_scheduled_learning_rate(name, options):
-    chained = optax.chain(optim.adam(0.3), schedules.make(name, **options))
+    chained = schedules.chained(optim.adam(0.3), schedules.make(name, **options))
     scheduled = optim.adam(schedules.SCHEDULES[name](0.3, **options))
 
     def walk(tx):
@@ -212,8 +211,38 @@ def test_a_mistake_says_what_would_be_right(name, options, message):
         schedules.make(name, **options)
 
 
+@pytest.mark.parametrize(
+    "tx",
+    [
+        optim.bold_driver(),
+        optax.masked(optim.levenberg_marquardt(), True),
+        optax.lbfgs(),
+        optax.contrib.schedule_free_sgd(0.1),
+        optax.contrib.mechanize(optax.sgd(0.1)),
+    ],
+)
+def test_none_is_chained_after_a_method_that_remembers_its_step(tx):
+    chained = schedules.chained(tx, schedules.make("cosine", decay_steps=9))
+    with pytest.raises(InputError, match=r"^this optimizer chooses .* leave .* out$"):
+        chained.init(jnp.ones(2))
+
+
+def test_a_custom_schedule_has_a_dotted_path(tmp_path, monkeypatch):
+    (tmp_path / "own_schedules.py").write_text(
+        "import optax\n"
+        "def halving(): return lambda count: 0.5**count\n"
+        "def doubled(factor): return optax.scale(2 * factor)\n"
+        "def nothing(): return 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert factors(schedules.make("own_schedules.halving"), [0, 0, 0]) == [1, 0.5, 0.25]
+    assert factors(schedules.make("own_schedules.doubled", factor=2), [0]) == [4]
+    with pytest.raises(InputError, match="nothing returned a int, not a schedule"):
+        schedules.make("own_schedules.nothing")
+
+
 def test_plateau_asks_for_the_loss():
-    tx = optax.chain(optim.sgd(), schedules.make("plateau"))
+    tx = schedules.chained(optim.sgd(), schedules.make("plateau"))
     w = jnp.array(1.0)
     with pytest.raises(TypeError, match="plateau needs value="):
         tx.update(w, tx.init(w), w)

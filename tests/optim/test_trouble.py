@@ -1,4 +1,4 @@
-"""What second-order methods do in trouble, and how far they get in float32.
+"""Second-order methods in trouble, and their accuracy in float32.
 
 One family of least-squares problems has a lane for each kind of trouble, so that a
 method is compiled once for all of them. Every solver of a method counts as a way.
@@ -104,58 +104,39 @@ def ends(way) -> dict[str, Solution]:
     }
 
 
-@pytest.mark.parametrize("name", WELL_SCALED)
 @pytest.mark.parametrize("way", WAYS)
-def test_float32_reaches_its_accuracy(way, name):
-    end, lane = ends(way)[name], LANES[name]
-    x, exact = np.float64(end.params), lane._replace(A=np.float64(lane.A))
-    J = (1 + 0.3 * (exact.A @ x) ** 2)[:, None] * exact.A  # noqa: N806
-    g = J.T @ residuals(exact, x, np)
-    assert np.max(np.abs(g)) < ACCURACY[way]
-    if name != "off" and ACCURACY[way] < lane.gradient:
-        assert end.reason == Reason.GRADIENT
-
-
-@pytest.mark.parametrize("name", LANES)
-@pytest.mark.parametrize("way", WAYS)
-def test_no_step_is_ever_nan(way, name):
-    end = ends(way)[name]
-    assert np.all(np.isfinite(end.params))
-    # A step that is not a number would end the run so, if not at its start.
-    assert end.reason != Reason.NON_FINITE or end.steps == 0
+def test_float32_reaches_its_accuracy(way):
+    for name, lane in WELL_SCALED.items():
+        end = ends(way)[name]
+        x, exact = np.float64(end.params), lane._replace(A=np.float64(lane.A))
+        J = (1 + 0.3 * (exact.A @ x) ** 2)[:, None] * exact.A  # noqa: N806
+        g = J.T @ residuals(exact, x, np)
+        assert np.max(np.abs(g)) < ACCURACY[way], name
+        if name != "off" and ACCURACY[way] < lane.gradient:
+            assert end.reason == Reason.GRADIENT, name
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_edge_of_the_domain_is_kept_clear_of(way):
-    end = ends(way)["edge"]
-    np.testing.assert_allclose(end.params, 1.0, atol=1e-4)
-    assert end.reason == Reason.GRADIENT
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_zero_residuals_end_at_once(way):
-    end = ends(way)["zero"]
-    assert (end.reason, end.steps) == (Reason.GRADIENT, 0)
-
-
-@pytest.mark.parametrize("name", ["nan", "inf"])
-@pytest.mark.parametrize("way", WAYS)
-def test_a_start_without_a_value_is_a_reason_and_no_loop(way, name):
-    end = ends(way)[name]
-    assert (end.reason, end.steps) == (Reason.NON_FINITE, 0)
-    np.testing.assert_array_equal(end.params, LANES[name].start)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_where_every_step_fails_it_shrinks_and_stops(way):
-    end = ends(way)["nowhere"]
-    # STEP: what it last tried was too short to change a digit of x.
-    assert end.reason in (Reason.STALLED, Reason.STEP)
-    np.testing.assert_array_equal(end.params, START)
+def test_no_step_is_ever_nan_and_the_reason_is_right(way):
+    for name, end in ends(way).items():
+        assert np.all(np.isfinite(end.params)), name
+        # A step that is not a number would end the run so, if not at its start.
+        assert end.reason != Reason.NON_FINITE or end.steps == 0, name
+    edge, zero, nowhere = (ends(way)[name] for name in ("edge", "zero", "nowhere"))
+    np.testing.assert_allclose(edge.params, 1.0, atol=1e-4)
+    assert edge.reason == Reason.GRADIENT
+    assert (zero.reason, zero.steps) == (Reason.GRADIENT, 0)
+    for name in ("nan", "inf"):
+        end = ends(way)[name]
+        assert (end.reason, end.steps) == (Reason.NON_FINITE, 0)
+        np.testing.assert_array_equal(end.params, LANES[name].start)
+    # STEP: the last trial was too short to change a digit of x.
+    assert nowhere.reason in (Reason.STALLED, Reason.STEP)
+    np.testing.assert_array_equal(nowhere.params, START)
 
 
 def updates_at(way, x, residual_fn, steps=60):
-    """Updates in a row that are not made, and what the method says of each."""
+    """Updates in a row that are not made, and the diagnostics of each."""
 
     def value_fn(x):
         return 0.5 * jnp.sum(residual_fn(x) ** 2)
@@ -181,30 +162,29 @@ TROUBLE = {
 DEAD_ENDS = ("no gradient", "infinite gradient", "infinite value")
 
 
-@pytest.mark.parametrize("trouble", TROUBLE)
 @pytest.mark.parametrize("way", WAYS)
-def test_an_update_in_a_loop_of_ones_own_is_never_nan(way, trouble):
-    residual_fn, x = TROUBLE[trouble]
-    updates, diagnostics = updates_at(way, x, residual_fn)
-    assert np.all(np.isfinite(updates))
-    assert not np.any(updates[~diagnostics.accepted])
-    if trouble in DEAD_ENDS:
-        assert not np.any(updates)
-        assert diagnostics.stalled[-1]
+def test_an_update_in_a_custom_loop_is_never_nan(way):
+    for trouble, (residual_fn, x) in TROUBLE.items():
+        updates, diagnostics = updates_at(way, x, residual_fn)
+        assert np.all(np.isfinite(updates)), trouble
+        assert not np.any(updates[~diagnostics.accepted]), trouble
+        if trouble in DEAD_ENDS:
+            assert not np.any(updates), trouble
+            assert diagnostics.stalled[-1], trouble
 
 
-@pytest.mark.parametrize("decrease", [np.nan, np.inf, -np.inf])
-def test_a_trial_without_a_value_is_a_rejection(decrease):
-    ratio, accepted = judge(jnp.array(2.0), jnp.float32(decrease), jnp.array(1.0))
-    assert np.isnan(ratio)
-    assert not accepted
+def test_a_trial_without_a_value_is_a_rejection():
+    for decrease in (np.nan, np.inf, -np.inf):
+        ratio, accepted = judge(jnp.array(2.0), jnp.float32(decrease), jnp.array(1.0))
+        assert np.isnan(ratio)
+        assert not accepted
 
 
-@pytest.mark.parametrize("name", SECOND_ORDER)
-def test_parameters_must_be_floating_point(name):
+def test_parameters_must_be_floating_point():
     params = {"w": jnp.ones(2), "n": jnp.arange(3)}
-    with pytest.raises(InputError, match=rf"{name}: parameter \['n'\] is int32"):
-        METHODS[name]().init(params)
+    for name in SECOND_ORDER:
+        with pytest.raises(InputError, match=rf"{name}: parameter \['n'\] is int32"):
+            METHODS[name]().init(params)
 
 
 # Matrices n x n for as many residuals as parameters, and what forms none.
@@ -245,14 +225,14 @@ def test_dense_matrices_are_estimated_first_and_the_way_around_them_fits(way):
     trace(matrix_free)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_accumulation_is_refused_where_it_would_be_wrong(name):
-    tx = optax.MultiSteps(METHODS[name](), 2).gradient_transformation()
+def test_accumulation_is_refused_where_it_would_be_wrong():
     params = {"w": jnp.ones(2)}
-    if name not in SECOND_ORDER:
-        training.initial_state(params, {}, tx)
-        return
-    with pytest.raises(InputError, match="MultiSteps averages gradients only"):
-        training.initial_state(params, {}, tx)
-    with pytest.raises(InputError, match="MultiSteps averages gradients only"):
-        solve(tx, params, residual_fn=lambda p: p["w"])
+    for name, method in METHODS.items():
+        tx = optax.MultiSteps(method(), 2).gradient_transformation()
+        if name not in SECOND_ORDER:
+            training.initial_state(params, {}, tx)
+            continue
+        with pytest.raises(InputError, match="MultiSteps averages gradients only"):
+            training.initial_state(params, {}, tx)
+        with pytest.raises(InputError, match="MultiSteps averages gradients only"):
+            solve(tx, params, residual_fn=lambda p: p["w"])

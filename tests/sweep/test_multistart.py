@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optlab import optim, sweep
+from optlab import machine, multistart, optim, parallel, sweep
 from optlab.solving import Stop, solve
-from optlab import machine, multistart, parallel
 from optlab.sweep.multistart import Search
 from optlab.testproblems.unconstrained import PROBLEMS
 

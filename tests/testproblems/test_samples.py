@@ -1,4 +1,4 @@
-"""Examples by name: shapes, scale, and what is said where there are none."""
+"""Examples by name: shapes, scale, and errors where there are none."""
 
 import numpy as np
 import pytest
@@ -80,6 +80,6 @@ def test_what_cannot_be_read_is_one_clear_error(tmp_path, name, contents, messag
         samples.load(name, tmp_path)
 
 
-def test_a_table_without_a_folder_names_the_flag():
-    with pytest.raises(InputError, match="--data_dir"):
+def test_a_table_without_a_folder_says_how_to_give_it():
+    with pytest.raises(InputError, match=r"data_dir=\.\.\."):
         samples.load("energy")

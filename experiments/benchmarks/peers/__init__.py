@@ -1,9 +1,12 @@
-"""Those whom optlab is measured against, one file each, imported when they run."""
+"""Libraries that optlab is measured against, one file each, imported when they run."""
 
 import importlib.metadata
 import importlib.util
+from typing import NamedTuple
 
-#: Package to how it is installed.
+import numpy as np
+
+#: Package to the command that installs it.
 INSTALL = {
     "optimistix": "pip install 'optlab[bench]'",
     "scipy": "pip install 'optlab[bench]'",
@@ -12,14 +15,25 @@ INSTALL = {
 }
 
 
+class Classifier(NamedTuple):
+    """A classifier to train for one shuffled epoch of Adam, and its examples."""
+
+    inputs: np.ndarray  # [n, ...], float32, prepared before the time is taken
+    targets: np.ndarray  # [n]
+    classes: int
+    batch_size: int
+    features: tuple[int, ...]  # channels of each convolution; none for an MLP
+    hidden: tuple[int, ...]  # units of each hidden dense layer
+
+
 def missing(package: str) -> str:
-    """One line on a peer that is not there.
+    """Describes a peer that is not installed.
 
     Args:
-      package: a key of ``INSTALL``.
+      package: key of ``INSTALL``.
 
     Returns:
-      That it is left out and how to install it; empty where it is installed.
+      One line with the command that installs it; empty where it is installed.
 
     >>> missing("scipy")
     ''
@@ -30,11 +44,7 @@ def missing(package: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that are not optlab's own.
-
-    Returns:
-      Package to version, of those that are installed.
-    """
+    """Collects the versions of the installed peers, by package."""
     return {
         package: importlib.metadata.version(package)
         for package in INSTALL

@@ -10,79 +10,82 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.benchmarks.peers import Classifier
 
-class MLP(nn.Module):
-    """Flax's own dense layers with ReLU between them.
+
+class Net(nn.Module):
+    """Flax's own layers: convolutions with pooling, dense layers, ReLU between them.
 
     Attributes:
       classes: number of outputs.
-      hidden: units of each hidden layer.
+      features: channels of each convolution; none for an MLP.
+      hidden: units of each hidden dense layer.
     """
 
     classes: int
+    features: tuple[int, ...]
     hidden: tuple[int, ...]
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
-        """Logits ``[n, classes]`` of ``[n, ...]`` inputs."""
+        """Computes logits ``[n, classes]`` of inputs ``[n, ...]``."""
         del train  # the same net in both modes
-        x = inputs.reshape(inputs.shape[0], -1)
+        x = inputs
+        for channels in self.features:
+            x = nn.max_pool(nn.relu(nn.Conv(channels, (3, 3))(x)), (2, 2), (2, 2))
+        x = x.reshape(x.shape[0], -1)
         for units in self.hidden:
             x = nn.relu(nn.Dense(units)(x))
         return nn.Dense(self.classes)(x)
 
 
-def constant_rate(learning_rate: float) -> optax.GradientTransformation:
-    """Adam with the rate as a number of Python's, part of the compiled program."""
-    return optax.adam(learning_rate)
-
-
-def traced_rate() -> optax.GradientTransformation:
-    """Adam with the rate in its state, so that one program serves all rates."""
-    return optax.inject_hyperparams(optax.adam)(learning_rate=0.001)
-
-
 def make_loop(
-    module: nn.Module,
-    tx: optax.GradientTransformation,
-    examples: tuple[jax.Array, jax.Array],
-    batch_size: int,
+    classifier: Classifier, learning_rate: float | None = None
 ) -> Callable[..., None]:
-    """One run: a fresh state, a loop over the batches of one shuffled epoch.
+    """Makes a function that trains a net in a loop over one shuffled epoch.
 
     Args:
-      module: the net.
-      tx: the optimizer.
-      examples: images, normalized once beforehand, and labels; on the device.
-      batch_size: examples in a batch.
+      classifier: net and examples.
+      learning_rate: number that is a constant of the compiled program; None for a
+        number in the optimizer's state, so that one program serves all rates.
 
     Returns:
-      ``(params, seed, learning_rate=None) -> None``; it returns when the last step is
-      done. A rate replaces the one in the optimizer's state. The first call compiles.
+      Function of a seed and, in the second case, a learning rate, which returns when
+      the last step is done. Its first call compiles.
     """
-    images, labels = examples
+    module = Net(classifier.classes, classifier.features, classifier.hidden)
+    inputs, targets = jax.device_put((classifier.inputs, classifier.targets))
+    size = classifier.batch_size
+    if learning_rate is None:
+        tx: Any = optax.inject_hyperparams(optax.adam)(learning_rate=0.001)
+    else:
+        tx = optax.adam(learning_rate)
+
+    @jax.jit
+    def init(seed):
+        params = module.init(jax.random.key(seed), inputs[:1])["params"]
+        return params, tx.init(params)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(params, state, images, labels, numbers):
+    def step(params, state, inputs, targets, indices):
         def loss_fn(params):
-            logits: Any = module.apply({"params": params}, images[numbers])
+            logits: Any = module.apply({"params": params}, inputs[indices])
             return optax.softmax_cross_entropy_with_integer_labels(
-                logits, labels[numbers]
+                logits, targets[indices]
             ).mean()
 
         loss, grad = jax.value_and_grad(loss_fn)(params)
         updates, state = tx.update(grad, state, params)
         return optax.apply_updates(params, updates), state, loss
 
-    def run(params, seed, learning_rate=None):
-        params = jax.tree.map(jnp.copy, params)  # the step gives its memory away
-        state: Any = tx.init(params)
+    def run(seed, learning_rate=None):
+        params, state = init(seed)
         if learning_rate is not None:
             state.hyperparams["learning_rate"] = jnp.float32(learning_rate)
-        order = np.random.default_rng(seed).permutation(len(labels)).astype(np.int32)
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            numbers = order[start : start + batch_size]
-            params, state, _ = step(params, state, images, labels, numbers)
+        order = np.random.default_rng(seed).permutation(len(targets)).astype(np.int32)
+        for start in range(0, len(order) - size + 1, size):
+            indices = order[start : start + size]
+            params, state, _ = step(params, state, inputs, targets, indices)
         jax.block_until_ready(params)
 
     return run

@@ -9,17 +9,17 @@ import jax.numpy as jnp
 
 def make_fit(
     residual_fn: Callable, tolerance: float, steps: int, target: float = -jnp.inf
-) -> Callable[[Any], tuple[Any, jax.Array]]:
-    """A fit, not yet jitted.
+) -> Callable[[Any], Any]:
+    """Makes a function that fits from one start.
 
     Args:
-      residual_fn: params -> residuals.
-      tolerance: relative and absolute, of steps and residuals.
-      steps: at most.
-      target: half the sum of squares at which it ends, too.
+      residual_fn: function from parameters to residuals.
+      tolerance: relative and absolute tolerance of steps and residuals.
+      steps: largest number of steps.
+      target: half the sum of squares at which a fit ends, too.
 
     Returns:
-      start -> (params, steps made).
+      Compiled function from a start to the solution.
     """
     import optimistix  # pyright: ignore[reportMissingImports]
 
@@ -34,14 +34,14 @@ def make_fit(
         rtol=tolerance, atol=tolerance
     )
 
+    @jax.jit
     def fit(start):
-        solution = optimistix.least_squares(
+        return optimistix.least_squares(
             lambda params, _: residual_fn(params),
             solver,
             start,
             max_steps=steps,
             throw=False,
-        )
-        return solution.value, solution.stats["num_steps"]
+        ).value
 
     return fit

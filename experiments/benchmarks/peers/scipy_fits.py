@@ -1,7 +1,8 @@
-"""SciPy's least_squares, with what a careful user gives it."""
+"""SciPy's least_squares on compiled residuals, float64."""
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
 
@@ -9,71 +10,44 @@ class _ReachedError(Exception):
     """The target is reached; SciPy has no such criterion."""
 
 
-def fit(
+def make_fit(
     residual_fn: Callable,
-    start: np.ndarray,
     target: float = -np.inf,
+    jacobian: bool = True,
     **options,
-) -> np.ndarray:
-    """One fit from one start, float64.
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Makes a function that fits from one start.
 
     Args:
-      residual_fn: vector -> residuals, numpy in and out.
-      start: vector.
-      target: half the sum of squares at which it ends, too.
-      **options: of ``scipy.optimize.least_squares``.
+      residual_fn: function from a vector to residuals, traceable.
+      target: half the sum of squares at which a fit ends, too.
+      jacobian: whether SciPy gets the exact Jacobian, by compiled forward mode, and
+        else takes differences.
+      **options: further arguments of ``scipy.optimize.least_squares``.
 
     Returns:
-      The last point at which the residuals were asked for or, where the target was
-      not reached, the solution.
+      Function from a start to the solution or, where the target was reached, the point
+      that did. Its first call compiles.
     """
     import scipy.optimize
 
-    latest = start
+    values, slopes = jax.jit(residual_fn), jax.jit(jax.jacfwd(residual_fn))
+    if jacobian:
+        options["jac"] = lambda x: np.asarray(slopes(x))
 
-    def residuals(x):
-        nonlocal latest
-        latest, r = x, residual_fn(x)
-        if 0.5 * r @ r <= target:
-            raise _ReachedError
-        return r
+    def fit(start):
+        latest = start
 
-    try:
-        return scipy.optimize.least_squares(residuals, start, **options).x
-    except _ReachedError:
-        return latest
+        def residuals(x):
+            nonlocal latest
+            latest, r = x, np.asarray(values(x))
+            if 0.5 * r @ r <= target:
+                raise _ReachedError
+            return r
 
+        try:
+            return scipy.optimize.least_squares(residuals, start, **options).x
+        except _ReachedError:
+            return latest
 
-def sinc_net(
-    inputs: np.ndarray, targets: np.ndarray, hidden: int
-) -> tuple[Callable, Callable]:
-    """Residuals and Jacobian, by hand, of a net with one layer of tanh units.
-
-    Args:
-      inputs: [n].
-      targets: [n].
-      hidden: units h; a vector of weights is [3 h + 1]: biases, slopes, output bias,
-        output weights.
-
-    Returns:
-      Both as functions of the vector; half the sum of squares is the mean squared
-      error.
-    """
-    scale = np.sqrt(2 / len(targets))
-
-    def unpack(x):
-        return np.split(x, [hidden, 2 * hidden, 2 * hidden + 1])
-
-    def residuals(x):
-        bias, slope, shift, weight = unpack(x)
-        hidden = np.tanh(np.outer(inputs, slope) + bias)
-        return scale * (hidden @ weight + shift - targets)
-
-    def jacobian(x):
-        bias, slope, _, weight = unpack(x)
-        hidden = np.tanh(np.outer(inputs, slope) + bias)
-        inner = (1 - hidden**2) * weight
-        columns = (inner, inner * inputs[:, None], np.ones((len(inputs), 1)), hidden)
-        return scale * np.concatenate(columns, axis=1)
-
-    return residuals, jacobian
+    return fit

@@ -1,7 +1,5 @@
 """Orders of convergence on test functions, and the cost of a step against n."""
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,80 +7,68 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from experiments.studies import counts
+from experiments import workdir
+from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
-from experiments.studies.desk import Desk
 from optlab import optim
-from optlab.report import Facts, Listing, Picture, Section, show_table, write_page
+from optlab.report import Picture, Section, show_table
 from optlab.report.figures.convergence import Descent, errors_by_step
 from optlab.report.figures.cost import Growth, cost_by_size
-from optlab.results import environment, plain, write_atomic
 
 
-def run(settings: Mapping[str, Any], desk: Desk) -> None:
-    """Tables on the console; results, figures and the page in the working directory.
+def run(settings: Mapping[str, Any], context: Context) -> None:
+    """Prints tables; writes page, figures and results.json.
 
     Args:
-      settings: as in ``configs/convergence.py``.
-      desk: where results go and tables are printed.
+      settings: config as in ``configs/convergence.py``.
+      context: folders and console.
 
     Raises:
-      InputError: an unknown problem or optimizer, sizes that nothing fits, or a count
-        of none.
+      InputError: a problem or optimizer is unknown, or no line fits the sizes.
     """
-    counts.check(settings, ["order.steps", "cost.repeats"])
-    optimizers = settings["optimizers"]
-    for method, options in optimizers.items():
-        optim.make(method, **options)
-    asked = settings["order"]
+    methods = {
+        name: optim.make(name, **options)
+        for name, options in settings["optimizers"].items()
+    }
+    wanted, theory = settings["order"], settings["theory"]
     problems = order.problems(
-        asked["problems"], asked["conditions"], asked["parameters"]
+        wanted["problems"], wanted["conditions"], wanted["parameters"]
     )
     cost.check(settings["cost"]["sizes"], settings["cost"]["fitted"])
-    folder = desk.claim(settings)
+    folder = context.claim(settings)
 
-    runs, curves = _measure(problems, settings)
-    theory = settings["theory"]
-    summary = tables.summary(runs, theory)
-    matrix = tables.matrix(runs)
+    runs, curves = _measure(methods, problems, settings)
+    summary, matrix = tables.summary(runs, theory), tables.matrix(runs)
     laws = tables.laws(curves, theory)
-    entries = tables.entries(settings["nets"])
+    matrices = tables.matrices(settings["nets"])
     nets = tables.nets(curves, settings["nets"])
-    for table in (summary, matrix, laws, entries, nets):
-        show_table(table, desk.console)
-        desk.console.print()
-
-    config = json.dumps(settings, indent=2)
-    made_with = environment(sys.orig_argv)
-    content = {
-        "config": settings,
-        "environment": made_with,
-        "orders": [each._asdict() for each in runs],
-        "costs": [each._asdict() for each in curves],
-    }
-    write_atomic(folder / "results.json", json.dumps(plain(content)) + "\n")
-    page = write_page(
+    for table in (summary, matrix, laws, matrices, nets):
+        show_table(table, context.console)
+    page = workdir.write_results(
         folder,
         settings["title"],
+        settings,
+        {
+            "orders": [each._asdict() for each in runs],
+            "costs": [each._asdict() for each in curves],
+        },
         (
             Section(
                 "Order of convergence",
                 (summary, _errors_figure(runs), matrix, tables.details(runs)),
             ),
             Section("Cost against n", (laws, _cost_figure(curves))),
-            Section("Real nets", (entries, nets)),
-            Section("To make it again", (Facts(made_with), Listing("Config", config))),
+            Section("Real nets", (matrices, nets)),
         ),
         lead=tables.conclusions(runs, curves, settings["nets"]),
     )
-    desk.console.print(f"page: {page}", soft_wrap=True)
+    context.show_path(page)
 
 
 def _measure(
-    problems: list[order.Problem], settings: Mapping[str, Any]
+    methods: order.Methods, problems: list[order.Problem], settings: Mapping[str, Any]
 ) -> tuple[list[order.Run], list[cost.Curve]]:
-    """Every run and every curve, under a bar."""
-    optimizers, sizes = settings["optimizers"], settings["cost"]["sizes"]
+    """Measures every run and every curve, under a bar."""
     runs: list[order.Run] = []
     curves: list[cost.Curve] = []
     bar = Progress(
@@ -93,28 +79,16 @@ def _measure(
         transient=True,
     )
     with bar:
-        total = len(optimizers) * (len(problems) + len(sizes))
-        task = bar.add_task("starting", total=total)
+        task = bar.add_task("", total=len(problems) + len(methods))
         with jax.enable_x64(True):
             for problem in problems:
-                for event in order.measure(
-                    optimizers, problem, settings["order"]["steps"]
-                ):
-                    if isinstance(event, order.Run):
-                        runs.append(event)
-                    else:
-                        what = f"order: {event}, {problem.name}"
-                        bar.update(task, description=what, advance=1)
-        for method, options in optimizers.items():
-            left = len(sizes)
-            for event in cost.measure(method, options, settings["cost"]):
-                if isinstance(event, cost.Curve):
-                    curves.append(event)
-                else:
-                    what = f"cost: {method}, n = {event}"
-                    bar.update(task, description=what, advance=1)
-                    left -= 1
-            bar.advance(task, left)
+                bar.update(task, description=f"order: {problem.name}")
+                runs += order.measure(methods, problem, settings["order"]["steps"])
+                bar.advance(task)
+        for name, tx in methods.items():
+            bar.update(task, description=f"cost: {name}")
+            curves.append(cost.measure(name, tx, settings["cost"]))
+            bar.advance(task)
     return runs, curves
 
 

@@ -1,12 +1,12 @@
 """Seconds and memory of one step against the number of parameters.
 
-The problem is Broyden's tridiagonal function, which has any number n of parameters and
-as many residuals (problem 30 of More, Garbow and Hillstrom): cheap enough that what a
-step costs is the method's own work.
+The problem is Broyden's tridiagonal function, with any number n of parameters and as
+many residuals (problem 30 of More, Garbow and Hillstrom). It is so cheap that a step
+costs the method's own work.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,19 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from optlab import optim
 from optlab.errors import InputError
 from optlab.optim.contract import extra_args
 from optlab.results.rates import PowerLaw, extrapolate, power_law
 from optlab.testproblems.unconstrained import PROBLEMS
 
 PROBLEM = "broyden_tridiagonal"
-#: Updates before the one that is timed: the first has no history to work with.
+#: Updates before the timed one: the first has no history to work with.
 EARLIER = 2
 
 
 class Curve(NamedTuple):
-    """What one step of a method costs; arrays over sizes."""
+    """Cost of one step of a method; arrays over sizes."""
 
     method: str
     sizes: np.ndarray  # [k], parameters
@@ -40,8 +39,8 @@ def check(sizes: Sequence[int], fitted: Mapping[str, int]) -> None:
     """Refuses sizes that no line can be drawn through.
 
     Args:
-      sizes: of the problem.
-      fitted: through how many of the largest sizes a law goes, for each cost.
+      sizes: numbers of parameters.
+      fitted: cost to the number of largest sizes that its law is fitted to.
 
     Raises:
       InputError: fewer than two, not ascending, or none above 1.
@@ -58,35 +57,36 @@ def check(sizes: Sequence[int], fitted: Mapping[str, int]) -> None:
 
 
 def measure(
-    method: str, options: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Iterator[int | Curve]:
-    """One method at one size after another, as long as a step stays cheap.
+    method: str,
+    tx: optax.GradientTransformationExtraArgs,
+    settings: Mapping[str, Any],
+) -> Curve:
+    """Measures one method at growing sizes, as long as a step stays cheap.
 
     Args:
-      method: its name.
-      options: its hyperparameters.
+      method: name of the method.
+      tx: method.
       settings: ``sizes``, ``repeats``, ``fitted``; and ``memory`` and ``seconds``, the
-        most that a step may be expected to take, by the law through the last two
-        sizes. Where it is only too slow, its memory is still asked of the compiler.
+        largest costs that a step may be expected to have, by the law through the last
+        two sizes. Where it is only too slow, the compiler still tells its memory.
 
-    Yields:
-      Each size before it is measured; then the curve.
+    Returns:
+      The curve.
     """
-    tx, fitted = optim.make(method, **options), settings["fitted"]
+    fitted = settings["fitted"]
     sizes: list[int] = []
     memory: list[float] = []
     seconds: list[float] = []
     for size in settings["sizes"]:
         if _expected(sizes, memory, size) > settings["memory"]:
             break
-        yield size
         program = compile_step(tx, size)
         quick = _expected(sizes, seconds, size) <= settings["seconds"]
         if quick and len(seconds) == len(sizes):
             seconds.append(time_step(program, tx, size, settings["repeats"]))
         sizes.append(size)
         memory.append(memory_of(program))
-    yield Curve(
+    return Curve(
         method=method,
         sizes=np.array(sizes),
         memory=np.array(memory),
@@ -99,11 +99,14 @@ def measure(
 def compile_step(
     tx: optax.GradientTransformationExtraArgs, size: int
 ) -> jax.stages.Compiled:
-    """One step as a program: value and gradient, the update, new parameters.
+    """Compiles one step: value and gradient, update, new parameters.
 
     Args:
-      tx: the method.
-      size: parameters.
+      tx: method.
+      size: number of parameters.
+
+    Returns:
+      The program.
     """
     residual_fn = PROBLEMS[PROBLEM].residual_fn
     assert residual_fn is not None  # a sum of squares
@@ -113,7 +116,14 @@ def compile_step(
 
 
 def memory_of(program: jax.stages.Compiled) -> float:
-    """Bytes of its arguments, results and temporaries."""
+    """Adds up a program's memory.
+
+    Args:
+      program: compiled program.
+
+    Returns:
+      Bytes of its arguments, results and temporaries.
+    """
     sizes = program.memory_analysis()
     assert sizes is not None  # JAX's own backends all say
     return float(
@@ -129,13 +139,16 @@ def time_step(
     size: int,
     repeats: int,
 ) -> float:
-    """Seconds of one step, warm.
+    """Times one warm step.
 
     Args:
-      program: from ``compile_step``.
-      tx: the method.
-      size: parameters.
-      repeats: how often the same step is made; the median counts.
+      program: program from `compile_step`.
+      tx: method.
+      size: number of parameters.
+      repeats: number of timed repetitions of the same step.
+
+    Returns:
+      Median seconds.
     """
     x = jnp.full(size, -1.0, jnp.float32)  # the standard start
     state = tx.init(x)
@@ -152,7 +165,15 @@ def time_step(
 def make_step(
     tx: optax.GradientTransformationExtraArgs, residual_fn: Callable
 ) -> Callable:
-    """(x [n], state) -> the same after one update on 0.5 * sum(residuals**2)."""
+    """Makes one update on 0.5 * sum(residuals**2).
+
+    Args:
+      tx: method.
+      residual_fn: function from x to residuals.
+
+    Returns:
+      Function ``(x, state) -> (x, state)``.
+    """
 
     def value_fn(x):
         return 0.5 * jnp.sum(residual_fn(x) ** 2)
@@ -167,7 +188,7 @@ def make_step(
 
 
 def _expected(sizes: Sequence[int], costs: Sequence[float], size: int) -> float:
-    """What the last two costs lead one to expect; 0 where there are fewer."""
+    """Extrapolates the last two costs; 0 where there are fewer."""
     if len(costs) < 2:
         return 0.0
     two = slice(len(costs) - 2, len(costs))

@@ -1,10 +1,10 @@
-"""The order in which each method's errors fall, on problems whose minimum is known.
+"""Order of convergence of each method on problems with a known minimum.
 
-One run a method and problem gives every x_k: a transformation around the method keeps
-them. An error is |x_k - x*|, and x* the minimizer that the run comes nearest to.
+One run a method and problem gives every x_k: a transformation around the method records
+them. An error is |x_k - x*|, where x* is the minimizer nearest to the run's end.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,16 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from optlab import optim
 from optlab.errors import InputError, near
 from optlab.results.rates import Convergence, convergence
 from optlab.solving import Reason, Stop, solve
 from optlab.testproblems.problem import Problem, least_squares
 from optlab.testproblems.unconstrained import PROBLEMS
 
-#: Beyond this condition, its diagonal scaled to ones, a Hessian counts as singular.
+#: Name to optimizer.
+Methods = Mapping[str, optax.GradientTransformationExtraArgs]
+
+#: Above this condition, scaled to a diagonal of ones, a Hessian counts as singular.
 SINGULAR = 1e12
-# Steps of Newton's iteration that take a run's end to its minimizer.
+# Newton steps from a run's end to its minimizer.
 _POLISHING = 20
 _EPS = float(np.finfo(float).eps)
 
@@ -48,7 +50,7 @@ class Run(NamedTuple):
     found: Convergence
 
 
-class _Kept(NamedTuple):
+class _Recorded(NamedTuple):
     inner: Any  # state of the method
     path: jax.Array  # x before each update [length, n]
     count: jax.Array  # int32
@@ -57,15 +59,19 @@ class _Kept(NamedTuple):
 def problems(
     names: Sequence[str], conditions: Sequence[float], n: int
 ) -> list[Problem]:
-    """The quadratics, then the test functions of some names.
+    """Lists quadratics, then test functions.
 
     Args:
-      names: of ``optlab.testproblems.unconstrained.PROBLEMS``.
-      conditions: of the quadratics' Hessians.
-      n: parameters of each quadratic.
+      names: names of test functions, keys of
+        ``optlab.testproblems.unconstrained.PROBLEMS``.
+      conditions: condition numbers, of one quadratic each.
+      n: number of parameters of each quadratic.
+
+    Returns:
+      The problems.
 
     Raises:
-      InputError: an unknown name, or a condition below 1.
+      InputError: a name is unknown, or a condition below 1.
     """
     for name in names:
         if name not in PROBLEMS:
@@ -75,14 +81,17 @@ def problems(
 
 
 def quadratic(condition: float, n: int) -> Problem:
-    """0.5 x.H x with eigenvalues spread evenly in their logarithms, from 1 up.
+    """Makes 0.5 x.H x with eigenvalues from 1 up, evenly spread on a log axis.
 
-    The eigenvectors are a reflection, H = Q diag(lambda) Q with Q = I - 2 u u', so
-    that no method profits from axes of its own.
+    The eigenvectors are a reflection, H = Q diag(lambda) Q with Q = I - 2 u u', so that
+    a method that scales coordinates has no advantage.
 
     Args:
-      condition: largest over smallest eigenvalue.
-      n: parameters, 2 or more.
+      condition: largest eigenvalue over the smallest.
+      n: number of parameters, 2 or more.
+
+    Returns:
+      The problem.
 
     Raises:
       InputError: the condition is below 1, or n below 2.
@@ -105,29 +114,23 @@ def quadratic(condition: float, n: int) -> Problem:
     )
 
 
-def measure(
-    optimizers: Mapping[str, Mapping[str, Any]],
-    problem: Problem,
-    steps: int,
-) -> Iterator[Run | str]:
-    """Every method on one problem; call it under ``jax.enable_x64``.
+def measure(methods: Methods, problem: Problem, steps: int) -> list[Run]:
+    """Runs every method on one problem; call it under ``jax.enable_x64``.
 
     Args:
-      optimizers: name to hyperparameters.
-      problem: where and from where.
-      steps: updates at most.
+      methods: name to optimizer.
+      problem: function and start.
+      steps: largest number of updates.
 
-    Yields:
-      The name of each method before it runs; then a ``Run`` for each that can be run
-      on this problem.
+    Returns:
+      A run of each method; those that need residuals are left out where the problem
+      has none.
     """
-    done = {}
-    for method, options in optimizers.items():
-        yield method
-        if (solution := _solution(method, options, problem, steps)) is not None:
-            done[method] = solution
+    solutions = {name: _solution(tx, problem, steps) for name, tx in methods.items()}
+    done = {name: each for name, each in solutions.items() if each is not None}
     if not done:
-        return
+        return []
+    runs: list[Run] = []
     known = minimizers(problem, [solution.params for solution in done.values()])
     for method, solution in done.items():
         path = np.vstack([solution.state.path[: solution.steps], solution.params])
@@ -136,7 +139,7 @@ def measure(
         errors = np.linalg.norm(path[moved] - end.x, axis=1)
         scale = max(1.0, float(np.linalg.norm(end.x)))
         spread = end.condition if np.isfinite(end.condition) else 1.0
-        yield Run(
+        run = Run(
             problem=problem.name,
             method=method,
             errors=errors,
@@ -146,16 +149,18 @@ def measure(
             minimizer=end,
             found=convergence(errors, 8 * _EPS * scale * spread, scale),
         )
+        runs.append(run)
+    return runs
 
 
-def keep_path(
+def record_path(
     tx: optax.GradientTransformation, length: int
 ) -> optax.GradientTransformationExtraArgs:
-    """The same method, and the parameters before each update in its state.
+    """Records the parameters before each update in a method's state.
 
     Args:
-      tx: a method for one vector.
-      length: how many updates to keep.
+      tx: method for one vector.
+      length: number of updates to record.
 
     Returns:
       The transformation; its state has ``path``, ``[length, n]``.
@@ -164,26 +169,26 @@ def keep_path(
 
     def init(params):
         path = jnp.full((length, params.size), jnp.nan, params.dtype)
-        return _Kept(tx.init(params), path, jnp.zeros((), jnp.int32))
+        return _Recorded(tx.init(params), path, jnp.zeros((), jnp.int32))
 
     def update(updates, state, params=None, **extra_args):
         updates, inner = tx.update(updates, state.inner, params, **extra_args)
         path = state.path.at[state.count].set(params)
-        return updates, _Kept(inner, path, state.count + 1)
+        return updates, _Recorded(inner, path, state.count + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def minimizers(problem: Problem, ends: Sequence[np.ndarray]) -> list[Minimizer]:
-    """The known minimizer, and every other one that some run ended at.
+    """Lists the known minimizer, and every other one that some run ended at.
 
     Args:
-      problem: whose Hessian polishes the ends, by Newton's iteration.
-      ends: of the runs, each ``[n]``.
+      problem: problem whose Hessian polishes the ends, by Newton's iteration.
+      ends: ends of the runs, each ``[n]``.
 
     Returns:
-      One or more: where neither the problem nor any run gives a minimizer, the end
-      with the smallest gradient.
+      One minimizer or more; the end with the smallest gradient where neither the
+      problem nor any run gives a minimizer.
     """
 
     @jax.jit
@@ -207,15 +212,15 @@ def minimizers(problem: Problem, ends: Sequence[np.ndarray]) -> list[Minimizer]:
     return found or [min(rest, key=lambda pair: pair[0])[1]]
 
 
-def _solution(method: str, options: Mapping[str, Any], problem: Problem, steps: int):
-    """The solved problem, or None where the method needs residuals and has none."""
+def _solution(tx: optax.GradientTransformation, problem: Problem, steps: int):
+    """Solves the problem; None where the method needs residuals and has none."""
     functions: dict[str, Any] = {"value_fn": problem.value_fn}
     if problem.residual_fn is not None:
         functions = {"residual_fn": problem.residual_fn}
-    # Nothing but rounding ends a run. Single steps that gain no digit are not yet it.
+    # Only rounding ends a run, and single steps that gain no digit are not yet that.
     stop = Stop(gradient=0.0, step=1e-16, decrease=1e-15, steps=steps, patience=5)
-    tx = keep_path(optim.make(method, **options), steps)
-    run = jax.jit(lambda x: solve(tx, x, stop=stop, **functions))
+    recorded = record_path(tx, steps)
+    run = jax.jit(lambda x: solve(recorded, x, stop=stop, **functions))
     try:
         return jax.device_get(run(jnp.asarray(problem.start)))
     except TypeError as error:
@@ -227,7 +232,7 @@ def _solution(method: str, options: Mapping[str, Any], problem: Problem, steps: 
 def _polish(
     problem: Problem, slopes: Callable, x: np.ndarray
 ) -> tuple[Minimizer, float]:
-    """The minimizer near x, and its gradient's norm."""
+    """Finds the minimizer near x, and its gradient's norm."""
     g, H = map(np.asarray, slopes(jnp.asarray(x)))  # noqa: N806
     if not np.isfinite(H).all():
         return Minimizer(x, np.nan, np.full(x.size, np.nan), np.inf), np.inf

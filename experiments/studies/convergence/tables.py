@@ -1,4 +1,4 @@
-"""Tables and sentences of the study: orders, costs, and what they come to."""
+"""Tables and conclusions of the study of convergence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,10 +22,10 @@ _YEAR = 365.25 * 24 * 3600
 
 
 def summary(runs: Sequence[Run], theory: Mapping[str, Any]) -> Table:
-    """A row a method: how often each verdict, where the Hessian is regular.
+    """Counts the verdicts of each method, over minima with a regular Hessian.
 
     Args:
-      runs: of all problems.
+      runs: runs on all problems.
       theory: method to ``order`` and ``remark``.
 
     Returns:
@@ -58,10 +58,10 @@ def summary(runs: Sequence[Run], theory: Mapping[str, Any]) -> Table:
 
 
 def matrix(runs: Sequence[Run]) -> Table:
-    """Orders, a row a problem and a column a method.
+    """Tabulates orders, a row a problem and a column a method.
 
     Args:
-      runs: of all problems.
+      runs: runs on all problems.
 
     Returns:
       The table.
@@ -89,10 +89,10 @@ def matrix(runs: Sequence[Run]) -> Table:
 
 
 def details(runs: Sequence[Run]) -> Table:
-    """A row a run, a block a problem.
+    """Tabulates every run, a block a problem.
 
     Args:
-      runs: of all problems.
+      runs: runs on all problems.
 
     Returns:
       The table.
@@ -133,11 +133,11 @@ def details(runs: Sequence[Run]) -> Table:
 
 
 def laws(curves: Sequence[Curve], theory: Mapping[str, Any]) -> Table:
-    """The exponents, a row a method.
+    """Tabulates the exponents, a row a method.
 
     Args:
-      curves: of all methods.
-      theory: method to its exponents ``seconds`` and ``memory``.
+      curves: curves of all methods.
+      theory: method to its expected exponents ``seconds`` and ``memory``.
 
     Returns:
       The table.
@@ -173,8 +173,8 @@ def laws(curves: Sequence[Curve], theory: Mapping[str, Any]) -> Table:
     )  # fmt: skip
 
 
-def entries(nets: Mapping[str, int]) -> Table:
-    """What one dense matrix of a real net takes.
+def matrices(nets: Mapping[str, int]) -> Table:
+    """Tabulates the size of one dense matrix of real nets.
 
     Args:
       nets: name to number of weights.
@@ -195,10 +195,10 @@ def entries(nets: Mapping[str, int]) -> Table:
 
 
 def nets(curves: Sequence[Curve], weights: Mapping[str, int]) -> Table:
-    """What a step would take for real nets, by the fitted laws.
+    """Extrapolates the cost of a step to real nets, by the fitted laws.
 
     Args:
-      curves: of all methods.
+      curves: curves of all methods.
       weights: name of a net to its number of weights.
 
     Returns:
@@ -229,11 +229,11 @@ def nets(curves: Sequence[Curve], weights: Mapping[str, int]) -> Table:
 def conclusions(
     runs: Sequence[Run], curves: Sequence[Curve], weights: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """What the page says first.
+    """Writes the page's first paragraphs.
 
     Args:
-      runs: of all problems.
-      curves: of all methods.
+      runs: runs on all problems.
+      curves: curves of all methods.
       weights: name of a net to its number of weights.
 
     Returns:
@@ -260,7 +260,7 @@ def conclusions(
 
 
 def memory(size: float) -> str:
-    """Bytes as a person says them, in powers of 1000.
+    """Writes bytes in the largest fitting unit, in powers of 1000.
 
     >>> memory(512), memory(61_706.0**2 * 4), memory(7.657e16)
     ('512 B', '15.2 GB', '76.6 PB')
@@ -273,7 +273,7 @@ def memory(size: float) -> str:
 
 
 def long_duration(seconds: float) -> str:
-    """Seconds as a person says them, up to years.
+    """Writes seconds in the largest fitting unit, up to years.
 
     >>> long_duration(0.5), long_duration(1e6), long_duration(1e12)
     ('0.5 s', '12 days', '3.2e+04 years')

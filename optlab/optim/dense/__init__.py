@@ -1,1 +1,1 @@
-"""Machinery of the dense methods: one flat vector, its linear algebra, its lift."""
+"""Machinery of the dense methods: one flat vector, its linear algebra, its trees."""

@@ -1,4 +1,4 @@
-"""How much Levenberg-Marquardt damps, and in which units.
+"""Damping of Levenberg-Marquardt: rules for its size, and its scaling.
 
     trainlm   nu+ = decrease * nu          after an accepted step, increase * nu else
     nielsen   nu+ = nu * max(decrease, 1 - (2 rho - 1)^3)    after an accepted step
@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Rule to the factors (decrease, increase) that its source gives.
+# Rule to the factors (decrease, increase) of its source.
 RULES = {"trainlm": (0.1, 10.0), "nielsen": (1 / 3, 2.0)}
 SCALINGS = ("identity", "marquardt", "more", "fading")
-# What a fading maximum keeps at each step. A plain maximum never forgets the start,
+# Share of a fading maximum that a step keeps. A plain maximum never forgets the start,
 # where a column of J may be 1e20 times as long as anywhere near the solution.
 FADE = 0.9
 
@@ -26,7 +26,18 @@ FADE = 0.9
 def next_damping(
     rule: str, nu: Any, growth: Any, ratio: Any, accepted: Any, factors: tuple[Any, Any]
 ) -> tuple[jax.Array, jax.Array]:
-    """The damping after a trial, and Nielsen's growth factor.
+    """Computes the damping after a trial, and Nielsen's growth factor.
+
+    Args:
+      rule: key of ``RULES``.
+      nu: damping of the trial.
+      growth: Nielsen's growth factor v at the trial.
+      ratio: gain ratio rho of the trial.
+      accepted: bool, whether the step was taken.
+      factors: decrease and increase.
+
+    Returns:
+      The next nu and v.
 
     >>> nu, v = next_damping("nielsen", 1.0, 2.0, 1.0, jnp.array(True), (1 / 3, 2.0))
     >>> round(float(nu), 4), float(v)
@@ -44,7 +55,7 @@ def next_damping(
 
 
 def next_scale(scaling: str, before: jax.Array, diagonal: jax.Array) -> jax.Array:
-    """The diagonal D [n] of the damping, from the last one and that of G.
+    """Computes the diagonal D [n] of the damping from the last one and that of G.
 
     >>> next_scale("fading", jnp.array([10.0, 1.0]), jnp.array([1.0, 2.0]))
     Array([9., 2.], dtype=float32)

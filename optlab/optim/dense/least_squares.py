@@ -1,4 +1,4 @@
-"""What Gauss-Newton and Levenberg-Marquardt share: the damped linear problem at x.
+"""The damped linear problem of Gauss-Newton and Levenberg-Marquardt at x.
 
     (G + diag(d)) s = J^T u,      G = J^T H J,      f(x) = l(z(x)),   u = l'(z)
 
@@ -20,13 +20,13 @@ from optlab.optim.dense.linear import cg_solve, cholesky_solve, qr_solve
 from optlab.optim.dense.trial import judge
 from optlab.optim.info import Info
 
-# A correction longer than this, relative to the step, means that the step left the
+# A correction longer than this, relative to the step, means that the step has left the
 # region where two derivatives describe the function (Transtrum, Sethna).
 BEND_LIMIT = 0.75
 
 
 class Local(NamedTuple):
-    """The objective near x, as the linear problem sees it."""
+    """The objective near x: value, derivatives and the linear problem's solver."""
 
     value: jax.Array  # f(x)
     gradient: jax.Array  # J^T u [n]
@@ -35,17 +35,21 @@ class Local(NamedTuple):
     decrease: Callable  # s [n] -> f(x) - f(x - s)
     u: jax.Array  # l'(z) [m]
     bend: Callable  # s [n] -> H z'' [m], z'' the second derivative of z along s
-    evaluations: int  # that it took to get here
+    evaluations: int  # number of evaluations that these took
 
 
 def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
-    """The damped linear problem at x, by residuals where there are any.
+    """Builds the damped linear problem at x, from residuals where these are given.
 
     Args:
-      objective: with ``residual_fn``, or ``output_fn`` and ``output_loss_fn``.
+      objective: objective with ``residual_fn``, or ``output_fn`` and
+        ``output_loss_fn``.
       x: the point [n].
       solver: one of ``linear.SOLVERS``.
-      name: of the method, for messages.
+      name: name of the method, for messages.
+
+    Returns:
+      The objective near x.
 
     Raises:
       InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
@@ -120,16 +124,21 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
 def follow_geodesic(
     here: Local, d: jax.Array, s: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Correct a step for the curvature of its path (geodesic acceleration).
+    """Corrects a step for the curvature of its path (geodesic acceleration).
 
     The correction a solves the same problem with the second derivative of the outputs
     along s on the right: s + a / 2 fits them to second order.
 
     Source: Transtrum, Sethna, arXiv:1201.5885, eq. (15) and (16).
 
+    Args:
+      here: the objective near x.
+      d: diagonal of the damping [n].
+      s: the step [n].
+
     Returns:
-      The corrected step, whether |a| is small enough beside |s| for it to be trusted,
-      and the number of products that it took.
+      The corrected step, a bool that is true where |a| is small enough beside |s| for
+      it to be trusted, and the number of products that it took.
     """
     a, products = here.solve(d, here.bend(s))
     trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
@@ -146,16 +155,19 @@ def attempt(
     evaluations: jax.Array,
     trusted: jax.Array | bool = True,
 ) -> tuple[jax.Array, Info]:
-    """Try x - s: the step where f falls as predicted, zeros where it does not.
+    """Tries the point x - s, and takes the step where f falls as predicted.
 
     Args:
       here: the objective near x.
-      s: the step [n]; anything not finite is a rejection.
+      s: the step [n]; one that is not finite is rejected.
       predicted: the decrease that the model promises, from ``predicted_decrease``.
-      damping: what made this step, for the record.
+      damping: damping or length of this step, for the diagnostics.
       exhausted: bool, whether a rejection leaves nothing smaller to try.
-      evaluations: so far, without this trial.
-      trusted: bool, false where the method rejects the step by a test of its own.
+      evaluations: number of evaluations so far, without this trial.
+      trusted: bool, false where the method itself rejects the step.
+
+    Returns:
+      The step, zeros where it is rejected, and diagnostics.
     """
     ratio, accepted = judge(here.value, here.decrease(s), predicted)
     accepted = accepted & trusted
@@ -174,7 +186,7 @@ def attempt(
 def predicted_decrease(
     g: jax.Array, s: jax.Array, d: jax.Array, length: jax.Array | float = 1.0
 ) -> jax.Array:
-    """m(0) - m(length * s) of m(s) = -g.s + s.G s / 2, where (G + diag(d)) s = g.
+    """Computes m(0) - m(length * s), m(s) = -g.s + s.G s / 2, (G + diag(d)) s = g.
 
     >>> G, d, g = 3.0, 1.0, 8.0  # s = 2, m(s) = -16 + 6
     >>> float(predicted_decrease(jnp.array([g]), jnp.array([g / (G + d)]), d))
@@ -187,7 +199,7 @@ def predicted_decrease(
 def check_choice(
     method: str, argument: str, given: str, known: Collection[str]
 ) -> None:
-    """Refuse a name that is not among the known ones.
+    """Refuses a name that is not among the known ones.
 
     >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
     Traceback (most recent call last):

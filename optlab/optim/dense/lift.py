@@ -6,9 +6,14 @@ A dense method is two functions of flat vectors,
     update(g, state, x, objective) -> (direction [n], state)      g [n]
 
 and ``lift`` makes of them an optax transformation that accepts any tree of floats,
-also one of which ``optax.masked`` or ``optax.partition`` took a part away.
+including the parts of a tree that ``optax.masked`` and ``optax.partition`` pass on.
+
+A dense method takes its model from the functions of the objective, so its gradient has
+to be theirs. One that something earlier in a chain has changed (clipping, weight decay)
+is refused: a line search along it fails, and Gauss-Newton would ignore it.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
 
-# Alternatives that `needs` accepts: any one complete group is enough.
+# Alternatives for `needs`: one complete group of arguments is enough.
 OUTPUTS = (("residual_fn",), ("output_fn", "output_loss_fn"))
 VALUE = (("value_fn",), *OUTPUTS)
 
@@ -35,8 +40,8 @@ _PASS = {
 class Objective(NamedTuple):
     """The problem as functions of the method's own part x [n] of the parameters.
 
-    ``value`` and ``value_fn`` are always there; the others are None where the caller
-    passed none. Outputs, whatever their tree, arrive as one vector too.
+    ``value`` and ``value_fn`` are always set; the other functions are None where the
+    caller passed none. Outputs of any tree are flattened to one vector too.
     """
 
     value: jax.Array  # f(x), scalar
@@ -47,7 +52,7 @@ class Objective(NamedTuple):
 
 
 def half_square(r: jax.Array) -> jax.Array:
-    """0.5 r.r, the loss whose outputs are residuals.
+    """Computes 0.5 r.r, the loss whose outputs are residuals.
 
     >>> float(half_square(jnp.array([3.0, 4.0])))
     12.5
@@ -56,10 +61,10 @@ def half_square(r: jax.Array) -> jax.Array:
 
 
 def fill(part: Any, full: Any) -> Any:
-    """Put a part of the parameters into all of them.
+    """Replaces leaves of a whole tree by those of a part.
 
     Args:
-      part: a tree in which ``optax.MaskedNode`` stands where another method works.
+      part: tree in which ``optax.MaskedNode`` stands for leaves of other methods.
       full: the whole tree.
 
     Returns:
@@ -73,13 +78,31 @@ def fill(part: Any, full: Any) -> Any:
     )
 
 
-def require_floating(name: str, params: Any, instead: str) -> None:
-    """Refuse parameters that have no derivative.
+def take(full: Any, part: Any) -> Any:
+    """Selects the leaves of a whole tree that a part of it has.
 
     Args:
-      name: of the method, for the message.
+      full: the whole tree, or the same part.
+      part: tree in which ``optax.MaskedNode`` stands for leaves of other methods.
+
+    Returns:
+      A tree like ``part`` with the leaves of ``full``.
+
+    >>> take({"a": 0, "b": 2}, {"a": 1, "b": optax.MaskedNode()})
+    {'a': 0, 'b': MaskedNode()}
+    """
+    return jax.tree.map(
+        lambda p, f: p if _is_masked(p) else f, part, full, is_leaf=_is_masked
+    )
+
+
+def require_floating(name: str, params: Any, instead: str) -> None:
+    """Refuses parameters that have no derivative.
+
+    Args:
+      name: name of the method, for the message.
       params: any tree.
-      instead: what to do with such a parameter, for the message.
+      instead: advice for such a parameter, for the message.
 
     Raises:
       InputError: a leaf that is not floating point.
@@ -101,7 +124,7 @@ def require_floating(name: str, params: Any, instead: str) -> None:
 def lift(
     init: Callable, update: Callable, *, name: str, needs: tuple = VALUE
 ) -> optax.GradientTransformationExtraArgs:
-    """Make a transformation on trees of a method on one vector.
+    """Makes a transformation on trees of a method on one vector.
 
     The vector has the leaves' common dtype, float32 where that is a half precision:
     factorizations exist in no shorter type. Updates return in the gradient's dtypes.
@@ -109,15 +132,17 @@ def lift(
     Args:
       init: x [n] -> state.
       update: (g [n], state, x [n], ``Objective``) -> (direction [n], state).
-      name: what the user typed, for messages.
+      name: name of the method, for messages.
       needs: groups of argument names, ``VALUE`` or ``OUTPUTS``, of which the caller
         must pass one.
 
     Returns:
-      An ``optax.GradientTransformationExtraArgs``.
+      The transformation. Where its ``update`` is given ``grad``, the gradient of the
+      objective, the updates must be these same arrays.
 
     Raises:
-      InputError: from ``init``, for parameters that are not floating point.
+      InputError: from ``init``, for parameters that are not floating point; from
+        ``update``, where something before the method has changed the gradient.
       TypeError: from ``update``, where an argument that the method needs is missing.
 
     >>> tx = lift(
@@ -138,6 +163,7 @@ def lift(
         functions = {key: extra_args.get(key) for key in _PASS}
         value, full_params = extra_args.get("value"), extra_args.get("full_params")
         _require(name, needs, functions)
+        _refuse_changed(name, updates, extra_args.get("grad"))
         leaves = jax.tree.leaves(params, is_leaf=_is_masked)
         if full_params is None and any(map(_is_masked, leaves)):
             raise TypeError(
@@ -165,7 +191,7 @@ def _is_masked(node):
 
 
 def _flat(tree):
-    """The tree as one vector of at least float32, and the way back."""
+    """Flattens a tree to one vector of at least float32; also returns the inverse."""
     flat, unravel = ravel_pytree(tree)
     dtype = jnp.promote_types(flat.dtype, jnp.float32)
     return flat.astype(dtype), lambda x: unravel(x.astype(flat.dtype))
@@ -184,6 +210,22 @@ def _require(name, needs, functions):
         + " and ".join(_PASS[key] for key in missing)
         + f" (accepted: {' or '.join(' + '.join(group) for group in needs)})"
     )
+
+
+def _refuse_changed(name, updates, grad):
+    if grad is None:  # then nothing can be told
+        return
+    given = jax.tree.leaves(updates)
+    try:
+        true = jax.tree.leaves(take(grad, updates))
+    except ValueError:  # another structure
+        true = []
+    if len(given) != len(true) or any(map(operator.is_not, given, true)):
+        raise InputError(
+            f"{name}: something before it in the chain (clipping, weight decay) has "
+            f"changed the gradient, and {name} follows the objective: chain it after "
+            f"{name}, or add it to the objective"
+        )
 
 
 def _flat_objective(x, whole, value, functions):

@@ -1,12 +1,12 @@
 """A step length by the strong Wolfe conditions: bracket, then interpolate.
 
     phi(t) = f(x - t d),    phi'(0) < 0
-    phi(t) <= phi(0) + c1 t phi'(0) + e      it pays          (Armijo)
-    |phi'(t)| <= c2 |phi'(0)|                it is long enough, and not too long
+    phi(t) <= phi(0) + c1 t phi'(0) + e      sufficient decrease (Armijo)
+    |phi'(t)| <= c2 |phi'(0)|                curvature: long enough, and not too long
 
-``low`` pays and still descends; ``high`` is not finite, or does not pay, or ascends.
-Between two such lengths lies one that fulfils both conditions. e = 10 eps |f| lets the
-last steps pass, which improve x but no longer the digits of f.
+``low`` has a sufficient decrease and still descends; ``high`` is not finite, has none,
+or ascends. Some length between two such ones fulfils both conditions. e = 10 eps |f|
+accepts the last steps, which improve x but no longer the digits of f.
 
 Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), section 3.5; the role of e:
 Hager, Zhang, SIAM J. Optim. 16 (2005), section 4.
@@ -20,14 +20,14 @@ import jax.numpy as jnp
 
 SUFFICIENT_DECREASE = 1e-4  # c1
 MAX_EVALUATIONS = 40
-# A trial keeps this share of the bracket away from its ends; while there is no upper
-# end yet, the length grows by a factor between these two.
+# A trial keeps a distance from the bracket's ends, as a share of its width; without an
+# upper end, the length grows by a factor in the range GROWTH.
 MARGIN = 0.1
 GROWTH = (2.0, 10.0)
 
 
 class Point(NamedTuple):
-    """One length and what was measured there."""
+    """A length, with value and derivatives at its end."""
 
     t: jax.Array  # scalar
     value: jax.Array  # phi(t)
@@ -37,14 +37,14 @@ class Point(NamedTuple):
 
 class _Search(NamedTuple):
     low: Point
-    high: Point  # at infinity as long as none is known
+    high: Point  # at infinity until one is found
     t: jax.Array  # the next trial
     done: jax.Array  # bool: low fulfils both conditions
     k: jax.Array  # int32: evaluations
 
 
 def cubic_minimizer(a: Point, b: Point) -> jax.Array:
-    """Where the cubic with these two values and slopes is least; NaN where nowhere.
+    """Minimizes the cubic with two points' values and slopes; NaN where it cannot.
 
     >>> f, slope = lambda t: (t - 3.0) ** 2, lambda t: 2 * (t - 3.0)
     >>> a, b = (Point(jnp.array(t), f(t), slope(t), None) for t in (0.0, 4.0))
@@ -65,20 +65,21 @@ def search(
     t: jax.Array,
     curvature: Any = 0.9,
 ) -> tuple[Point, jax.Array]:
-    """Find a length t for the step x - t d.
+    """Finds a length t for the step x - t d.
 
     Args:
       value_and_grad: x [n] -> (f, gradient [n]).
-      x: where to start [n].
+      x: start of the step [n].
       value: f(x).
-      gradient: of f at x [n].
-      d: an ascent direction [n], d.gradient > 0.
-      t: the first length to try.
+      gradient: gradient of f at x [n].
+      d: ascent direction [n], d.gradient > 0.
+      t: first length to try.
       curvature: c2, smaller for a more exact search.
 
     Returns:
-      The point found and the evaluations that it took. A length of zero says that
-      nothing pays. After ``MAX_EVALUATIONS`` it is the best bracket's lower end.
+      The point found and the number of evaluations. A length of zero means that no
+      tried length decreased f enough. After ``MAX_EVALUATIONS`` it is the lower end
+      of the bracket.
 
     >>> f = lambda x: jnp.sum((x - 3.0) ** 2)
     >>> x, one = jnp.zeros(1), jnp.ones(1)
@@ -119,7 +120,7 @@ def search(
 
 
 def _next(low, high, state):
-    """The next length: interpolated in the bracket, or longer while it is open."""
+    """Chooses the next length: interpolated, or longer while there is no upper end."""
     # Extrapolate the slopes of the last two lengths that were too short.
     secant = low.t - low.slope * (low.t - state.low.t) / (low.slope - state.low.slope)
     longer = jnp.clip(secant, GROWTH[0] * low.t, GROWTH[1] * low.t)

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 
 SOLVERS = ("cholesky", "qr", "cg")
-# Conjugate gradients end at this residual, relative to the gradient, or after as many
-# products: damping keeps the condition number, hence their count, low.
+# Conjugate gradients end at this residual, relative to the gradient, or after this many
+# products: damping keeps the condition number, hence their number, low.
 CG_TOLERANCE = 1e-3
 CG_PRODUCTS = 100
 
 
 def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # noqa: N803
-    """Solve (G + diag(d)) s = g, G [n, n] positive semi-definite.
+    """Solves (G + diag(d)) s = g, with G [n, n] positive semi-definite.
 
     Both sides are scaled to a unit diagonal first, so that parameters in units of
     1e-9 and 1e3 do no harm. Guard: n * eps on that diagonal, the size of the rounding
@@ -40,7 +40,7 @@ def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # no
 
 
 def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N803
-    """Solve (J^T J + diag(d)) s = J^T u by the least squares [J; sqrt(d)] s ~ [u; 0].
+    """Solves (J^T J + diag(d)) s = J^T u as least squares, [J; sqrt(d)] s ~ [u; 0].
 
     Columns are scaled to length one; J is [m, n]. Guard: ``eps`` squared under the root
     keeps the triangle invertible where J is singular and d is zero.
@@ -58,7 +58,7 @@ def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N8
 def cg_solve(
     product: Callable, d: jax.Array, g: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Solve (G + diag(d)) s = g with v -> G v alone; also the number of products.
+    """Solves (G + diag(d)) s = g by conjugate gradients; also counts the products.
 
     Any iterate is an ascent direction of f, since conjugate gradients start from zero.
 
@@ -88,5 +88,5 @@ def cg_solve(
 
 
 def _scale(diagonal):
-    """Square roots of a diagonal; one where it is zero (a parameter without effect)."""
+    """Takes roots of a diagonal; one where it is zero (a parameter without effect)."""
     return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))

@@ -21,14 +21,14 @@ MAX_ITERATIONS = 60
 
 
 def secular_shift(l: jax.Array, c: jax.Array, radius: Any) -> jax.Array:  # noqa: E741
-    """The smallest nu >= 0 with l + nu >= 0 and |c / (l + nu)| <= radius.
+    """Finds the smallest nu >= 0 with l + nu >= 0 and |c / (l + nu)| <= radius.
 
     Newton's iteration on 1/|s| - 1/radius, which is almost linear in nu.
 
     Args:
       l: eigenvalues [n].
       c: the gradient in the eigenvectors' basis [n].
-      radius: scalar, finite.
+      radius: radius of the region, finite.
 
     Returns:
       nu, to ``RADIUS_TOLERANCE``. In the hard case no nu > -min(l) makes the step long
@@ -71,14 +71,14 @@ def exact_step(
     damping: Any = 0.0,
     absolute: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """The step s with |s| <= radius that minimizes -g.s + s.(H + damping I) s / 2.
+    """Minimizes -g.s + s.(H + damping I) s / 2 over steps with |s| <= radius.
 
     Args:
       H: Hessian [n, n].
       g: gradient [n].
-      radius: of the region, finite.
-      damping: added to the eigenvalues.
-      absolute: take the eigenvalues' absolute values, static.
+      radius: radius of the region, finite.
+      damping: number added to the eigenvalues.
+      absolute: whether to take the eigenvalues' absolute values, static.
 
     Returns:
       s [n], to be subtracted, and the decrease that the model predicts.
@@ -98,8 +98,8 @@ def exact_step(
     )
     l, c = jnp.where(flat, largest, l), jnp.where(flat, 0.0, c)  # noqa: E741
     nu = secular_shift(l, c, radius)
-    # Guard: where l + nu is only rounding, c / (l + nu) says nothing; what is missing
-    # to the boundary is filled up along the eigenvector (the hard case).
+    # Guard: where l + nu is only rounding, c / (l + nu) is noise; the step is extended
+    # to the boundary along the eigenvector instead (the hard case).
     resolved = l + nu > 4 * eps * largest
     s = jnp.where(resolved, c / jnp.where(resolved, l + nu, 1.0), 0.0)
     missing = jnp.sqrt(jnp.maximum(radius**2 - jnp.vdot(s, s), 0.0))

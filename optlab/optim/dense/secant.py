@@ -1,12 +1,11 @@
-"""What BFGS and DFP share: the inverse Hessian V, its guards, and the line search.
+"""Machinery of BFGS and DFP: the inverse Hessian V, its guards, and the line search.
 
     d = V g,    x+ = x - t d,    s = -t d,    r = grad f(x+) - grad f(x)
     V+ = formula(V, s, r)   with V+ r = s, the secant equation
 
-A method is its formula, and nothing else. The pair (s, r) is measured inside the line
-search, on one batch and with whatever else is held fixed: so it remains true where a
-chain changes the step, the next batch differs, or other optimizers move the rest of
-the parameters.
+A method is its formula alone. The pair (s, r) is measured inside the line search, on
+one batch and with all other parameters fixed: so it remains true where a chain changes
+the step, the next batch differs, or other optimizers move the rest of the parameters.
 
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), sections 6.1 and 6.3;
 equation 6.20 (scaling).
@@ -29,7 +28,7 @@ SCALINGS = ("none", "first", "always")
 
 
 class SecantState(NamedTuple):
-    """What the next search needs."""
+    """State between two searches."""
 
     V: jax.Array  # inverse Hessian [n, n], symmetric
     fresh: jax.Array  # bool: V is the identity
@@ -43,17 +42,18 @@ def guarded_update(
     r: jax.Array,
     rescale: Any,
 ) -> tuple[jax.Array, jax.Array]:
-    """V+ where the pair has positive curvature, V where it has none.
+    """Updates V where the pair has positive curvature, and keeps it elsewhere.
 
     Args:
       formula: (V, s, r) -> V+.
       V: inverse Hessian [n, n].
       s: step [n].
       r: change of the gradient [n].
-      rescale: bool: first multiply V by s.r / r.V r, the curvature along r.
+      rescale: bool, whether V is first multiplied by s.r / r.V r, the curvature
+        along r.
 
     Returns:
-      V+ and whether it was updated.
+      V+ and a bool that is true where it was updated.
 
     >>> one = jnp.ones(1)
     >>> guarded_update(lambda V, s, r: 0 * V, jnp.eye(1), one, -one, False)
@@ -73,20 +73,23 @@ def guarded_update(
 def scale_by_secant(
     formula: Callable, scaling: str, curvature: Any, first_step: Any, *, name: str
 ) -> optax.GradientTransformationExtraArgs:
-    """The step t V g of a secant method, to be subtracted in full.
+    """Builds the step t V g of a secant method, to be subtracted in full.
 
     Args:
       formula: (V [n, n], s [n], r [n]) -> V+ [n, n].
       scaling: one of ``SCALINGS``, static.
       curvature: c2 of the line search.
       first_step: length of the first trial while V is the identity.
-      name: of the method, for messages.
+      name: name of the method, for messages.
+
+    Returns:
+      The transformation.
     """
     check_choice(name, "scaling", scaling, SCALINGS)
 
     def init(x):
         n = x.size
-        # V, the next V, and their difference on the way.
+        # V, the next V, and their difference in between.
         curvatures.require_memory(name, [(n, n)] * 3, x.dtype, "newton_cg()")
         return SecantState(
             V=jnp.eye(n, dtype=x.dtype),
@@ -101,8 +104,8 @@ def scale_by_secant(
         fresh = state.fresh | ~descends
         V = jnp.where(fresh, identity, state.V)  # noqa: N806
         d = V @ g
-        # The identity knows no scale. A short first trial costs the search a few more,
-        # a long one may land on a plateau from which no gradient leads back.
+        # The identity has no scale. A short first trial costs the search a few more
+        # evaluations, a long one may end on a plateau without a gradient.
         t = jnp.where(fresh, first_step / jnp.maximum(jnp.linalg.norm(g), 1.0), 1.0)
         f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
         point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
@@ -119,11 +122,11 @@ def scale_by_secant(
             damping=point.t,
             gain_ratio=(f - point.value) / jnp.vdot(step, g),
             accepted=moved,
-            # Nothing along the gradient itself, or a step that changes no digit of x.
+            # No decrease along the gradient, or a step that changes no digit of x.
             stalled=~moved & (fresh | found),
             evaluations=state.info.evaluations + evaluations,
         )
-        # After a search in vain, the next update starts from the identity.
+        # After a search without success, the next update starts from the identity.
         fresh = ~found | (fresh & ~updated)
         return jnp.where(moved, step, 0.0), SecantState(V=V, fresh=fresh, info=info)
 

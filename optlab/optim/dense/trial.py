@@ -1,4 +1,4 @@
-"""The one guard that methods with a model of the objective share: was the step good?
+"""The test of a tried step by its gain ratio, shared by all methods with a model.
 
     rho = (f(x) - f(x + s) + e) / (m(0) - m(s) + e),     e = 10 eps |f(x)|
 
@@ -19,11 +19,11 @@ SUFFICIENT = 1e-4
 def judge(
     value: jax.Array, decrease: jax.Array, predicted: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Gain ratio of a tried step, and whether to take it.
+    """Computes the gain ratio of a tried step, and decides whether to take it.
 
     Args:
       value: f(x), scalar.
-      decrease: f(x) - f(x + s), scalar; anything not finite is a rejection.
+      decrease: f(x) - f(x + s), scalar; one that is not finite is a rejection.
       predicted: m(0) - m(s), scalar, positive where the model is convex.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the trust-region methods share: one trial step, its judgement, the next radius.
+"""Machinery of the trust-region methods: trial step, gain ratio, next radius.
 
     s minimizes m(s) = -g.s + s.H s / 2  over |s| <= radius        (the trial is x - s)
     rho = (f(x) - f(x - s)) / -m(s)
@@ -6,12 +6,11 @@
               10 radius    where rho > 3/4 and s ends at the boundary
 
 One update is one trial: a rejected step is a zero update, and the next tries again in
-a smaller region. Newton and Newton-CG differ in how they minimize m, and in nothing
-else.
+a smaller region. Newton and Newton-CG differ only in how they minimize m.
 
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
-the radius. Ten solves more: the norm may change with x, and what was the same region
-a step ago then has another radius.
+the radius. A factor of ten solves more problems: the norm may change with x, and the
+same region then has another radius than a step ago.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from optlab.optim.dense.trial import judge
 
 
 class TrustRegionState(NamedTuple):
-    """What the next trial needs."""
+    """State between two trials."""
 
     radius: jax.Array  # scalar
     info: diagnostics.Info
@@ -37,15 +36,15 @@ class Trial(NamedTuple):
     """A minimizer of the model in the region."""
 
     step: jax.Array  # s [n], an ascent direction: the trial is x - s
-    length: jax.Array  # |s| in the region's norm, scalar
+    length: jax.Array  # |s| in the norm of the region, scalar
     predicted: jax.Array  # -m(s), scalar, not negative
-    evaluations: jax.Array  # int: Hessian columns or products that it took
+    evaluations: jax.Array  # int: number of Hessian columns or products
 
 
 def next_radius(
     radius: jax.Array, length: jax.Array, ratio: jax.Array, max_radius: Any
 ) -> jax.Array:
-    """The radius after a trial of this length and gain ratio (NaN: not finite).
+    """Computes the radius after a trial; a ratio of NaN means a value not finite.
 
     >>> [float(next_radius(2.0, 2.0, jnp.array(rho), 9.0)) for rho in (0.1, 0.5, 0.9)]
     [0.5, 2.0, 9.0]
@@ -59,13 +58,16 @@ def next_radius(
 def scale_by_trust_region(
     minimize_model: Callable, radius: Any, max_radius: Any, *, name: str
 ) -> optax.GradientTransformationExtraArgs:
-    """The step s of a trust-region method, to be subtracted in full.
+    """Builds the step s of a trust-region method, to be subtracted in full.
 
     Args:
       minimize_model: (g [n], x [n], radius, ``Objective``) -> ``Trial``.
-      radius: the first one.
-      max_radius: the largest one.
-      name: of the method, for messages.
+      radius: radius of the first region.
+      max_radius: upper bound of the radius.
+      name: name of the method, for messages.
+
+    Returns:
+      The transformation.
     """
 
     def init(x):
@@ -76,7 +78,7 @@ def scale_by_trust_region(
 
     def update(g, state, x, objective):
         trial = minimize_model(g, x, state.radius, objective)
-        # Guard: a gradient or curvature that is not finite leads to no step at all.
+        # Guard: a gradient or curvature that is not finite makes no step at all.
         usable = jnp.all(jnp.isfinite(trial.step)) & jnp.all(jnp.isfinite(g))
         s = jnp.where(usable, trial.step, 0.0)
         f = objective.value

@@ -1,1 +1,1 @@
-"""One file a method, called what the user types; the registry imports them."""
+"""One file for each method, with the name that a user types; see the registry."""

@@ -1,11 +1,11 @@
-"""AdaGrad: each coordinate's rate falls with the sum of its squared gradients.
+"""AdaGrad: the rate of each coordinate falls with the sum of its squared gradients.
 
     s <- s + g^2
     w <- w - eta g / sqrt(s + eps)
 
 Duchi, Hazan and Singer 2011, "Adaptive subgradient methods for online learning and
 stochastic optimization", figure 1, diagonal case. The paper adds its small constant
-to the root; here, as in teaching and in Keras, it stands inside.
+to the root; here, as in textbooks and in Keras, it is inside.
 """
 
 import optax
@@ -18,7 +18,7 @@ def adagrad(
     initial_accumulator_value: float = 0.0,
     eps: float = 1e-10,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""AdaGrad, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
+    r"""Builds AdaGrad, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
 
     Keras's defaults are ``learning_rate=0.001, initial_accumulator_value=0.1,
     eps=1e-7``, also with epsilon inside the root. Here s starts at 0, so that the

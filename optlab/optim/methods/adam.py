@@ -18,7 +18,7 @@ def adam(
     b2: float = 0.999,
     eps: float = 1e-8,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Adam, :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
+    r"""Builds Adam, :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
 
     The defaults are the paper's; Keras's differ in ``epsilon=1e-7``.
 

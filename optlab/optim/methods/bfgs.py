@@ -19,7 +19,7 @@ from optlab.optim.dense.secant import scale_by_secant
 
 
 def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa: N803
-    """The symmetric V+ with V+ r = s that BFGS takes.
+    """Computes the symmetric V+ with V+ r = s of BFGS.
 
     >>> V, s, r = jnp.eye(2), jnp.array([1.0, 0.0]), jnp.array([2.0, 0.0])
     >>> bfgs_formula(V, s, r)
@@ -33,26 +33,27 @@ def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa
 def scale_by_bfgs(
     scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    """The step t V g of `bfgs`, to be subtracted in full."""
+    """Builds the step t V g of `bfgs`, to be subtracted in full."""
     return scale_by_secant(bfgs_formula, scaling, curvature, first_step, name="bfgs")
 
 
 def bfgs(
     scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The method of Broyden, Fletcher, Goldfarb and Shanno, dense.
+    r"""Builds the method of Broyden, Fletcher, Goldfarb and Shanno, dense.
 
     .. math:: V^+ = V + \left(1 + \frac{r^T V r}{s^T r}\right) \frac{s s^T}{s^T r}
               - \frac{s r^T V + V r s^T}{s^T r}
 
     Args:
-      scaling: of V before an update, by the curvature along r, static: ``none``,
-        ``first`` (the identity only, for large and well-scaled problems) or ``always``.
+      scaling: updates before which V is scaled by the curvature along r, static:
+        ``none``, ``first`` (the identity only, for large and well-scaled problems) or
+        ``always``.
       curvature: c2 of the line search; smaller for a more exact one.
-      first_step: the longest first trial, while V is the identity.
+      first_step: greatest length of the first trial while V is the identity.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last search came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     Raises:
       InputError: from ``init``, where a dense matrix does not fit.

@@ -1,16 +1,16 @@
-"""The bold driver: gradient descent whose step grows while all goes well.
+"""The bold driver: gradient descent whose step grows as long as the value falls.
 
     x+ = x - eta g           unless f would rise by more than 4%: then x+ = x
     eta+ = 1.05 eta          where f falls
            0.70 eta          where it does not
 
-The step is tried before it is made, on the batch that the gradient is of: so an undo
-is a zero update, a comparison never mixes two batches, and no update depends on an
-earlier one having been made in full.
+The step is tried before it is made, on the batch of the gradient: so an undo is a zero
+update, a comparison never mixes two batches, and no update depends on an earlier one
+having been made in full.
 
 Source: Vogl et al., Accelerating the Convergence of the Back-Propagation Method,
-Biological Cybernetics 59 (1988), section 2; the numbers are those of MATLAB's traingda,
-which shrinks eta only where it undoes the step and leaves it alone after a small rise.
+Biological Cybernetics 59 (1988), section 2, with the numbers of MATLAB's traingda,
+which shrinks eta only where it undoes the step and keeps it after a small rise.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from optlab.optim.dense.lift import lift
 
 
 class BoldDriverState(NamedTuple):
-    """What the next trial needs."""
+    """State between two trials."""
 
     rate: jax.Array  # eta, scalar
     info: diagnostics.Info
@@ -33,7 +33,15 @@ class BoldDriverState(NamedTuple):
 def judge_rise(
     f: jax.Array, trial: jax.Array, tolerance: Any
 ) -> tuple[jax.Array, jax.Array]:
-    """Whether f fell, and whether the step may stay; neither where it is not finite.
+    """Decides whether f fell, and whether the step may stay.
+
+    Args:
+      f: value before the step.
+      trial: value after it; one that is not finite means neither.
+      tolerance: share of ``f`` by which the value may rise.
+
+    Returns:
+      Both answers, as bools.
 
     >>> trials = jnp.array([99.0, 103.0, 105.0])
     >>> fell, stays = judge_rise(jnp.array(100.0), trials, 0.04)
@@ -50,7 +58,7 @@ def scale_by_bold_driver(
     decrease: Any = 0.7,
     tolerance: Any = 0.04,
 ) -> optax.GradientTransformationExtraArgs:
-    """The step eta g of `bold_driver`, or zero where it was undone."""
+    """Builds the step eta g of `bold_driver`, zero where it is undone."""
 
     def init(x):
         return BoldDriverState(
@@ -60,7 +68,7 @@ def scale_by_bold_driver(
     def update(g, state, x, objective):
         f, step = objective.value, state.rate * g
         trial = objective.value_fn(x - step)
-        # Guard: a function may have a value at infinity, and a step there is none.
+        # Guard: a function may have a value at infinity, but no step leads there.
         trial = jnp.where(jnp.all(jnp.isfinite(step)), trial, jnp.nan)
         fell, stays = judge_rise(f, trial, tolerance)
         squared = jnp.vdot(g, g)
@@ -86,7 +94,7 @@ def bold_driver(
     decrease: Any = 0.7,
     tolerance: Any = 0.04,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Gradient descent with the bold driver's learning rate.
+    r"""Builds gradient descent with the learning rate of the bold driver.
 
     .. math:: x^+ = x - \eta g, \qquad
               \eta^+ = \eta \cdot (1.05 \text{ if } f \text{ fell, else } 0.7)
@@ -94,11 +102,11 @@ def bold_driver(
     Args:
       learning_rate: the first eta.
       increase: factor of eta after a decrease of the value.
-      decrease: factor of eta after anything else.
-      tolerance: a rise of the value by more than this share of it is undone.
+      decrease: factor of eta otherwise.
+      tolerance: greatest rise of the value, as a share of it, that is not undone.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last trial came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     >>> from optlab.solving import solve
     >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2

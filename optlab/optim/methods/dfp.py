@@ -19,7 +19,7 @@ from optlab.optim.dense.secant import scale_by_secant
 
 
 def dfp_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa: N803
-    """The symmetric V+ with V+ r = s that DFP takes.
+    """Computes the symmetric V+ with V+ r = s of DFP.
 
     >>> V, s, r = jnp.eye(2), jnp.array([1.0, 0.0]), jnp.array([2.0, 0.0])
     >>> dfp_formula(V, s, r)
@@ -33,27 +33,28 @@ def dfp_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa:
 def scale_by_dfp(
     scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    """The step t V g of `dfp`, to be subtracted in full."""
+    """Builds the step t V g of `dfp`, to be subtracted in full."""
     return scale_by_secant(dfp_formula, scaling, curvature, first_step, name="dfp")
 
 
 def dfp(
     scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    r"""The method of Davidon, Fletcher and Powell, dense.
+    r"""Builds the method of Davidon, Fletcher and Powell, dense.
 
     .. math:: V^+ = V + \frac{s s^T}{s^T r} - \frac{V r r^T V}{r^T V r}
 
-    It recovers more slowly than `bfgs` from a wrong V, and wants a more exact search.
+    It recovers more slowly than `bfgs` from a wrong V, and needs a more exact search.
 
     Args:
-      scaling: of V before an update, by the curvature along r, static: ``none``,
-        ``first`` (the identity only, for large and well-scaled problems) or ``always``.
+      scaling: updates before which V is scaled by the curvature along r, static:
+        ``none``, ``first`` (the identity only, for large and well-scaled problems) or
+        ``always``.
       curvature: c2 of the line search; smaller for a more exact one.
-      first_step: the longest first trial, while V is the identity.
+      first_step: greatest length of the first trial while V is the identity.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last search came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     Raises:
       InputError: from ``init``, where a dense matrix does not fit.

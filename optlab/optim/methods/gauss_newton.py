@@ -5,8 +5,8 @@
     a+ = min(1, 2 a) after an accepted step, a / 2 after a rejected one
     for a loss l(z): J^T H J and J^T l'(z)
 
-One update is one trial, as in `levenberg_marquardt`, which bends the direction where
-this method shortens the step.
+One update is one trial. After a rejection this method shortens the step, where
+`levenberg_marquardt` turns its direction.
 
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), eq. (10.23) and section 10.3;
 for l(z): Schraudolph, Neural Computation 14 (2002), section 3.
@@ -30,7 +30,7 @@ from optlab.optim.dense.linear import SOLVERS
 
 
 class GaussNewtonState(NamedTuple):
-    """What the next trial needs."""
+    """State between two trials."""
 
     length: jax.Array  # scalar a: share of the full step
     info: diagnostics.Info
@@ -39,7 +39,7 @@ class GaussNewtonState(NamedTuple):
 def scale_by_gauss_newton(
     damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
 ) -> optax.GradientTransformationExtraArgs:
-    """The step a s of `gauss_newton`, to be subtracted in full."""
+    """Builds the step a s of `gauss_newton`, to be subtracted in full."""
     check_choice("gauss_newton", "solver", solver, SOLVERS)
 
     def init(x):
@@ -70,7 +70,7 @@ def scale_by_gauss_newton(
 def gauss_newton(
     damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Gauss-Newton's method with a step length, one trial an update.
+    r"""Builds Gauss-Newton with a step length, one trial for each update.
 
     .. math:: J^T J\, s = J^T r, \qquad x^+ = x - a s
 
@@ -81,13 +81,13 @@ def gauss_newton(
     Args:
       damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
         than residuals the matrix is singular, and the step is then the shortest one.
-      min_length: where a step as short as this is rejected, the method stalls.
+      min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices, and nu is absolute), static.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last trial came to; its
-      ``damping`` is the length a.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial;
+      their ``damping`` is the length a.
 
     >>> from optlab.solving import solve
     >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])

@@ -20,7 +20,7 @@ def lamb(
     eps: float = 1e-6,
     weight_decay: float = 0.01,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""LAMB, :math:`w \leftarrow w - \eta \frac{\|w\|}{\|u\|} u`.
+    r"""Builds LAMB, :math:`w \leftarrow w - \eta \frac{\|w\|}{\|u\|} u`.
 
     Weight decay is on, at 0.01 as in BERT's training; optax and Keras have it off.
     The norms are those of one leaf of the tree, so ``update`` needs ``params``.

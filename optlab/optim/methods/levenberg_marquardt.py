@@ -4,8 +4,8 @@
     nu and D follow one of `damping`'s rules; for a loss l(z): J^T H J and J^T l'(z)
 
 One update is one trial: a rejected step is a zero update, and the next tries again
-with more damping. Lanes of a vmap run in lockstep, so an inner loop would make each
-of them wait for the one with the most rejections.
+with more damping. Lanes of a vmap run in lockstep, so with an inner loop all of them
+would wait for the one with the most rejections.
 
 Source: Marquardt, SIAM J. Appl. Math. 11 (1963).
 """
@@ -31,7 +31,7 @@ from optlab.optim.dense.linear import SOLVERS
 
 
 class LevenbergMarquardtState(NamedTuple):
-    """What the next trial needs."""
+    """State between two trials."""
 
     nu: jax.Array  # scalar
     growth: jax.Array  # scalar: v of Nielsen's rule
@@ -49,7 +49,7 @@ def scale_by_levenberg_marquardt(
     geodesic: bool = False,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
-    """The step of `levenberg_marquardt`, to be subtracted in full: so it was tried."""
+    """Builds the step of `levenberg_marquardt`, to be subtracted in full."""
     check_choice("levenberg_marquardt", "rule", rule, RULES)
     check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
     check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
@@ -58,10 +58,10 @@ def scale_by_levenberg_marquardt(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
             "use scaling='identity'"
         )
-    own = RULES[rule]
+    defaults = RULES[rule]
     factors = (
-        own[0] if decrease is None else decrease,
-        own[1] if increase is None else increase,
+        defaults[0] if decrease is None else decrease,
+        defaults[1] if increase is None else increase,
     )
 
     def init(x):
@@ -117,7 +117,7 @@ def levenberg_marquardt(
     geodesic: bool = False,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Levenberg-Marquardt's method, one trial step an update.
+    r"""Builds Levenberg-Marquardt, one trial step for each update.
 
     .. math:: (J^T J + \nu D)\, s = J^T r, \qquad x^+ = x - s
 
@@ -126,22 +126,23 @@ def levenberg_marquardt(
 
     Args:
       damping: the first nu.
-      decrease: factor of nu after an accepted step; the smallest one for ``nielsen``.
-        None: the rule's own, 0.1 or 1/3.
-      increase: factor of nu after a rejection; the first one for ``nielsen``. None:
-        the rule's own, 10 or 2.
-      max_damping: where a step is rejected with so much damping, the method stalls.
+      decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
+        None for the rule's default, 0.1 or 1/3.
+      increase: factor of nu after a rejection, for ``nielsen`` the first one; None for
+        the rule's default, 10 or 2.
+      max_damping: nu at which a rejected step means that the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
       scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of
         J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
         far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
         at each step).
-      geodesic: correct the step for its path's curvature, static; two more products.
+      geodesic: whether to correct the step for the curvature of its path, static;
+        it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last trial came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])

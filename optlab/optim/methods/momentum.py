@@ -17,7 +17,7 @@ def momentum(
     learning_rate: optax.ScalarOrSchedule = 0.01,
     momentum: float = 0.9,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Heavy-ball momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
+    r"""Builds momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
 
     The state holds :math:`t = -m / \eta`, the trace :math:`t \leftarrow \beta t + g`,
     so that a learning rate that changes acts on the whole velocity at once.

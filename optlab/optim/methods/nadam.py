@@ -19,10 +19,10 @@ def nadam(
     b2: float = 0.999,
     eps: float = 1e-8,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Nadam, Adam with :math:`\hat m` moved one step ahead.
+    r"""Builds Nadam: Adam with :math:`\hat m` moved one step ahead.
 
     0.002 is the learning rate of PyTorch's NAdam; Keras has ``learning_rate=0.001,
-    epsilon=1e-7``. Both of them let :math:`\beta_1` warm up; here it is constant.
+    epsilon=1e-7``. Both increase :math:`\beta_1` at first; here it is constant.
 
     Args:
       learning_rate: :math:`\eta`, a number or a schedule.

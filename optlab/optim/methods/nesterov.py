@@ -20,14 +20,14 @@ def nesterov(
     learning_rate: optax.ScalarOrSchedule = 0.01,
     momentum: float = 0.9,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Nesterov momentum for a step that takes its gradient at the parameters.
+    r"""Builds Nesterov momentum for a gradient that is taken at the parameters.
 
     The parameters that the training loop holds are the look-ahead point
     :math:`v = w + \beta m`; both start together, as m starts at 0. With the trace
     :math:`t = -m / \eta` the update is optax's,
     :math:`t \leftarrow g + \beta t`, :math:`v \leftarrow v - \eta (g + \beta t)`,
     and the base point is :math:`w = v + \eta \beta t`. At a minimum m = 0, so that
-    both are the same point. The identity holds while :math:`\eta` stands still; a
+    both are the same point. The identity holds while :math:`\eta` is constant; a
     schedule acts on the whole velocity at once.
 
     Args:

@@ -28,7 +28,7 @@ INDEFINITE = ("trust_region", "saddle_free")
 
 
 def unit_diagonal(H: jax.Array) -> jax.Array:  # noqa: N803
-    """D [n], so that H / D / D^T has a diagonal of ones; one where H has a zero.
+    """Computes D [n], for which H / D / D^T has a diagonal of ones (or H a zero).
 
     >>> unit_diagonal(jnp.array([[4.0, 1.0], [1.0, 0.0]]))
     Array([2., 1.], dtype=float32)
@@ -43,12 +43,12 @@ def scale_by_newton(
     max_radius: Any = 1e10,
     indefinite: str = "trust_region",
 ) -> optax.GradientTransformationExtraArgs:
-    """The step s of `newton`, to be subtracted in full."""
+    """Builds the step s of `newton`, to be subtracted in full."""
     check_choice("newton", "indefinite", indefinite, INDEFINITE)
 
     def minimize_model(g, x, radius, objective):
         n = x.size
-        # H, its scaled form or eigenvectors, and twice as much for LAPACK's syevd.
+        # H, its scaled form or eigenvectors, and two more for LAPACK's syevd.
         shapes = [(n, n)] * 4
         curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
         H = curvature.hessian(objective.value_fn, x)  # noqa: N806
@@ -72,20 +72,21 @@ def newton(
     max_radius: Any = 1e10,
     indefinite: str = "trust_region",
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Newton's method, one trial step in a trust region an update.
+    r"""Builds Newton's method, one trial step in a trust region for each update.
 
     .. math:: (H + \nu D^2)\, s = g, \qquad x^+ = x - s, \qquad D^2 = |\mathrm{diag}(H)|
 
     Args:
-      damping: added to the Hessian's diagonal (of ones), always; for noisy batches.
-      radius: of the first trust region, in the coordinates D x.
-      max_radius: of the largest; finite, since an indefinite model has no minimizer
-        without a region.
-      indefinite: what to do with negative curvature, static: ``trust_region`` follows
-        it to the region's boundary, ``saddle_free`` takes its absolute value (D = I).
+      damping: number always added to the Hessian's diagonal (of ones), for noisy
+        batches.
+      radius: radius of the first trust region, in the coordinates D x.
+      max_radius: upper bound of the radius; finite, since an indefinite model has no
+        minimizer without a region.
+      indefinite: treatment of negative curvature, static: ``trust_region`` follows it
+        to the region's boundary, ``saddle_free`` takes its absolute value (D = I).
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last trial came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
       InputError: from ``update``, where a dense Hessian does not fit.

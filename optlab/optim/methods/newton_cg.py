@@ -6,8 +6,8 @@
                the step is long,       |s| >= radius: stop at the boundary
     tolerance_k = min(tolerance, sqrt|g|)
 
-The first iterate is the gradient's direction and each further one is better, so a few
-products H v, at about two gradients each, are often enough.
+The first iterate is along the gradient and each further one is better, so a few
+products H v, at the cost of about two gradients each, are often enough.
 
 Sources: Steihaug, SIAM J. Numer. Anal. 20 (1983); Nocedal, Wright, Numerical
 Optimization (2nd ed.), algorithm 7.2 and equation 7.3 (the tolerance).
@@ -36,17 +36,18 @@ class _Iterate(NamedTuple):
 def steihaug_step(
     product: Callable, g: jax.Array, radius: Any, tolerance: Any, max_products: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """A step s in the region that makes -g.s + s.H s / 2 small.
+    """Finds a step s in the region that makes -g.s + s.H s / 2 small.
 
     Args:
       product: v [n] -> H v [n].
       g: gradient [n].
-      radius: of the region, finite.
-      tolerance: of the residual, relative to the gradient.
-      max_products: how many products at most.
+      radius: radius of the region, finite.
+      tolerance: bound on the residual, relative to the gradient.
+      max_products: greatest number of products.
 
     Returns:
-      s [n], to be subtracted; the decrease that the model predicts; products made.
+      s [n], to be subtracted; the decrease that the model predicts; the number of
+      products.
 
     >>> s, predicted, k = steihaug_step(
     ...     lambda v: v * jnp.array([1.0, 4.0]), jnp.array([1.0, 4.0]), 9.0, 1e-3, 9
@@ -62,7 +63,7 @@ def steihaug_step(
 
     def iterate(i):
         Hp = product(i.p)  # noqa: N806
-        # Guard: without a finite product, p is followed as where curvature is zero.
+        # Guard: a product that is not finite counts as zero curvature along p.
         Hp = jnp.where(jnp.all(jnp.isfinite(Hp)), Hp, 0.0)  # noqa: N806
         curved, rr = jnp.vdot(i.p, Hp), jnp.vdot(i.r, i.r)
         alpha = rr / curved
@@ -85,7 +86,7 @@ def steihaug_step(
 
 
 def _to_boundary(s, p, radius):
-    """The tau > 0 with |s + tau p| = radius, without cancellation where s.p > 0."""
+    """Solves |s + tau p| = radius for tau > 0, without cancellation where s.p > 0."""
     sp, pp = jnp.vdot(s, p), jnp.vdot(p, p)
     room = jnp.maximum(radius**2 - jnp.vdot(s, s), 0.0)
     return room / (sp + jnp.sqrt(sp**2 + pp * room))
@@ -97,7 +98,7 @@ def scale_by_newton_cg(
     tolerance: Any = 0.1,
     max_products: int = 100,
 ) -> optax.GradientTransformationExtraArgs:
-    """The step s of `newton_cg`, to be subtracted in full."""
+    """Builds the step s of `newton_cg`, to be subtracted in full."""
 
     def minimize_model(g, x, radius, objective):
         product = curvature.hessian_product(objective.value_fn, x)
@@ -121,7 +122,7 @@ def newton_cg(
     tolerance: Any = 0.1,
     max_products: int = 100,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Newton's method by conjugate gradients, one trial step an update.
+    r"""Builds Newton's method by conjugate gradients, one trial step for each update.
 
     .. math:: \|H s - g\| \le \epsilon_k \|g\|, \quad |s| \le \Delta,
               \qquad x^+ = x - s
@@ -129,14 +130,14 @@ def newton_cg(
     It needs no more memory than a few gradients.
 
     Args:
-      radius: of the first trust region.
-      max_radius: of the largest, finite.
-      tolerance: of the linear system far from the minimum, relative; closer it is
-        the square root of the gradient norm, for superlinear convergence.
-      max_products: Hessian products in one update at most, static.
+      radius: radius of the first trust region.
+      max_radius: upper bound of the radius, finite.
+      tolerance: relative tolerance of the linear system far from the minimum; closer
+        it is the square root of the gradient norm, for superlinear convergence.
+      max_products: greatest number of Hessian products in one update, static.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last trial came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

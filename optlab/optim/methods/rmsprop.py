@@ -17,7 +17,7 @@ def rmsprop(
     decay: float = 0.9,
     eps: float = 1e-10,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""RMSProp, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
+    r"""Builds RMSProp, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
 
     Keras's defaults are ``learning_rate=0.001, rho=0.9, epsilon=1e-7``, also with
     epsilon inside the root; ours differ in epsilon alone. PyTorch adds it outside.

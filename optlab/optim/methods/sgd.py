@@ -13,7 +13,7 @@ from optlab.optim.compose import compose
 def sgd(
     learning_rate: optax.ScalarOrSchedule = 0.01,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Gradient descent, :math:`w \leftarrow w - \eta g`.
+    r"""Builds gradient descent, :math:`w \leftarrow w - \eta g`.
 
     Args:
       learning_rate: :math:`\eta`, a number or a schedule; 0.01 is Keras's default.

@@ -1,4 +1,4 @@
-"""Steepest descent: along the gradient, as far as a line search finds it worth.
+"""Steepest descent: along the gradient, by a length from a line search.
 
     x+ = x - t g,     first trial t = t- (g-.g- / g.g), the last step's first-order gain
 
@@ -18,16 +18,16 @@ from optlab.optim.dense.line_search import search
 
 
 class SteepestDescentState(NamedTuple):
-    """What the next search needs."""
+    """State between two searches."""
 
-    gain: jax.Array  # t g.g of the last step, scalar; 0 before the first
+    gain: jax.Array  # t g.g of the last step, scalar; 0 before the first step
     info: diagnostics.Info
 
 
 def scale_by_steepest_descent(
     curvature: Any = 0.1,
 ) -> optax.GradientTransformationExtraArgs:
-    """The step t g of `steepest_descent`, to be subtracted in full."""
+    """Builds the step t g of `steepest_descent`, to be subtracted in full."""
 
     def init(x):
         return SteepestDescentState(
@@ -36,7 +36,7 @@ def scale_by_steepest_descent(
 
     def update(g, state, x, objective):
         squared = jnp.vdot(g, g)
-        # Without a last step, or after one in vain, the first trial is at most 1 long.
+        # Without a last step, or after a failed one, the first trial is at most 1 long.
         t = jnp.where(
             state.gain > 0,
             state.gain / squared,
@@ -63,16 +63,16 @@ def scale_by_steepest_descent(
 
 
 def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraArgs:
-    r"""Steepest descent with a line search, the baseline of every other method.
+    r"""Builds steepest descent with a line search, the baseline of all other methods.
 
     .. math:: x^+ = x - t g, \qquad t \approx \arg\min_t f(x - t g)
 
     Args:
-      curvature: c2 of the strong Wolfe conditions: the slope may keep this share.
-        Smaller is a more exact search.
+      curvature: c2 of the strong Wolfe conditions, the greatest share of the slope
+        that may remain; smaller for a more exact search.
 
     Returns:
-      The optimizer. Its state's ``info`` says what the last search came to.
+      The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     >>> from optlab.solving import solve
     >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2

@@ -1,4 +1,4 @@
-"""Errors step by step, a panel a problem."""
+"""Errors by step, one panel for each problem."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,16 +13,16 @@ from optlab.report.figures import style
 
 _COLUMNS = 3
 _HEIGHT = 2.15
-# Errors below this share of the start's are drawn at it: a last step may hit the
-# minimizer. What comes after the smallest error is left out.
+# Lowest error drawn, as a share of the first one: a last step may hit the minimizer.
+# Errors after the smallest one are left out.
 _LEAST = 1e-17
-# A panel is as wide as its longest line, of those not longer than so many times the
-# median one: slow methods leave it.
+# A panel is as wide as its longest line, among lines of at most this many times the
+# median length: slow methods leave it.
 _LONGEST = 3.0
 
 
 class Descent(NamedTuple):
-    """The errors of one method on one problem."""
+    """Errors of one method on one problem."""
 
     problem: str
     method: str
@@ -30,10 +30,10 @@ class Descent(NamedTuple):
 
 
 def errors_by_step(descents: Sequence[Descent]) -> Figure:
-    """Logarithms of errors against steps; what is straight converges linearly.
+    """Draws errors on a log axis against steps; a straight line converges linearly.
 
     Args:
-      descents: of every problem and method, in the order to show them.
+      descents: errors of every problem and method, in the order to show them.
 
     Returns:
       The figure, three columns of panels.
@@ -41,7 +41,7 @@ def errors_by_step(descents: Sequence[Descent]) -> Figure:
     problems = list(dict.fromkeys(each.problem for each in descents))
     looks = style.looks(each.method for each in descents)
     rows = -(-len(problems) // _COLUMNS)
-    with style.house():
+    with style.theme():
         figure, axes = style.panels(
             "Distance to the minimizer, by step",
             11.8,

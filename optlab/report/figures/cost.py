@@ -14,7 +14,7 @@ _HEIGHT = 4.4
 
 
 class Growth(NamedTuple):
-    """One cost of one method against sizes."""
+    """One cost of one method by size."""
 
     method: str
     sizes: np.ndarray  # [k]
@@ -23,16 +23,16 @@ class Growth(NamedTuple):
 
 
 def cost_by_size(panels: Sequence[tuple[str, Sequence[Growth]]]) -> Figure:
-    """Points as measured, lines as fitted, on log axes: a line's slope is its exponent.
+    """Draws measured points and fitted lines on log axes: the slope is the exponent.
 
     Args:
-      panels: label of the vertical axis, and what is drawn above one another.
+      panels: label of the vertical axis and the growths of each panel.
 
     Returns:
-      The figure, one panel beside another.
+      The figure, the panels in one row.
     """
     looks = style.looks(each.method for _, growths in panels for each in growths)
-    with style.house():
+    with style.theme():
         figure, axes = style.panels(
             "Cost of one step against the number of parameters",
             6.0 * len(panels),
@@ -55,7 +55,7 @@ def cost_by_size(panels: Sequence[tuple[str, Sequence[Growth]]]) -> Figure:
 
 
 def _draw(panel: Axes, growth: Growth, look: style.Look) -> None:
-    """One method: its points, and the law as far as it was fitted."""
+    """Draws one method: its points, and the law over the sizes of the fit."""
     ends = [growth.law.smallest, growth.law.largest]
     heights = [extrapolate(growth.law, size) for size in ends]
     points: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ms": 4.5}

@@ -1,4 +1,7 @@
-"""Loss and accuracy of the report runs: by epoch, by wall time, step by step."""
+"""Loss and deciding metric of the report runs: by epoch, by wall time, by step."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,40 +9,90 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from optlab.problems import Metric
 from optlab.report.figures import style
-from optlab.report.figures.labels import label_ends, say
-from optlab.results import Cell, Results, cell_rows, diverged_lanes, mean_band
+from optlab.report.figures.labels import End, end_of, label_ends, say
+from optlab.results import Entry, Results, mean_band
 
 _HEIGHTS = 3.0, 2.6
+_DASHED = (0, (4, 1.5))
+
+
+class Line(NamedTuple):
+    """A line of one contender on one panel."""
+
+    x: np.ndarray  # [n]
+    values: np.ndarray  # [seeds, n]
+    dashed: bool = False
 
 
 def by_epoch(results: Results) -> Figure:
-    """Training and validation loss, and validation accuracy, against epochs.
+    """Draws losses and the deciding metric on validation against epochs.
 
     Args:
-      results: whose report runs are drawn, as means with 95% bands over seeds.
+      results: comparison whose report runs are drawn, as means with 95% bands.
 
     Returns:
-      The figure, one column a batch size.
+      The figure, one column a group.
     """
-    return _progress(results, "Loss and accuracy by epoch", "epoch", seconds=False)
+    return _progress(results, "epoch", "epoch", seconds=False)
 
 
 def by_time(results: Results) -> Figure:
-    """The same as ``by_epoch``, against the wall time of one run on its own.
+    """Draws the same as ``by_epoch`` against the wall time of one run on its own.
 
     Args:
-      results: whose report runs are drawn; compile time is not in their seconds.
+      results: comparison whose report runs are drawn; their seconds exclude compiling.
 
     Returns:
-      The figure, one column a batch size.
+      The figure, one column a group.
     """
     label = "seconds of one run alone, compile excluded"
-    return _progress(results, "Loss and accuracy by wall time", label, seconds=True)
+    return _progress(results, "wall time", label, seconds=True)
+
+
+def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
+    """Draws moving averages of loss and deciding metric of mini-batches.
+
+    Args:
+      results: comparison whose report runs are drawn, as means with 95% bands. A
+        percentage of which more is better is drawn as an error, 1 - metric.
+      decay: of the average.
+      points: number of steps drawn of each line, at most.
+
+    Returns:
+      The figure, one column a group.
+    """
+    decides = results.metrics[0]
+    error = decides.higher and decides.percent
+    second = f"training {'error' if error else _spoken(decides)}"
+    if error:
+        decides = decides._replace(higher=False)
+
+    def lines(entry: Entry) -> list[list[Line]]:
+        names = [metric.name for metric in _rows(results)]
+        found = [smoothed(entry, name, decay, points) for name in names]
+        if error:
+            x, values = found[1]
+            found[1] = x, 1 - values
+        return [[Line(x, values)] for x, values in found]
+
+    title = f"Mini-batch figures, moving average ({decay:g})"
+    with style.theme():
+        figure, axes, drawn = _draw(results, title, lines)
+        axes[0, 0].set_ylabel("training loss")
+        style.scale(axes[0], drawn.values[0])
+        if len(axes) > 1:
+            axes[1, 0].set_ylabel(style.literal(second))
+            style.scale_metric(axes[1], drawn.values[1], decides)
+        for panel in axes[-1]:
+            panel.set_xlabel("training step")
+        _label(axes, drawn.ends)
+    return figure
 
 
 def moving_average(values: np.ndarray, decay: float = 0.99) -> np.ndarray:
-    """Exponential moving average along the last axis, its start corrected.
+    """Computes the exponential moving average along the last axis, start corrected.
 
     m_t = decay * m_(t-1) + (1 - decay) * x_t,    m_0 = 0,    shown: m_t / (1 - decay^t)
 
@@ -47,7 +100,7 @@ def moving_average(values: np.ndarray, decay: float = 0.99) -> np.ndarray:
 
     Args:
       values: ``[..., steps]``.
-      decay: how much of the past is kept at each step.
+      decay: weight of the past at each step.
 
     Returns:
       ``[..., steps]``; the first is the first value itself.
@@ -63,206 +116,170 @@ def moving_average(values: np.ndarray, decay: float = 0.99) -> np.ndarray:
     return average
 
 
-def by_step(results: Results, decay: float = 0.99, points: int = 500) -> Figure:
-    """Moving averages of the mini-batch training loss and error, against steps.
+def smoothed(
+    entry: Entry, metric: str, decay: float, points: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Computes moving averages of one contender's steps, thinned out for drawing.
 
     Args:
-      results: whose traces are drawn, as means with 95% bands over seeds.
+      entry: contender.
+      metric: name.
       decay: of the average.
-      points: at most so many are drawn of each line.
+      points: number of steps that are kept at most, the first and the last included.
 
     Returns:
-      The figure, one column a batch size.
+      The steps, ``[n]``, counted from one, and the averages, ``[seeds, n]``, of the
+      report runs that did not diverge.
     """
-    with style.house():
-        title = f"Mini-batch training loss and error, moving average ({decay:g})"
-        foot = style.over_seeds(_counts(results))
-        figure, axes = style.canvas(results, title, _HEIGHTS, foot)
-        looks = style.looks(style.optimizers(results))
-        drawn: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        ends: dict[int, list] = {}
-        for column, size in enumerate(style.batch_sizes(results)):
-            recorded = set()
-            for cell in (c for c in results.cells if c.batch_size == size):
-                steps, averages = smoothed(results, cell, decay, points)
-                if not steps.size:
-                    continue
-                recorded.add(cell.optimizer)
-                look = looks[cell.optimizer]
-                for row, values in enumerate(averages):
-                    mean = style.band(
-                        axes[row, column], steps, values, row == 0, **look.line(steps)
-                    )
-                    drawn[row].append(values)
-                    end = (cell.optimizer, look.colour, *_last(steps, mean))
-                    ends.setdefault(column, [[], []])[row].append(end)
-            axes[1, column].set_xlabel("training step")
-            say(axes[0, column], _left_out(results, size, recorded))
-        axes[0, 0].set_ylabel("training loss")
-        axes[1, 0].set_ylabel("training error")
-        style.scale(axes[0], drawn[0])
-        style.scale(axes[1], drawn[1], percent=True)
-        _label(axes, ends)
-    return figure
+    assert entry.report is not None
+    values = np.asarray(entry.report.steps[metric][:, 0], float)[_alive(entry)]
+    count = values.shape[1]
+    at = np.unique(np.linspace(0, count - 1, min(count, points)).astype(int))
+    return at + 1, moving_average(values, decay)[:, at]
 
 
-def _progress(results: Results, title: str, label: str, seconds: bool) -> Figure:
-    with style.house():
-        foot = style.over_seeds(_counts(results))
-        figure, axes = style.canvas(results, title, _HEIGHTS, foot)
-        looks = style.looks(style.optimizers(results))
-        losses: list[np.ndarray] = []
-        accuracies: list[np.ndarray] = []
-        ends: dict[int, list] = {}
-        for column, size in enumerate(style.batch_sizes(results)):
-            top, bottom = axes[:, column]
-            recorded = set()
-            for cell in (c for c in results.cells if c.batch_size == size):
-                x, values = curves(results, cell)
-                x = mean_band(values["seconds"])[0] if seconds else x
-                if not x.size or not np.isfinite(x).all():
-                    continue
-                recorded.add(cell.optimizer)
-                colour, line = (
-                    looks[cell.optimizer].colour,
-                    looks[cell.optimizer].line(x),
-                )
-                train, validation, accuracy = (
-                    values[name]
-                    for name in ("train loss", "validation loss", "validation accuracy")
-                )
-                style.band(top, x, train, True, **line)
-                held = style.band(top, x, validation, True, **line, ls=(0, (4, 1.5)))
-                right = style.band(bottom, x, accuracy, False, **line)
-                losses += [train, validation]
-                accuracies.append(accuracy[:, len(x) // 4 :])  # the rise would squash
-                ends.setdefault(column, [[], []])
-                ends[column][0].append((cell.optimizer, colour, *_last(x, held)))
-                ends[column][1].append((cell.optimizer, colour, *_last(x, right)))
-            bottom.axhline(results.target_accuracy, color=style.GREY, lw=0.9, ls=":")
-            bottom.set_xlabel(label)
-            bottom.xaxis.set_major_locator(
+def evaluated(entry: Entry, split: str, metric: str) -> np.ndarray:
+    """Reads the evaluations of one contender's report runs that did not diverge.
+
+    Args:
+      entry: contender.
+      split: name.
+      metric: name.
+
+    Returns:
+      ``[seeds, epochs + 1]``.
+    """
+    assert entry.report is not None
+    values = np.asarray(entry.report.evaluations[split][metric], float)
+    return values[:, _alive(entry), 0].T
+
+
+class _Drawn(NamedTuple):
+    """What was drawn on each row of panels."""
+
+    values: list[list[np.ndarray]]  # row -> line -> [seeds, n]
+    ends: list[list[list[End]]]  # row -> column -> ends
+
+
+def _progress(results: Results, by: str, label: str, seconds: bool) -> Figure:
+    metrics = _rows(results)
+
+    def lines(entry: Entry) -> list[list[Line]]:
+        assert entry.report is not None
+        x = np.arange(entry.report.epochs + 1)
+        if seconds:
+            x = mean_band(entry.report.seconds[:, _alive(entry), 0].T)[0]
+        loss = [
+            Line(x, evaluated(entry, "train", "loss")),
+            Line(x, evaluated(entry, "validation", "loss"), dashed=True),
+        ]
+        rest = [[Line(x, evaluated(entry, "validation", m.name))] for m in metrics[1:]]
+        return [loss, *rest]
+
+    names = " and ".join(_spoken(metric) for metric in metrics).capitalize()
+    with style.theme():
+        figure, axes, drawn = _draw(results, f"{names} by {by}", lines)
+        axes[0, 0].set_ylabel("loss")
+        style.scale(axes[0], drawn.values[0])
+        if len(metrics) > 1:
+            axes[1, 0].set_ylabel(style.literal(f"validation {_spoken(metrics[1])}"))
+            style.scale_metric(axes[1], drawn.values[1], metrics[1])
+        for panel in axes[-1]:
+            panel.set_xlabel(label)
+            panel.xaxis.set_major_locator(
                 MaxNLocator("auto", steps=[1, 2, 5, 10], integer=not seconds)
             )
-            say(top, _left_out(results, size, recorded))
-        axes[0, 0].set_ylabel("loss")
-        axes[1, 0].set_ylabel("validation accuracy")
-        style.scale(axes[0], losses)
-        style.scale_accuracy(axes[1], accuracies)
-        _label(axes, ends)
-        _explain_dashes(axes[0, -1], axes[1, -1], results.target_accuracy)
+        _label(axes, drawn.ends)
+        if drawn.values[0]:
+            kinds = {"validation": _DASHED, "training": "-"}
+            _explain(axes[0, -1], kinds, "upper right")
+        if results.target is not None:
+            _draw_target(axes[-1], results.target, metrics[-1])
     return figure
 
 
-def smoothed(
-    results: Results, cell: Cell, decay: float, points: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """The moving averages of one cell's trace, thinned out for drawing.
-
-    Args:
-      results: with the traces.
-      cell: whose trace is wanted.
-      decay: of the average.
-      points: at most so many steps are kept, the first and the last among them.
-
-    Returns:
-      The steps, ``[n]``, counted from one, and the averages of loss and error, each
-      ``[seeds, n]``, of the runs that did not diverge; empty where there is none.
-    """
-    name = cell.optimizer, cell.batch_size
-    lost = _lost(results, cell)
-    for trace in (t for t in results.traces if (t.optimizer, t.batch_size) == name):
-        kept = [i for i, seed in enumerate(trace.seeds) if seed not in lost]
-        count = trace.loss.shape[1]
-        if not kept or not count:
-            continue
-        at = np.unique(np.linspace(0, count - 1, min(count, points)).astype(int))
-        loss, error = (
-            moving_average(np.asarray(values)[kept], decay)[:, at]
-            for values in (trace.loss, trace.error)
-        )
-        return at + 1, (loss, error)
-    return np.zeros(0, int), (np.zeros((0, 0)), np.zeros((0, 0)))
+def _draw(
+    results: Results, title: str, lines_of: Callable[[Entry], list[list[Line]]]
+) -> tuple[Figure, np.ndarray, _Drawn]:
+    """Draws each contender's lines: a column a group, a row a metric."""
+    metrics, looks = _rows(results), style.contenders(results)
+    columns = style.groups(results)
+    counts = [int(_alive(entry).sum()) for entry in results.entries]
+    figure, axes = style.canvas(
+        results, title, _HEIGHTS[: len(metrics)], style.over_seeds(counts)
+    )
+    drawn = _Drawn([[] for _ in metrics], [[[] for _ in axes[0]] for _ in metrics])
+    for entry in (entry for entry in results.entries if _alive(entry).any()):
+        column, look = columns.index(entry.group), looks[entry.name]
+        for row, lines in enumerate(lines_of(entry)):
+            for x, values, dashed in lines:
+                mean = style.band(
+                    axes[row, column], x, values, metrics[row].percent,
+                    ls=_DASHED if dashed else "-", **look.line(x),
+                )  # fmt: skip
+                drawn.values[row].append(values)
+            end = end_of(entry.name, look.colour, x, mean)
+            drawn.ends[row][column].append(end)
+    for column, group in enumerate(columns):
+        say(axes[0, column], _missing(results, group))
+    return figure, axes, drawn
 
 
-def curves(results: Results, cell: Cell) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The report runs of one cell that did not diverge, as arrays.
-
-    Args:
-      results: with the rows.
-      cell: whose rows are wanted.
-
-    Returns:
-      The epochs, ``[n]``, and by name ``[seeds, n]``: train loss, validation loss,
-      validation accuracy and seconds; nan where a run has no row.
-    """
-    lost = _lost(results, cell)
-    rows = cell_rows(results.rows, cell, "report")
-    rows = [row for row in rows if row.seed not in lost]
-    epochs = sorted({row.epoch for row in rows if row.split == "validation"})
-    seeds = sorted({row.seed for row in rows})
-    names = "train loss", "validation loss", "validation accuracy", "seconds"
-    values = {name: np.full((len(seeds), len(epochs)), np.nan) for name in names}
-    place = {epoch: i for i, epoch in enumerate(epochs)}
-    for row in rows:
-        if row.epoch not in place:
-            continue
-        at = seeds.index(row.seed), place[row.epoch]
-        if row.split in ("train", "validation"):
-            values[f"{row.split} loss"][at] = row.loss
-        if row.split == "validation":
-            values["validation accuracy"][at] = row.accuracy
-            values["seconds"][at] = row.seconds
-    return np.array(epochs), values
+def _rows(results: Results) -> list[Metric]:
+    """The metrics that are drawn: the loss, and the deciding one if it is another."""
+    decides = results.metrics[0]
+    loss = next(metric for metric in results.metrics if metric.name == "loss")
+    return [loss] if decides.name == "loss" else [loss, decides]
 
 
-def _last(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The last point of a line that is finite, or nan."""
-    finite = np.flatnonzero(np.isfinite(y))
-    at = finite[-1] if finite.size else None
-    return (np.nan, np.nan) if at is None else (float(x[at]), float(y[at]))
+def _spoken(metric: Metric) -> str:
+    return metric.name.replace("_", " ")
 
 
-def _label(axes: np.ndarray, ends: dict[int, list]) -> None:
-    for column, rows in ends.items():
-        for row, lines in enumerate(rows):
-            label_ends(axes[row, column], lines, 0.85 * _HEIGHTS[row])
+def _alive(entry: Entry) -> np.ndarray:
+    """Which report runs did not diverge, ``[seeds]``."""
+    if entry.report is None:
+        return np.zeros(0, bool)
+    return ~np.asarray(entry.report.diverged[:, 0], bool)
 
 
-def _left_out(results: Results, size: int, recorded: set[str]) -> list[str]:
-    """A line for each optimizer of which the panel shows nothing, or not all."""
-    lines = []
-    for cell in (cell for cell in results.cells if cell.batch_size == size):
-        lost, count = len(_lost(results, cell)), len(cell.report_seeds)
-        if cell.best is None:
-            lines.append(f"{cell.optimizer}: all lanes diverged")
-        elif lost:
-            lines.append(f"{cell.optimizer}: {lost} of {count} runs diverged, left out")
-        elif cell.optimizer not in recorded:
-            lines.append(f"{cell.optimizer}: nothing recorded")
-    return lines
+def _missing(results: Results, group: str) -> dict[str, list[str]]:
+    """Reason to names, of contenders of which the panel shows nothing, or not all."""
+    missing: dict[str, list[str]] = {}
+    for entry in (entry for entry in results.entries if entry.group == group):
+        alive = _alive(entry)
+        if entry.report is None:
+            missing.setdefault("all lanes diverged", []).append(entry.name)
+        elif not alive.all():
+            lost = f"{(~alive).sum()} of {alive.size} runs diverged, left out"
+            missing.setdefault(lost, []).append(entry.name)
+    return missing
 
 
-def _counts(results: Results) -> list[int]:
-    """How many report runs each line is the mean of."""
-    return [
-        len(cell.report_seeds) - len(_lost(results, cell))
-        for cell in results.cells
-        if cell.best is not None
-    ]
+def _label(axes: np.ndarray, ends: Sequence[Sequence[Sequence[End]]]) -> None:
+    for panels, row, height in zip(axes, ends, _HEIGHTS, strict=False):
+        for panel, lines in zip(panels, row, strict=True):
+            label_ends(panel, lines, 0.85 * height)
 
 
-def _lost(results: Results, cell: Cell) -> set[int]:
-    """The seeds of the report runs that diverged."""
-    lanes = diverged_lanes(cell_rows(results.rows, cell, "report"))
-    return {seed for _, seed in lanes}
+def _draw_target(panels: np.ndarray, target: float, metric: Metric) -> None:
+    """A dotted line at the target where the limits hold it."""
+    low, high = panels[0].get_ylim()
+    if not low < target < high:
+        return
+    for panel in panels:
+        panel.axhline(target, color=style.GREY, lw=0.9, ls=":")
+    said = f"{100 * target:.4g}%" if metric.percent else f"{target:.4g}"
+    place = "lower right" if metric.higher else "upper right"
+    if metric.name == "loss":  # the legend of the losses is there
+        place = "lower left"
+    _explain(panels[-1], {f"target {said}": ":"}, place)
 
 
-def _explain_dashes(top: Axes, bottom: Axes, target: float) -> None:
-    kinds = {"validation": (0, (4, 1.5)), "training": "-"}
-    lines = [Line2D([], [], color=style.GREY, ls=kind) for kind in kinds.values()]
-    top.legend(lines, list(kinds), loc="upper right", handlelength=2.6)
-    low, high = bottom.get_ylim()
-    if low < target < high:
-        dots = Line2D([], [], color=style.GREY, lw=0.9, ls=":")
-        bottom.legend([dots], [f"target {100 * target:.4g}%"], loc="lower right")
+def _explain(panel: Axes, kinds: dict[str, Any], place: Any) -> None:
+    """A legend of kinds of lines, beside one that the panel may have."""
+    old = panel.get_legend()
+    grey = [Line2D([], [], color=style.GREY, ls=kind) for kind in kinds.values()]
+    panel.legend(grey, list(kinds), loc=place, handlelength=2.6)
+    if old is not None:
+        panel.add_artist(old)

@@ -1,4 +1,4 @@
-"""How the value falls: by steps, by evaluations and by seconds, many methods."""
+"""Value of the objective by steps, evaluations and seconds, for many methods."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 
 from optlab.report.figures import style
 
-#: A panel ends at so many times the value at the start: what explodes leaves it.
+#: Top of a panel, as a multiple of the value at the start: methods that explode leave it.
 HIGHEST = 1e3
 
-#: And at so small a part of the target.
+#: Bottom of a panel, as a multiple of the target.
 LOWEST = 1e-4
 
-#: Methods by whether they evaluate the objective themselves.
+#: Titles of the two groups: whether a method evaluates the objective itself.
 GROUPS = {False: "gradient alone", True: "objective as well"}
 
-_HUGE = 1e200  # drawn for what is not finite: above every panel
+_HUGE = 1e200  # drawn for a value that is not finite: above every panel
 
 
 class Reached(NamedTuple):
-    """What each start needed to reach a target; NaN where it did not."""
+    """Cost of reaching a target from each start; NaN where it was not reached."""
 
     steps: np.ndarray  # [starts]
     evaluations: np.ndarray
@@ -33,14 +33,14 @@ class Descent(NamedTuple):
     """A method's runs on one problem from several starts."""
 
     method: str
-    evaluates: bool  # the objective itself, beside the gradient that it is given
-    values: np.ndarray  # [starts, steps + 1], the last one repeated after a run's end
-    evaluations: np.ndarray  # [starts, steps + 1], made so far
+    evaluates: bool  # whether it evaluates the objective itself
+    values: np.ndarray  # [starts, steps + 1]; after a run's end its last value
+    evaluations: np.ndarray  # [starts, steps + 1], cumulative
     steps: np.ndarray  # [starts], until the run ended
     step_seconds: float  # of one start alone, the mean
 
     def reached(self, target: float) -> Reached:
-        """What each start needed until its value was at most the target.
+        """Finds the cost at which each value was at most the target.
 
         >>> values = np.array([[3.0, 1.0, 0.5], [3.0, 2.0, 2.0]])
         >>> counts = np.array([[1, 3, 4], [1, 2, 3]])
@@ -62,25 +62,25 @@ class Descent(NamedTuple):
 def descents(
     title: str, runs: Sequence[Descent], measure: str, target: float
 ) -> Figure:
-    """Median value over the starts, against three kinds of cost.
+    """Draws the median value over the starts, against three kinds of cost.
 
     Args:
       title: of the figure.
-      runs: of every method.
-      measure: what the value is.
-      target: drawn as a line.
+      runs: runs of every method.
+      measure: name of the value.
+      target: value that is drawn as a line.
 
     Returns:
-      The figure: methods that only take gradients above, those that evaluate the
-      objective themselves below, each with the same axes. Those of steps and seconds
-      begin at 0, linear up to the first power of ten.
+      The figure: above, methods that only take gradients; below, methods that evaluate
+      the objective themselves; with the same axes. The axes of steps and seconds begin
+      at 0, linear up to the first power of ten.
     """
     groups = [
         [each for each in runs if each.evaluates == kind] for kind in (False, True)
     ]
     groups = [group for group in groups if group]
     costs = ("steps", "evaluations", "seconds of one start alone")
-    with style.house():
+    with style.theme():
         figure, axes = style.panels(
             title, 11.0, [3.1] * len(groups), [""] * 3, sharex="col", sharey="all"
         )
@@ -109,7 +109,7 @@ def descents(
 
 
 def _scale_cost(panel: Axes, unit: float | None) -> None:
-    """A log axis; where there is a least unit, one that begins at 0."""
+    """Sets a log axis; where there is a least unit, one that begins at 0."""
     if unit is None:
         panel.set_xscale("log")
         return
@@ -119,10 +119,10 @@ def _scale_cost(panel: Axes, unit: float | None) -> None:
 
 
 def _draw(row: Sequence[Axes], each: Descent, look: style.Look) -> np.ndarray:
-    """One method on its three panels; returns its median by steps."""
+    """Draws one method on its three panels and returns its median by steps."""
     last = int(each.steps.max())
     steps = np.arange(last + 1)
-    # Quartiles between a number and infinity are neither.
+    # Guard: a quartile between a number and infinity would be NaN.
     values = np.nan_to_num(each.values[:, : last + 1].astype(float), nan=_HUGE,
                            posinf=_HUGE)  # fmt: skip
     counts = np.unique(np.geomspace(1, max(each.evaluations.max(), 2), 200).astype(int))

@@ -1,18 +1,47 @@
-"""Names beside their lines, kept from lying on each other."""
+"""Names beside their lines, kept apart from each other."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from optlab.report.figures.style import GREY
+from optlab.report.figures.style import GREY, literal
+
+
+class End(NamedTuple):
+    """The last point of a line, to be named."""
+
+    name: str
+    colour: str
+    x: float
+    y: float  # nan where the line has no point
+
+
+def end_of(name: str, colour: str, x: np.ndarray, y: np.ndarray) -> End:
+    """Finds the last finite point of a line.
+
+    Args:
+      name: text of the label.
+      colour: of the line.
+      x: ``[n]``.
+      y: ``[n]``.
+
+    Returns:
+      The end.
+    """
+    finite = np.flatnonzero(np.isfinite(y))
+    if not finite.size:
+        return End(name, colour, np.nan, np.nan)
+    return End(name, colour, float(x[finite[-1]]), float(y[finite[-1]]))
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Positions near the wanted ones, at least ``gap`` apart, within the limits.
+    """Finds positions near the wanted ones, at least a gap apart, within limits.
 
     Args:
-      wanted: in any order.
+      wanted: positions in any order.
       gap: between neighbours; less where the limits leave no room for it.
       low: least position.
       high: greatest position.
@@ -27,7 +56,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
     gap = min(gap, (high - low) / max(count - 1, 1))
     order = np.argsort(wanted, kind="stable")
     offsets = gap * np.arange(count)
-    # Apart by gap means monotone once the offsets are off: the nearest monotone
+    # A gap apart means monotone after subtracting the offsets: the nearest monotone
     # sequence pools neighbours that are out of order into their mean.
     pools: list[list[float]] = []
     for value in np.asarray(wanted, float)[order] - offsets:
@@ -40,27 +69,25 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
     return placed
 
 
-def label_ends(
-    panel: Axes, ends: Sequence[tuple[str, str, float, float]], height: float
-) -> None:
-    """Names each line at the right of the panel, in its own colour.
+def label_ends(panel: Axes, ends: Sequence[End], height: float) -> None:
+    """Names each line at the right of the panel, in the line's colour.
 
     Call it once the limits are set.
 
     Args:
-      panel: with the lines.
-      ends: name, colour, x and y of the last point of each.
-      height: of the panel in inches, which sets how close names may stand.
+      panel: axes with the lines.
+      ends: last point of each line.
+      height: of the panel in inches, which bounds how close names may be.
     """
-    shown = [end for end in ends if np.isfinite(end[3])]
+    shown = [end for end in ends if np.isfinite(end.y)]
     transform = panel.transData - panel.transAxes
     wanted = [
-        float(np.clip(transform.transform((x, y))[1], 0, 1)) for _, _, x, y in shown
+        float(np.clip(transform.transform((end.x, end.y))[1], 0, 1)) for end in shown
     ]
     places = spread(wanted, 0.17 / height, 0.02, 0.98)
     for (name, colour, x, y), place in zip(shown, places, strict=True):
         panel.annotate(
-            name,
+            literal(name),
             (x, float(np.clip(y, *panel.get_ylim()))),
             (1.045, place),
             textcoords=panel.transAxes,
@@ -74,14 +101,19 @@ def label_ends(
         )  # fmt: skip
 
 
-def say(panel: Axes, lines: Sequence[str]) -> None:
-    """Says on the panel what it does not show, and why.
+def say(panel: Axes, missing: Mapping[str, Sequence[str]]) -> None:
+    """Writes on the panel which contenders it does not show, and why.
 
     Args:
-      panel: to write on.
-      lines: such as "sgd: all lanes diverged"; none writes nothing.
+      panel: axes to write on.
+      missing: reason to the names it holds for, such as "all lanes diverged".
     """
+    lines = [
+        line
+        for reason, names in missing.items()
+        for line in textwrap.wrap(f"{', '.join(names)}: {reason}", 38)
+    ]
     panel.text(
-        0.015, 0.03, "\n".join(lines), transform=panel.transAxes, va="bottom",
-        fontsize=8.5, color=GREY, style="italic", wrap=True,
+        0.015, 0.03, literal("\n".join(lines)), transform=panel.transAxes, va="bottom",
+        fontsize=8.5, color=GREY, style="italic",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How many times as fast, against each peer: bars on a logarithmic axis."""
+"""Speed ratios against peers: bars on a log axis."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _FASTER, _SLOWER = style.PALETTE[0], style.PALETTE[1]
 class Bar(NamedTuple):
     """One ratio of times."""
 
-    group: str  # bars of one group stand together under its name
+    group: str  # heading of consecutive bars
     name: str
     median: float
     low: float
@@ -23,10 +23,10 @@ class Bar(NamedTuple):
 
 
 def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
-    """Medians as bars from 1, least and greatest as whiskers, targets as marks.
+    """Draws medians as bars from 1, the range as whiskers, targets as marks.
 
     Args:
-      bars: from top to bottom, those of a group one after another.
+      bars: ratios from top to bottom; bars of one group follow each other.
       title: of the figure.
       label: of the axis.
 
@@ -48,7 +48,7 @@ def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
     ends += [bar.target for bar in bars if bar.target is not None]
     low, high = min(ends), max(ends)
     room = (high / low) ** 0.16
-    with style.house():
+    with style.theme():
         foot = "bar: median; whisker: least and greatest turn; | target"
         figure, axes = style.panels(title, 7.6, [0.3 * place + 0.5], [""], [foot])
         panel = axes[0, 0]

@@ -1,4 +1,4 @@
-"""Time against size, on logarithmic axes, with the power law."""
+"""Time against size on log axes, with the fitted power law."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,24 +11,24 @@ from optlab.results import PowerLaw, extrapolate
 
 
 class Growth(NamedTuple):
-    """Times along one axis."""
+    """Times by one size."""
 
-    label: str  # of the axis
+    label: str  # of the size
     sizes: np.ndarray  # [k], rising
     seconds: np.ndarray  # [k]
     law: PowerLaw  # through the upper half
 
 
 def scaling(growths: Sequence[Growth]) -> Figure:
-    """A panel an axis, all with one scale of time.
+    """Draws one panel for each size, with a common scale of time.
 
     Args:
-      growths: at least one.
+      growths: times by each size; at least one.
 
     Returns:
       The figure.
     """
-    with style.house():
+    with style.theme():
         figure, axes = style.panels(
             "Time of a sweep against its size",
             3.6 * len(growths),

@@ -1,4 +1,4 @@
-"""The one look of every figure: palette, canvas, bands, limits, files."""
+"""Style shared by all figures: palette, canvas, bands, limits, files."""
 
 import io
 import textwrap
@@ -9,13 +9,15 @@ from typing import Any, Literal, NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from optlab.problems import Metric
 from optlab.results import Results, mean_band
 
-# Okabe and Ito (2008), told apart with any colour vision; their yellow, too pale for a
+# Okabe and Ito (2008), distinct with any colour vision; their yellow, too pale for a
 # line on white, is replaced by a dark grey.
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7",
@@ -24,7 +26,7 @@ PALETTE = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#5A5A5A"
 
-_HOUSE = {
+_THEME = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9A9A9A",
     "axes.grid": True,
@@ -36,7 +38,7 @@ _HOUSE = {
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # part of matplotlib: the same on every machine
     "font.size": 9,
     "grid.color": "#E8E8E8",
     "grid.linewidth": 0.7,
@@ -45,7 +47,7 @@ _HOUSE = {
     "lines.linewidth": 1.8,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
-    "svg.hashsalt": "optlab",  # the same ids, so the same bytes, in every run
+    "svg.hashsalt": "optlab",  # fixed ids: every run gives the same bytes
     "xtick.color": GREY,
     "ytick.color": GREY,
 }
@@ -57,21 +59,21 @@ _NO_DATES = {
 
 
 class Look(NamedTuple):
-    """How one optimizer appears in every figure."""
+    """Colour and marker of one name in every figure."""
 
     colour: str
     marker: str
-    shared: bool = False  # whether the colours come round again in the figure
+    shared: bool = False  # whether another name of the figure has the same colour
 
     def line(self, x: np.ndarray, log: bool = False) -> dict[str, Any]:
-        """Arguments of ``Axes.plot``: the colour, and five markers where it is shared.
+        """Makes arguments of ``Axes.plot``: colour, five markers where it is shared.
 
         Args:
-          x: of the line, ascending.
-          log: whether the markers are to be evenly apart on a log axis.
+          x: positions of the line's points, ascending.
+          log: whether the markers are to be evenly spaced on a log axis.
 
         Returns:
-          The arguments. Lines of different markers wear them at different places.
+          The arguments. Lines of different markers have them at different positions.
 
         >>> Look("black", "s", shared=True).line(np.arange(41))["markevery"]
         [1, 9, 17, 25, 33]
@@ -97,23 +99,28 @@ class Look(NamedTuple):
 #: How panels share an axis.
 Share = Literal["none", "all", "row", "col"]
 
-#: Of the small print, at most.
+#: Width of the small print: at most this many characters an inch.
 CHARACTERS_PER_INCH = 14
 
 
-def house() -> AbstractContextManager[None]:
-    """The rcParams of the house, for the length of a ``with`` block."""
-    return mpl.rc_context(_HOUSE)  # pyright: ignore[reportArgumentType]
+def theme() -> AbstractContextManager[None]:
+    """Sets the rcParams of all figures for the length of a ``with`` block."""
+    return mpl.rc_context(_THEME)  # pyright: ignore[reportArgumentType]
+
+
+def literal(text: str) -> str:
+    """Escapes a text of the user's, which matplotlib could take for a formula."""
+    return text.replace("$", r"\$")
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Colour and marker of each name, by its place; the same name keeps its look.
+    """Assigns colour and marker to each name, by its position.
 
-    Beyond eight the colours come round again with other markers, and all lines
-    wear them.
+    From the ninth name on the colours repeat with other markers, and all lines of the
+    figure have markers.
 
     Args:
-      names: what is told apart in the figure; repeated ones count once.
+      names: what the figure distinguishes; repeated names count once.
 
     Returns:
       Name to look.
@@ -125,14 +132,14 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def optimizers(results: Results) -> list[str]:
-    """The optimizers compared, in their order."""
-    return list(dict.fromkeys(cell.optimizer for cell in results.cells))
+def contenders(results: Results) -> dict[str, Look]:
+    """Assigns a look to each contender's name: the same in every group and figure."""
+    return looks(entry.name for entry in results.entries)
 
 
-def batch_sizes(results: Results) -> list[int]:
-    """The batch sizes compared, in their order: the columns of every figure."""
-    return list(dict.fromkeys(cell.batch_size for cell in results.cells))
+def groups(results: Results) -> list[str]:
+    """Lists the groups in their order: the columns of a figure."""
+    return list(dict.fromkeys(entry.group for entry in results.entries))
 
 
 def canvas(
@@ -141,24 +148,27 @@ def canvas(
     heights: Sequence[float],
     foot: str = "",
     sharex: Share = "col",
+    columns: Sequence[str] | None = None,
 ) -> tuple[Figure, np.ndarray]:
-    """An empty figure with a column of panels for each batch size.
+    """Makes an empty figure with a column of panels for each group.
 
     Args:
-      results: whose batch sizes give the columns, and whose note stands below.
+      results: comparison whose note stands below the figure.
       title: of the whole figure.
       heights: of each row of panels, in inches.
-      foot: what the lines are, in small print.
+      foot: small print that explains the lines.
       sharex: as in ``Figure.subplots``.
+      columns: groups that are drawn; all by default.
 
     Returns:
-      The figure and its axes, ``[rows, batch sizes]``.
+      The figure and its axes, ``[rows, groups]``.
     """
-    sizes = batch_sizes(results)
-    width = 7.6 if len(sizes) < 2 else 5.4 * len(sizes)
-    titles = [f"batch size {size}" for size in sizes]
+    columns = (groups(results) if columns is None else columns) or [""]
+    longest = max((len(entry.name) for entry in results.entries), default=0)
+    width = 7.6 if len(columns) < 2 else 5.4
+    width += 0.08 * max(longest - 12, 0)  # names beside the lines need room
     small = (foot, results.note)
-    return panels(title, width, heights, titles or [""], small, sharex, "row")
+    return panels(title, width * len(columns), heights, columns, small, sharex, "row")
 
 
 def panels(
@@ -170,13 +180,13 @@ def panels(
     sharex: Share = "none",
     sharey: Share = "none",
 ) -> tuple[Figure, np.ndarray]:
-    """An empty figure of titled columns of panels.
+    """Makes an empty figure of titled columns of panels.
 
     Args:
       title: of the whole figure.
       width: of the figure, in inches.
       heights: of each row of panels, in inches.
-      columns: the title of each column.
+      columns: title of each column.
       small: paragraphs of small print below; empty ones are left out.
       sharex: as in ``Figure.subplots``.
       sharey: as in ``Figure.subplots``.
@@ -194,24 +204,26 @@ def panels(
         sharey=sharey,
         height_ratios=heights,
     )
-    figure.suptitle(title, x=0.012, ha="left", fontsize=11.5, fontweight="bold")
+    figure.suptitle(
+        literal(title), x=0.012, ha="left", fontsize=11.5, fontweight="bold"
+    )
     for panel, text in zip(axes[0], columns, strict=True):
-        panel.set_title(text)
+        panel.set_title(literal(text))
     paragraphs = "\n".join(
         textwrap.fill(text, int(CHARACTERS_PER_INCH * width)) for text in small if text
     )
-    figure.supxlabel(paragraphs, x=0.012, ha="left", fontsize=8, color=GREY)
+    figure.supxlabel(literal(paragraphs), x=0.012, ha="left", fontsize=8, color=GREY)
     return figure, axes
 
 
 def over_seeds(counts: Iterable[int]) -> str:
-    """The small print of a figure with bands.
+    """Writes the small print of a figure with bands.
 
     Args:
-      counts: seeds that each mean drawn is over; see ``band``.
+      counts: number of seeds behind each mean that is drawn; see ``band``.
 
     Returns:
-      What lines and bands are.
+      Explanation of lines and bands.
 
     >>> over_seeds([5, 5]), over_seeds([1])
     ('mean of 5 seeds, band: 95% interval', 'one seed: no interval')
@@ -232,23 +244,30 @@ def over_seeds(counts: Iterable[int]) -> str:
 
 
 def band(
-    panel: Axes, x: np.ndarray, values: np.ndarray, positive: bool, **line: Any
+    panel: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    share: bool = False,
+    alpha: float = 0.16,
+    **line: Any,
 ) -> np.ndarray:
     """Draws a mean line, and the 95% interval over seeds as a band around it.
 
     Of two seeds the band reaches from one to the other: t(0.975; 1) = 12.7, and such
     an interval would fill the panel.
 
-    The plain interval ``m - h, m + h`` may leave the values that are possible. A
-    positive quantity, drawn on a log axis, gets ``m exp(-h / m), m exp(h / m)``, the
-    interval of its logarithm by the delta method; a fraction's is cut at 0 and 1.
+    The plain interval ``m - h, m + h`` may hold values that are impossible. The band
+    of a share is cut at 0 and 1. That of values above zero, drawn on a log axis, is
+    ``m exp(-h / m), m exp(h / m)``: the interval of their logarithm, by the delta
+    method.
 
     Args:
-      panel: to draw on.
+      panel: axes to draw on.
       x: ``[n]``.
-      values: ``[seeds, n]``; what is not finite is left out.
-      positive: whether values are above 0 without a bound (a loss), else fractions.
-      **line: of ``Axes.plot``; ``color`` also fills the band.
+      values: ``[seeds, n]``; values that are not finite are left out.
+      share: whether the values are shares in [0, 1].
+      alpha: opacity of the band.
+      **line: arguments of ``Axes.plot``; ``color`` also fills the band.
 
     Returns:
       The mean, ``[n]``, nan where no seed has a finite value.
@@ -258,30 +277,30 @@ def band(
     if np.isfinite(low).any():
         kept = np.isfinite(values)
         two = kept.sum(axis=0) == 2
-        if positive:
+        if share:
+            low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+        elif (values[kept] > 0).all():
             size = np.where(mean > 0, mean, 1.0)
             ratio = np.exp(np.minimum((high - mean) / size, 50.0))
             low, high = mean / ratio, mean * ratio
-        else:
-            low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
         low = np.where(two, np.where(kept, values, np.inf).min(axis=0), low)
         high = np.where(two, np.where(kept, values, -np.inf).max(axis=0), high)
         colour = line.get("color")
-        panel.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+        panel.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0)
     return mean
 
 
 def scale(
     panels: Iterable[Axes], values: Sequence[np.ndarray], percent: bool = False
 ) -> None:
-    """Limits that follow the runs; a log axis where they span more than 10-fold.
+    """Fits the limits to the runs; the axis is a log one if they span over 10-fold.
 
     Bands may run out of the picture: with few seeds they would squash the lines.
 
     Args:
-      panels: that share the axis.
+      panels: axes that share their y axis.
       values: of every run behind the lines drawn on them.
-      percent: whether the ticks are fractions to be read as percentages.
+      percent: whether the ticks are shares to be printed as percentages.
     """
     low, high = _range(values)
     if not low <= high:
@@ -297,27 +316,52 @@ def scale(
         else:
             room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
             panel.set_ylim(low - room, high + room)
-        if log and high < 300 * low:  # too few powers of ten to read it by them
-            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            panel.yaxis.set_minor_formatter(NullFormatter())
+        if log:
+            log_ticks(panel.yaxis, high / low)
         if percent:
             panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
 
 
-def scale_accuracy(panels: Iterable[Axes], values: Sequence[np.ndarray]) -> None:
-    """Percent ticks and limits that follow the runs, kept within 0 and 100%.
+def log_ticks(axis: Axis, span: float) -> None:
+    """Sets ticks of a log axis that can be told apart and read.
 
     Args:
-      panels: that share the axis.
-      values: of every run behind the lines drawn on them.
+      axis: log axis.
+      span: highest over lowest value.
     """
-    low, high = _range(values)
-    low, high = (low, high) if low <= high else (0.0, 1.0)
-    room = max(0.08 * (high - low), 0.01)
+    axis.set_minor_formatter(NullFormatter())
+    if span < 300:  # too few powers of ten to read it by them
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def scale_metric(
+    panels: Iterable[Axes], values: Sequence[np.ndarray], metric: Metric
+) -> None:
+    """Fits the limits to the runs, and prints the ticks as the metric is printed.
+
+    Args:
+      panels: axes that share their y axis.
+      values: ``[seeds, n]`` of every line drawn on them. Where higher is better, the
+        first quarter of a run does not count: the rise would squash the rest.
+      metric: direction, and whether it is a percentage.
+    """
+    if not metric.higher:
+        scale(panels, values, metric.percent)
+        return
+    panels = list(panels)
+    low, high = _range([each[:, each.shape[1] // 4 :] for each in values])
+    if not low <= high:
+        scale(panels, [])
+        return
+    room = max(0.08 * (high - low), 0.01 if metric.percent else 0.01 * abs(high), 1e-9)
+    bottom, top = low - room, high + room
+    if metric.percent:
+        bottom, top = max(bottom, 0.0), min(top, 1.005)
     for panel in panels:
-        panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
-        panel.set_ylim(max(low - room, 0.0), min(high + room, 1.005))
+        panel.set_ylim(bottom, top)
+        if metric.percent:
+            panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
 
 
 def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -327,33 +371,33 @@ def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def percent_tick(fraction: float, _: object) -> str:
-    """The text of a tick, for a ``FuncFormatter``."""
+    """Formats a tick as a percentage, for a ``FuncFormatter``."""
     return f"{100 * fraction:.4g}%"
 
 
 def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
-    """A figure as the bytes of a file, the same in every run.
+    """Renders a figure to the bytes of a file, the same in every run.
 
     Args:
-      figure: drawn by one of this package's functions.
+      figure: figure drawn by one of this package's functions.
       kind: ``svg``, ``png`` or ``pdf``.
-      dpi: of a PNG.
+      dpi: resolution of a PNG.
 
     Returns:
-      The file, without a date in it.
+      Content of the file, without a date in it.
     """
     file = io.BytesIO()
-    with house():
+    with theme():
         figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
     return file.getvalue()
 
 
 def settle(figure: Figure) -> None:
-    """Fixes the layout as it is now, so that three files cost one layout, not six.
+    """Freezes the layout, so that three files cost one layout, not six.
 
     Args:
-      figure: that will be rendered more than once.
+      figure: figure that will be rendered more than once.
     """
-    with house():
+    with theme():
         figure.draw_without_rendering()
     figure.set_layout_engine("none")

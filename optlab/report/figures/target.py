@@ -1,4 +1,6 @@
-"""How long each optimizer takes to reach the target accuracy."""
+"""Time to the target of the deciding metric, with runs that missed it."""
+
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,65 +8,90 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from optlab.report.figures import style
-from optlab.results import Cell, Results, cell_rows, times_to_target
+from optlab.results import Entry, Results, median_time, times_to_target
 
 
 def time_to_target(results: Results) -> Figure:
-    """Median time to the target accuracy as bars, each report run as a dot.
+    """Draws Kaplan-Meier median times as bars, and each report run as a marker.
 
     Args:
-      results: whose report runs are drawn; the bar is over the runs that reached the
-        target, and its label says how many did.
+      results: comparison with a target. A run that missed it is an open marker with an
+        arrow at its end; the label of a bar counts the runs that reached it.
 
     Returns:
-      The figure, one column a batch size.
+      The figure, one column a group.
     """
-    names = style.optimizers(results)
-    with style.house():
-        title = f"Time to {100 * results.target_accuracy:.4g}% validation accuracy"
-        foot = "bar: median of the runs that reached it; dots: one run each"
-        height = 0.42 * len(names) + 0.8
-        figure, axes = style.canvas(results, title, [height], foot, sharex="all")
+    assert results.target is not None
+    metric, looks = results.metrics[0], style.contenders(results)
+    said = f"{results.target:.4g} validation"
+    if metric.percent:
+        said = f"{100 * results.target:.4g}% validation"
+    title = f"Time to {said} {metric.name.replace('_', ' ')}"
+    foot = (
+        "bar: median; dot: a run that reached the target; open marker with an arrow: "
+        "one that ended before"
+    )
+    with style.theme():
+        heights = [0.42 * len(looks) + 0.8]
+        figure, axes = style.canvas(results, title, heights, foot, sharex="all")
         longest = 0.0
-        for panel, size in zip(axes[0], style.batch_sizes(results), strict=False):
-            cells = {c.optimizer: c for c in results.cells if c.batch_size == size}
-            for place, name in enumerate(names):
-                if name in cells:
-                    longest = max(longest, _bar(panel, results, cells[name], place))
-            panel.set_yticks(range(len(names)), names, fontweight="bold")
+        for panel, group in zip(axes[0], style.groups(results), strict=False):
+            for place, name in enumerate(looks):
+                for entry in results.entries:
+                    if (entry.group, entry.name) == (group, name):
+                        colour = looks[name].colour
+                        end = _bar(panel, results, entry, place, colour)
+                        longest = max(longest, end)
+            panel.set_yticks(
+                range(len(looks)), map(style.literal, looks), fontweight="bold"
+            )
             panel.grid(visible=False, axis="y")
             panel.tick_params(axis="y", length=0)
             panel.set_xlabel("seconds of one run alone, compile excluded")
-        labels = axes[0, 0].get_yticklabels()
         for label, look in zip(
-            labels, style.looks(style.optimizers(results)).values(), strict=False
+            axes[0, 0].get_yticklabels(), looks.values(), strict=False
         ):
             label.set_color(look.colour)
-        axes[0, 0].set_ylim(max(len(names), 1) - 0.5, -0.5)
-        axes[0, 0].set_xlim(0, 1.32 * longest or 1.0)
+        axes[0, 0].set_ylim(max(len(looks), 1) - 0.5, -0.5)
+        axes[0, 0].set_xlim(0, (1.45 if len(axes[0]) == 1 else 1.75) * longest or 1.0)
     return figure
 
 
-def _bar(panel: Axes, results: Results, cell: Cell, place: int) -> float:
-    """Draws one cell and returns the longest time on it."""
-    rows = cell_rows(results.rows, cell, "report")
-    times = np.array(list(times_to_target(rows, results.target_accuracy).values()))
-    reached = times[np.isfinite(times)]
-    of = f"{reached.size} of {times.size}"
-    if not reached.size:
-        text = f"not reached ({of})" if times.size else "all lanes diverged"
-        panel.annotate(text, (0, place), (5, 0), textcoords="offset points",
-                       va="center", color=style.GREY, style="italic")  # fmt: skip
+def _bar(panel: Axes, results: Results, entry: Entry, place: int, colour: str) -> float:
+    """Draws one contender and returns the longest time on it."""
+    assert results.target is not None
+    words: dict[str, Any] = {
+        "va": "center",
+        "fontsize": 8.5,
+        "color": style.GREY,
+        "style": "italic",
+    }
+    if entry.report is None:
+        panel.annotate("all lanes diverged", (0, place), (5, 0),
+                       textcoords="offset points", **words)  # fmt: skip
         return 0.0
-    colour = style.looks(style.optimizers(results))[cell.optimizer].colour
-    median = float(np.median(reached))
-    pale = 0.35 * np.array(to_rgb(colour)) + 0.65
-    panel.barh(place, median, height=0.58, color=tuple(pale))
-    panel.plot([median, median], [place - 0.29, place + 0.29], color=colour, lw=2.2)
-    jitter = 0.16 * np.linspace(-1, 1, reached.size) if reached.size > 1 else [0.0]
-    panel.plot(reached, place + np.asarray(jitter), "o", color=colour, markersize=4.2,
+    seconds, reached = times_to_target(entry.report, results.metrics[0], results.target)
+    median = median_time(seconds, reached)
+    of = f"({reached.sum()} of {reached.size})"
+    if np.isfinite(median):
+        pale = 0.35 * np.array(to_rgb(colour)) + 0.65
+        panel.barh(place, median, height=0.58, color=tuple(pale))
+        panel.plot([median] * 2, [place - 0.29, place + 0.29], color=colour, lw=2.2)
+        text = f"{median:.3g} s  {of}"
+        words |= {"color": "#262626", "style": "normal"}
+    else:
+        text = f"median not reached  {of}"
+    jitter = place + 0.16 * (np.linspace(-1, 1, seconds.size) if seconds.size > 1 else
+                             np.zeros(1))  # fmt: skip
+    panel.plot(seconds[reached], jitter[reached], "o", color=colour, markersize=4.2,
                markeredgecolor="white", markeredgewidth=0.6, zorder=3)  # fmt: skip
-    panel.annotate(f"{median:.3g} s  ({of})", (float(reached.max()), place), (8, 0),
-                   textcoords="offset points", va="center", fontsize=8.5,
-                   color="#262626")  # fmt: skip
-    return float(reached.max())
+    for x, y in zip(seconds[~reached], jitter[~reached], strict=True):
+        panel.annotate("", (x, y), (14, 0), textcoords="offset points",
+                       arrowprops={"arrowstyle": "<-", "color": colour, "lw": 0.9,
+                                   "shrinkA": 0, "shrinkB": 3})  # fmt: skip
+        panel.plot(x, y, "o", markersize=4.2, markerfacecolor="white",
+                   markeredgecolor=colour, markeredgewidth=1.0, zorder=3)  # fmt: skip
+    end = float(seconds.max())
+    panel.annotate(text, (end, place), (8 if reached.all() else 20, 0),
+                   textcoords="offset points", **words)  # fmt: skip
+    return end

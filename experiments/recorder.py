@@ -1,42 +1,46 @@
-"""What the host does between segments: bar, log, state, rows, TensorBoard."""
+"""Side effects of a running comparison: bar, log, states, nets, rows, TensorBoard."""
 
 import json
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from absl import logging
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bar
 
-from optlab.compare import stages
-from optlab.compare.stages import Observer, Stage
+from optlab import compare
+from optlab.compare import About, Observer, Progress, Stage
 from optlab.errors import InputError
-from optlab.results import Row, checkpoint, write_atomic, write_csv
-from optlab.sweep.lanes import fastest
+from optlab.results import Runs, checkpoint, write_atomic, write_csv
+from optlab.sweep import Program
+from optlab.training import Trained
 
 #: States are saved when that costs at most this share of the time since the last save.
 SAVING_SHARE = 0.05
 
 
-class Host(Observer):
-    """Draws a live bar, logs, keeps states and rows in a working directory.
+class Recorder(Observer):
+    """Draws a live bar, logs, keeps states, nets and rows in a working directory.
 
     Args:
-      workdir: the stages' states lie in its folder ``state``, the rows of all
-        finished stages in ``rows.csv``.
-      console: where the bar is drawn.
+      workdir: folder that receives ``state/`` (progress of stages), ``nets/`` (trained
+        nets of the report runs) and ``rows.csv`` (rows of all finished stages).
+      console: console that draws the bar.
       made_with: versions, hardware, command.
-      tensorboard: whether to write event files into the folder ``tensorboard``.
+      data_dir: folder of prepared data sets, kept with each net.
+      tensorboard: whether to write event files into ``tensorboard/``.
     """
 
     def __init__(
@@ -44,28 +48,30 @@ class Host(Observer):
         workdir: pathlib.Path,
         console: Console,
         made_with: Mapping[str, str],
-        tensorboard: bool,
+        data_dir: str | None = None,
+        tensorboard: bool = False,
     ):
         self.workdir = workdir
         self.made_with = made_with
+        self.data_dir = data_dir
         self.events = _Events(workdir / "tensorboard") if tensorboard else None
-        self.bar = Progress(
-            TextColumn("{task.description}"),
+        self.bar = Bar(
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("epochs, alive {task.fields[alive]},"),
             TimeElapsedColumn(),
-            TextColumn("gone,"),
+            TextColumn("elapsed,"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=console,
             transient=True,
         )
-        self.rows: tuple[Row, ...] = ()
+        self.runs: list[tuple[str, Any, Runs]] = []  # label, points, arrays
         self.saved_at = time.monotonic()
         self.saving_took = 0.0
 
-    def __enter__(self) -> "Host":
+    def __enter__(self) -> "Recorder":
         self.bar.start()
         # The bar stands in for sys.stderr while it lives; the log must go through it.
         logging.get_absl_handler().python_handler.setStream(sys.stderr)
@@ -81,14 +87,14 @@ class Host(Observer):
         """Sets the bar's length."""
         self.task = self.bar.add_task("starting", total=segments, alive="-")
 
-    def restore(self, stage: Stage, fresh: stages.Progress) -> stages.Progress:
-        """The stage as it was saved, or the fresh one."""
+    def restore(self, stage: Stage, fresh: Progress) -> Progress:
+        """Reads the stage's saved progress, if any."""
         finished, under_way = self._paths(stage)
         if finished.exists():
             history = checkpoint.restore(finished, fresh.history)
             self.bar.advance(self.task, stage.epochs)
-            self.rows += stages.rows_of(stage, history)
-            return stages.Progress(history, None)
+            self._keep(stage, history)
+            return Progress(history, None)
         if not under_way.exists():
             return fresh
         progress = checkpoint.restore(under_way, fresh)
@@ -99,41 +105,40 @@ class Host(Observer):
     def widths(
         self, name: str, measure: Callable[[], Mapping[int, float]]
     ) -> Mapping[int, float]:
-        """The table of this working directory, measured once; says what it shows."""
+        """Reads the table of this working directory, measured once and logged."""
         path = self.workdir / "state" / "widths.json"
         tables = json.loads(path.read_text()) if path.exists() else {}
         if name not in tables:
-            self.bar.update(self.task, description=f"measure widths, {name}")
+            self.bar.update(self.task, description=f"time lanes, {name}")
             tables[name] = {str(w): t for w, t in measure().items()}
             write_atomic(path, json.dumps(tables, indent=1))
         seconds = {int(w): t for w, t in tables[name].items()}
-        chosen = fastest(seconds)
-        logging.info(
-            "%s: lanes at a time: %d (ms a lane and step: %s)",
-            name,
-            chosen,
-            ", ".join(f"{1e3 * t:.3g} at {w}" for w, t in seconds.items()),
-        )
+        times = ", ".join(f"{1e3 * t:.3g} at {w}" for w, t in seconds.items())
+        logging.info("%s: ms a lane and step by lanes at a time: %s", name, times)
         return seconds
 
     def compiling(self, stage: Stage) -> None:
-        """Says so, for nothing moves; signs the results, for now some are made."""
+        """Updates the status text and records provenance when training starts."""
         self._describe(stage, "compile")
         signed = self._signed()
         if self.made_with not in signed:
             text = json.dumps([*signed, self.made_with], indent=1)
             write_atomic(self._signatures, text)
 
-    def segment(self, stage: Stage, progress: stages.Progress) -> None:
+    def compiled(self, stage: Stage, program: Program) -> None:
+        """Logs the time and the number of lanes at a time."""
+        text = "%s: compiled in %.1f s, lanes at a time: %d"
+        logging.info(text, stage.name, program.compile_seconds, program.width)
+
+    def segment(self, stage: Stage, progress: Progress) -> None:
         """Moves the bar; writes events, state and rows."""
         history, states = progress
         self._describe(stage, stage.phase)
-        lost = stages.diverged(stage, history)
+        lost = compare.diverged(stage, history)
         alive = f"{lost.size - lost.sum()}/{lost.size}"
         self.bar.update(self.task, advance=int(history.epoch > 0), alive=alive)
         if self.events is not None:
-            epoch = int(history.epoch)
-            self.events.write(stages.rows_of(stage, history, first_epoch=epoch))
+            self.events.write(stage, history)
         finished, under_way = self._paths(stage)
         if states is not None:
             since = time.monotonic() - self.saved_at
@@ -145,19 +150,28 @@ class Host(Observer):
             return
         checkpoint.save(finished, history)
         under_way.unlink(missing_ok=True)
-        self.rows += stages.rows_of(stage, history)
-        write_csv(self.workdir / "rows.csv", self.rows)
-        logging.info(
-            "%s: %d epochs, %s lanes alive, %.1f s training, %.1f s compiling",
-            stage.name,
-            stage.epochs,
-            alive,
-            history.seconds[-1],
-            history.compile_seconds,
+        self._keep(stage, history)
+        write_csv(self.workdir / "rows.csv", self.runs)
+        text = "%s: %d epochs, %s lanes alive, %.1f s training"
+        logging.info(text, stage.name, stage.epochs, alive, history.seconds[-1])
+
+    def trained(self, stage: Stage, trained: Trained) -> None:
+        """Writes the net of a report run."""
+        contender, (seed,), (point,) = stage.contender, stage.seeds, stage.points
+        compare.save_trained(
+            self.workdir / "nets" / f"{_file_name(contender.label)}-seed{seed}.net",
+            trained,
+            About(
+                label=contender.label,
+                settings=contender.settings,
+                point=contender.points[point],
+                seed=seed,
+                data_dir=self.data_dir,
+            ),
         )
 
     def environment(self) -> dict[str, str]:
-        """What the results were made with: by this run, earlier ones, or several."""
+        """Joins the provenance of this run and of earlier ones, if any trained."""
         made = self._signed() or [self.made_with]
         return {
             label: "; then ".join(dict.fromkeys(each[label] for each in made))
@@ -172,14 +186,29 @@ class Host(Observer):
         path = self._signatures
         return json.loads(path.read_text()) if path.exists() else []
 
+    def _keep(self, stage: Stage, history: Any) -> None:
+        runs = compare.runs_of(stage, [history])
+        self.runs.append((stage.contender.label, stage.contender.points, runs))
+
     def _describe(self, stage: Stage, what: str) -> None:
-        label = f"{what} {stage.contender.label}, batch {stage.batch_size}"
+        label = f"{what} {stage.contender.label}"
         self.bar.update(self.task, description=label)
 
     def _paths(self, stage: Stage) -> tuple[pathlib.Path, pathlib.Path]:
-        """Where a stage lies: finished (its history), and under way (states too)."""
-        folder = self.workdir / "state"
-        return folder / f"{stage.name}.done", folder / f"{stage.name}.state"
+        """Files of a stage: finished (its history), and under way (states too)."""
+        folder, name = self.workdir / "state", _file_name(stage.name)
+        return folder / f"{name}.done", folder / f"{name}.state"
+
+
+def _file_name(label: str) -> str:
+    """A label as part of a file's name; other labels give other names.
+
+    >>> _file_name("adam, batch_size 64"), _file_name("a/b")
+    ('adam,_batch_size_64', 'a%2Fb')
+    """
+    return re.sub(
+        r"[^\w.,+=-]", lambda match: f"%{ord(match[0]):02X}", label.replace(" ", "_")
+    )
 
 
 class _Events:
@@ -196,18 +225,23 @@ class _Events:
         self.folder = folder
         self.writers: dict[str, Any] = {}
 
-    def write(self, rows: tuple[Row, ...]) -> None:
-        """Adds the loss and accuracy of some rows, by step."""
-        for row in rows:
-            run = (
-                f"{row.optimizer}-b{row.batch_size}/"
-                f"{row.phase}-point{row.point}-seed{row.seed}"
-            )
-            if run not in self.writers:
-                self.writers[run] = self.open(str(self.folder / run))
-            for name in ("loss", "accuracy"):
-                tag, value = f"{name}/{row.split}", getattr(row, name)
-                self.writers[run].add_scalar(tag, value, row.step)
+    def write(self, stage: Stage, history: Any) -> None:
+        """Adds the metrics of every lane at the history's epoch."""
+        epoch = int(history.epoch)
+        step = epoch * stage.contender.task.steps_per_epoch
+        for split, metrics in history.evaluations.items():
+            for name, values in metrics.items():
+                for (i, j), value in np.ndenumerate(values[epoch]):
+                    if not np.isnan(value):
+                        run = f"point{stage.points[j]}-seed{stage.seeds[i]}"
+                        writer = self._writer(f"{stage.phase}-{run}", stage)
+                        writer.add_scalar(f"{name}/{split}", value, step)
+
+    def _writer(self, run: str, stage: Stage) -> Any:
+        path = f"{_file_name(stage.contender.label)}/{run}"
+        if path not in self.writers:
+            self.writers[path] = self.open(str(self.folder / path))
+        return self.writers[path]
 
     def close(self) -> None:
         """Flushes every file."""

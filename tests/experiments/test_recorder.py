@@ -1,4 +1,4 @@
-"""What the host keeps between runs: the table of widths, who made the results."""
+"""What the recorder keeps between runs: the table of widths, who made the results."""
 
 import io
 import math
@@ -7,23 +7,23 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from experiments.host import Host
+from experiments.recorder import Recorder
 
 
-def host_of(workdir, **made_with):
+def recorder_of(workdir, **made_with):
     console = Console(file=io.StringIO())
-    return Host(workdir, console, made_with, tensorboard=False)
+    return Recorder(workdir, console, made_with)
 
 
 def test_results_are_signed_by_those_who_trained_them(tmp_path):
-    stage = SimpleNamespace(contender=SimpleNamespace(label="adam"), batch_size=8)
+    stage = SimpleNamespace(contender=SimpleNamespace(label="adam"))
 
     def found(trains, **made_with):
-        with host_of(tmp_path, **made_with) as host:
-            host.begin(1)
+        with recorder_of(tmp_path, **made_with) as recorder:
+            recorder.begin(1)
             if trains:
-                host.compiling(stage)
-            return host.environment()
+                recorder.compiling(stage)
+            return recorder.environment()
 
     assert found(False, command="a", date="1") == {"command": "a", "date": "1"}
     assert found(True, command="b", date="2") == {"command": "b", "date": "2"}
@@ -37,9 +37,9 @@ def test_widths_are_measured_once_for_a_working_directory(tmp_path):
     tables = iter([{1: 0.5, 8: 0.25}, {1: math.nan}])
 
     def chosen(name):
-        with host_of(tmp_path) as host:
-            host.begin(1)
-            return host.widths(name, lambda: next(tables))
+        with recorder_of(tmp_path) as recorder:
+            recorder.begin(1)
+            return recorder.widths(name, lambda: next(tables))
 
     assert chosen("batch 64") == {1: 0.5, 8: 0.25}
     assert chosen("batch 64") == {1: 0.5, 8: 0.25}

@@ -1,0 +1,38 @@
+"""A table and a net: Adam beside Levenberg-Marquardt, Gauss-Newton and BFGS.
+
+    python -m experiments.compare --config=configs/regression.py
+    python -m experiments.compare --config=configs/regression.py \
+        --config.data.name=yacht --data_dir=DIR
+
+442 patients of scikit-learn's diabetes table, ten features, one number to predict; a
+tanh net of 10 hidden units (121 parameters), half the squared error, full batches of
+all 283 training rows. The mean squared error decides, in units of the target's
+variance; R^2 stands beside it. concrete, energy and yacht are read from a folder.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.get_config()
+    config.title = "Adam and second-order methods on a regression table"
+    config.data.name = "diabetes"
+    config.problem = "regression"
+    config.model = ConfigDict({"name": "mlp", "hidden": (10,), "activation": "tanh"})
+    config.loss.name = "squared_error"
+    config.epochs = 30
+    config.batch_size = 64
+    config.target = 0.55
+
+    config.optimizers = ConfigDict()
+    config.optimizers.adam = ConfigDict()
+    config.optimizers.adam.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    config.optimizers.levenberg_marquardt = ConfigDict()
+    config.optimizers.levenberg_marquardt.damping = (1e-2, 1e-1, 1.0)
+    config.optimizers.gauss_newton = ConfigDict()
+    config.optimizers.gauss_newton.damping = (1e-2, 1e-1, 1.0)
+    config.optimizers.bfgs = ConfigDict()
+    return config

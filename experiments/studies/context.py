@@ -1,0 +1,36 @@
+"""The side effects of a study: its folder of data, its results, its console."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from experiments import workdir
+
+
+class Context(NamedTuple):
+    """Folders of a study, and the console that prints its tables."""
+
+    name: str  # name of the study
+    data_dir: str | None  # as the user gave it
+    workdir: str | None  # as the user gave it
+    console: Console
+
+    def claim(self, settings: Any) -> Path:
+        """Reserves the study's working directory; see `workdir.claim`.
+
+        Args:
+          settings: config as nested plain data, the command line applied.
+
+        Returns:
+          The folder.
+        """
+        return workdir.claim(self.workdir, self.name, settings)
+
+    def show_path(self, page: Path) -> None:
+        """Prints the path of the finished page.
+
+        Args:
+          page: path of the page.
+        """
+        self.console.print(f"page: {page}", soft_wrap=True, markup=False)

@@ -1,0 +1,149 @@
+"""Trained nets in files: the recipe, the point, the seed, parameters and history.
+
+    trained = optlab.load_trained("runs/mine/nets/adam-seed3.net")
+    trained.evaluate("test"), trained.params, trained.history
+
+A file is one msgpack map, written whole or not at all. Nothing in it is executed.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import serialization
+
+from optlab.compare import recipe
+from optlab.errors import InputError
+from optlab.results import plain, write_atomic
+from optlab.training import History, Trained
+
+#: First entry of every file.
+FORMAT, VERSION = "optlab.net", 1
+
+
+class About(NamedTuple):
+    """What is needed to make a net's problem again, beside its arrays."""
+
+    label: str
+    settings: Mapping[str, Any]  # whole recipe, as nested plain data
+    point: Mapping[str, float]  # swept numbers by dotted key
+    seed: int
+    data_dir: str | None  # folder of prepared data sets
+
+
+def save_trained(path: str | os.PathLike[str], trained: Trained, about: About) -> None:
+    """Writes a trained net.
+
+    Args:
+      path: file to write.
+      trained: net with its history.
+      about: recipe, point and seed.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "about": json.dumps(plain(about)),
+        "params": trained.params,
+        "model_state": trained.model_state,
+        "history": trained.history._asdict(),
+    }
+    arrays = jax.tree.map(
+        lambda x: x if isinstance(x, str | int) else np.asarray(x), content
+    )
+    write_atomic(
+        path, serialization.msgpack_serialize(serialization.to_state_dict(arrays))
+    )
+
+
+def read_about(path: str | os.PathLike[str]) -> About:
+    """Reads the recipe, point and seed of a trained net.
+
+    Args:
+      path: file that `save_trained` wrote.
+
+    Returns:
+      The recipe, point and seed.
+
+    Raises:
+      InputError: see `load_trained`.
+    """
+    return _about(path, _read(path))
+
+
+def load_trained(path: str | os.PathLike[str], data_dir: str | None = None) -> Trained:
+    """Loads a trained net with its problem.
+
+    On the same machine its evaluation gives the same numbers as that of the run.
+
+    Args:
+      path: file that a comparison kept.
+      data_dir: folder of prepared data sets; by default the one of the run.
+
+    Returns:
+      The net: ``problem``, ``params``, ``model_state``, ``history``, ``evaluate``.
+
+    Raises:
+      InputError: the file is missing, cut, no trained net or of another version, or
+        its parameters do not fit its recipe.
+    """
+    content = _read(path)
+    about = _about(path, content)
+    dataset = recipe.load_dataset(about.settings, data_dir or about.data_dir)
+    settings = recipe.fill(about.settings, about.point)
+    problem = recipe.make_problem(settings, dataset)
+    shapes = jax.eval_shape(problem.init, jax.random.key(0))
+    try:
+        params, model_state = (
+            serialization.from_state_dict(shape, content[name])
+            for shape, name in zip(shapes, ("params", "model_state"), strict=True)
+        )
+        same = jax.tree.map(
+            lambda x, shape: x.shape == shape.shape and x.dtype == shape.dtype,
+            (params, model_state),
+            shapes,
+        )
+        if not all(jax.tree.leaves(same)):
+            raise ValueError("its arrays have other shapes")
+        history = History(**content["history"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} does not hold the net of its own recipe ({error}): it is damaged, "
+            "or a part of the recipe has changed since"
+        ) from error
+    return Trained(params, model_state, history, problem)
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        content = serialization.msgpack_restore(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:  # msgpack raises what it likes
+        raise InputError(f"{path} is no trained net, or is cut: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is no trained net of optlab")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"{path} is a trained net of version {content.get('version')}, and this "
+            f"optlab reads version {VERSION}"
+        )
+    return content
+
+
+def _about(path: str | os.PathLike[str], content: Mapping[str, Any]) -> About:
+    try:
+        about = About(**json.loads(content["about"]))
+        return about._replace(settings=_with_tuples(about.settings))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} has a damaged recipe: {error}") from error
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(each) for key, each in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

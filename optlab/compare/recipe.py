@@ -1,0 +1,222 @@
+"""A recipe as plain data, and what is made of it: data set, problem, optimizer.
+
+Settings are nested plain data with the keys of ``KEYS``. A section of ``NAMED`` names
+a part and gives its options: ``{"name": "cnn", "dropout": 0.2}``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optax
+
+from optlab import data, losses, models, optim, problems
+from optlab.data import Dataset, augment
+from optlab.errors import InputError, near
+from optlab.problems import Problem
+
+#: The keys of a recipe.
+KEYS = (
+    "data", "augment", "problem", "metric", "model", "loss", "optimizer", "schedule",
+    "epochs", "batch_size",
+)  # fmt: skip
+
+#: Sections that name a part; another name drops the options of the old one.
+NAMED = ("model", "loss", "optimizer", "schedule")
+
+#: Sections that `make_problem` reads.
+PROBLEM = ("augment", "problem", "metric", "model", "loss")
+
+#: Schedule options that are given in epochs, and their names in steps.
+EPOCH_OPTIONS = {
+    "decay_epochs": "decay_steps",
+    "boundary_epochs": "boundaries",
+    "window_epochs": "window",
+}
+
+
+def override(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes some of a recipe's settings and keeps the rest.
+
+    Args:
+      settings: nested plain data.
+      changes: nested plain data; where a section of ``NAMED`` gets another name, the
+        options of the old part are dropped.
+
+    Returns:
+      A new recipe.
+
+    >>> base = {"model": {"name": "cnn", "dense": 32}, "epochs": 3}
+    >>> override(base, {"model": {"dense": 8}})
+    {'model': {'name': 'cnn', 'dense': 8}, 'epochs': 3}
+    >>> override(base, {"model": {"name": "mlp", "hidden": (9,)}, "epochs": 1})
+    {'model': {'name': 'mlp', 'hidden': (9,)}, 'epochs': 1}
+    """
+    found = dict(settings)
+    for key, value in changes.items():
+        old = found.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            renamed = value.get("name", old.get("name")) != old.get("name")
+            value = override({} if key in NAMED and renamed else old, value)
+        found[key] = value
+    return found
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Lists nested settings by dotted key.
+
+    Args:
+      settings: nested plain data.
+      prefix: text that goes before every key.
+
+    Returns:
+      Dotted key to value; an empty section is a value.
+
+    >>> flatten({"model": {"name": "mlp"}, "epochs": 3, "augment": {}})
+    {'model.name': 'mlp', 'epochs': 3, 'augment': {}}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in settings.items():
+        if hasattr(value, "items") and value:
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def fill(settings: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts the numbers of a point in the place of what is swept.
+
+    Args:
+      settings: nested plain data.
+      point: dotted key to number.
+
+    Returns:
+      New settings.
+
+    >>> fill({"model": {"dropout": (0.0, 0.5)}}, {"model.dropout": 0.5})
+    {'model': {'dropout': 0.5}}
+    """
+    found = dict(settings)
+    for key, value in point.items():
+        first, _, rest = key.partition(".")
+        found[first] = fill(found[first], {rest: value}) if rest else value
+    return found
+
+
+def load_dataset(
+    settings: Mapping[str, Any], data_dir: str | None = None, download: bool = False
+) -> Dataset:
+    """Loads a recipe's data set.
+
+    Args:
+      settings: of a recipe; ``data`` is read.
+      data_dir: folder of prepared data sets or tables.
+      download: whether a missing set is prepared first.
+
+    Returns:
+      The data set.
+    """
+    options = {key: x for key, x in settings["data"].items() if x is not None}
+    return data.load(data_dir=data_dir, download=download, **options)
+
+
+def make_problem(settings: Mapping[str, Any], dataset: Dataset) -> Problem:
+    """Makes a recipe's problem.
+
+    Args:
+      settings: of a recipe; the sections of ``PROBLEM`` are read. Numbers may be
+        tracers.
+      dataset: examples.
+
+    Returns:
+      The problem.
+
+    Raises:
+      InputError: a part is unknown or does not take its options, or the parts do not
+        fit each other.
+    """
+    kind = settings["problem"]
+    name, options = _named(settings["model"])
+    module = models.make(name, problems.outputs_of(kind, dataset), **options)
+    loss_name, loss_options = _named(settings["loss"])
+    problem = problems.PROBLEMS[kind](
+        module,
+        dataset,
+        loss=losses.make(loss_name, **loss_options),
+        augment=augment.make(settings["augment"]),
+    )
+    metric = settings["metric"]
+    return problem if metric is None else problems.decided_by(problem, metric)
+
+
+def make_optimizer(
+    settings: Mapping[str, Any], steps_per_epoch: int
+) -> optax.GradientTransformationExtraArgs:
+    """Makes a recipe's optimizer with its schedule.
+
+    Args:
+      settings: of a recipe; ``optimizer`` and ``schedule`` are read. Numbers may be
+        tracers.
+      steps_per_epoch: turns the lengths of schedules from epochs into steps.
+
+    Returns:
+      The optimizer.
+
+    Raises:
+      InputError: a name, an argument or a number is wrong.
+    """
+    name, options = _named(settings["optimizer"])
+    tx = optim.make(name, **options)
+    name, options = _named(settings["schedule"])
+    if (name, options) == ("constant", {}):
+        return tx
+    try:
+        schedule = optim.schedules.make(name, **_in_steps(options, steps_per_epoch))
+    except InputError as error:
+        text = str(error)
+        for in_epochs, in_steps in EPOCH_OPTIONS.items():
+            text = text.replace(f"'{in_steps}'", f"'{in_epochs}'")
+        raise InputError(f"schedule: {text}") from error
+    return optim.schedules.chained(tx, schedule)
+
+
+def check_keys(label: str, changes: Mapping[str, Any]) -> None:
+    """Refuses overrides of keys that no recipe has.
+
+    Args:
+      label: name of the contender for messages.
+      changes: its overrides.
+
+    Raises:
+      InputError: a key is unknown, or a section is not one.
+    """
+    for key, value in changes.items():
+        known = [each for each in KEYS if each != "metric"]
+        if key not in known:
+            raise InputError(
+                f"contender {label!r} overrides {key!r}, which is no key of a recipe; "
+                f"{near(key, known)}"
+            )
+        section = key in (*NAMED, "data", "augment")
+        if section != isinstance(value, Mapping):
+            what = "a section: give its options by name" if section else "one value"
+            raise InputError(f"contender {label!r}: {key} is {what}, not {value!r}")
+
+
+def _named(section: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    options = dict(section)
+    return options.pop("name"), options
+
+
+def _in_steps(schedule: Mapping[str, Any], steps_per_epoch: int) -> dict[str, Any]:
+    """Schedule options with those in epochs turned into steps."""
+    options = {}
+    for key, value in schedule.items():
+        if key in EPOCH_OPTIONS:
+            key = EPOCH_OPTIONS[key]
+            if isinstance(value, tuple):
+                value = tuple(round(each * steps_per_epoch) for each in value)
+            else:
+                value = value * steps_per_epoch
+        options[key] = value
+    return options

@@ -1,0 +1,82 @@
+"""Muon: momentum whose matrices are made orthogonal, and Adam for everything else.
+
+    m <- b m + (1 - b) g                     m^ looks ahead, as in Nadam
+    u = U V^T    where m^ = U S V^T          by five Newton-Schulz iterations
+    w <- w - eta (sqrt(max(1, out / in)) u + lambda w)
+
+Weights of two axes are ``[out, in]``, as in `optlab.models.layers`; weights of more are
+kernels of convolutions, ``[..., in, out]``, whose first axes are summed over together.
+Biases and scales are trained by Adam at a rate of their own.
+
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks",
+https://kellerjordan.github.io/posts/muon/; computed by `optax.contrib.muon`.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib
+
+from optlab.optim.compose import compose
+
+
+def muon(
+    learning_rate: optax.ScalarOrSchedule = 0.02,
+    adam_learning_rate: optax.ScalarOrSchedule = 0.001,
+    momentum: float = 0.95,
+    weight_decay: float = 0.0,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Builds Muon, :math:`w \leftarrow w - \eta \sqrt{\max(1, m / n)}\, U V^T`.
+
+    With ``[in, out]`` matrices, as in ``flax.linen.Dense``, use `optax.contrib.muon`:
+    the factor is wrong where the axes are exchanged.
+
+    Args:
+      learning_rate: :math:`\eta` of matrices and kernels, a number or a schedule.
+      adam_learning_rate: rate of Adam on all other parameters, a number or a schedule.
+      momentum: b, the memory of the mean gradient.
+      weight_decay: :math:`\lambda`, decoupled from the gradient, of matrices and
+        kernels only.
+
+    Returns:
+      The transformation.
+
+    >>> tx, w = muon(learning_rate=0.1), jnp.zeros((2, 3))
+    >>> g = jnp.array([[3.0, 0.0, 0.0], [0.0, 9.0, 0.0]])
+    >>> updates, state = tx.update(g, tx.init(w), w)
+    >>> jnp.abs(updates).max(axis=1) > 0.06  # both rows, whatever their size
+    Array([ True,  True], dtype=bool)
+    """
+    return compose(
+        optax.contrib.muon(
+            learning_rate,
+            beta=momentum,
+            weight_decay=weight_decay,
+            adam_learning_rate=adam_learning_rate,
+            muon_weight_dimension_numbers=dimension_numbers,
+        )
+    )
+
+
+def dimension_numbers(params: optax.Params) -> optax.Params:
+    """Names the axes of each parameter: inputs, which are summed over, and outputs.
+
+    Args:
+      params: any tree of arrays.
+
+    Returns:
+      ``MuonDimensionNumbers`` of each array of two axes or more, else None.
+
+    >>> dimension_numbers({"kernel": jnp.ones((30, 784)), "bias": jnp.ones(30)})
+    {'bias': None, 'kernel': MuonDimensionNumbers(reduction_axis=1, output_axis=0)}
+    """
+
+    def numbers(x: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
+        axes = tuple(range(jnp.ndim(x)))
+        if len(axes) < 2:
+            return None
+        if len(axes) == 2:
+            return optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0)
+        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1])
+
+    return jax.tree.map(numbers, params)
