@@ -55,7 +55,8 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.model.dense = 128
     config.model.dropout = 0.5
     config.epochs = 20
-    config.batch_size = (64, 512)
+    with config.ignore_type():  # a tuple where the base config has one number
+        config.batch_size = (64, 512)
     config.tune_seeds = 1
     config.target = 0.75
 

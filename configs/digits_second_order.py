@@ -19,7 +19,8 @@ def get_config() -> ConfigDict:
     config.model = ConfigDict({"name": "mlp", "hidden": (8,), "activation": "tanh"})
     config.epochs = 10
     config.tune_seeds = 2
-    config.batch_size = (64, 1150)
+    with config.ignore_type():  # a tuple where the base config has one number
+        config.batch_size = (64, 1150)
     config.target = 0.9
 
     config.optimizers = ConfigDict()

@@ -252,7 +252,7 @@ def _swept(value: Any) -> tuple[Any, ...]:
 
 def _is_like(default: Any, value: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, type(default))
+        return isinstance(default, bool) and isinstance(value, bool)
     if isinstance(default, int | float):
         return isinstance(value, int | float)
     # A tuple in the file may be a grid: one number is as good.

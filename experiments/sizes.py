@@ -43,4 +43,5 @@ def _wanted(value: Any, default: Any) -> str:
         return "" if fits else f"a whole number of {least} or more"
     if isinstance(default, float):
         return "" if isinstance(value, int | float) else "one number"
-    return "" if isinstance(value, type(default)) else f"a {type(default).__name__}"
+    kind = "true or false" if isinstance(default, bool) else "a text"
+    return "" if isinstance(value, type(default)) else kind

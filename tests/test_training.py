@@ -109,7 +109,7 @@ def test_a_step_is_the_formula():
 
 
 def recording(record):
-    """A transformation whose state is the record of its arguments; it changes nothing."""
+    """A transformation whose state is a record of its arguments; it moves nothing."""
 
     def update(updates, state, params=None, **arguments):
         return jax.tree.map(jnp.zeros_like, updates), record(params, **arguments)

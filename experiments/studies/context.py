@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from experiments import workdir
+from optlab.report import Table, show_table
 
 
 class Context(NamedTuple):
@@ -26,6 +27,15 @@ class Context(NamedTuple):
           The folder.
         """
         return workdir.claim(self.workdir, self.name, settings)
+
+    def show(self, table: Table) -> None:
+        """Prints a table and an empty line.
+
+        Args:
+          table: table to print.
+        """
+        show_table(table, self.console)
+        self.console.print()
 
     def show_path(self, page: Path) -> None:
         """Prints the path of the finished page.

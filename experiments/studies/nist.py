@@ -16,7 +16,7 @@ import optax
 from experiments.studies.context import Context
 from optlab import optim
 from optlab.errors import InputError
-from optlab.report import Table, show_table
+from optlab.report import Table
 from optlab.solving import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 
@@ -57,7 +57,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for method, tx in methods.items():
             program, compiled = compile_fit(tx, stop, problems[0])
             fits = [fit(program, problem) for problem in problems]
-            show_table(fits_table(method, fits, needed), context.console)
+            context.show(fits_table(method, fits, needed))
             digits = np.concatenate([each.digits for each in fits])
             totals.append(
                 (
@@ -78,9 +78,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         align="lrrrrrr",
         rows=tuple(totals),
         groups=("",) * len(totals),
-        notes=(_solved(needed),),
+        notes=(
+            f"Solved: {needed:g} digits of every parameter agree with the certified "
+            "ones (LRE: log relative error of the worst one).",
+        ),
     )  # fmt: skip
-    show_table(table, context.console)
+    context.show(table)
 
 
 def compile_fit(
@@ -168,15 +171,7 @@ def fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
             for each, i in lanes
         ),
         groups=("",) * len(lanes),
-        notes=(_solved(needed),),
     )  # fmt: skip
-
-
-def _solved(needed: float) -> str:
-    return (
-        f"Solved: {needed:g} digits of every parameter agree with the certified ones "
-        "(LRE: log relative error of the worst one)."
-    )
 
 
 def _check_folder(folder: Path, names: Iterable[str]) -> None:

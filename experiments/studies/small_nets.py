@@ -92,7 +92,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
                 fits.append(fit(method, net, settings))
                 bar.advance(task)
             table = fits_table(net, fits)
-            report.show_table(table, context.console)
+            context.show(table)
             sections.append(_section(net, table, fits))
             records += [_record(net, each) for each in fits]
     lead = (

@@ -5,7 +5,7 @@ Schedule-free methods train at one point and are evaluated at another:
     y = (1 - b1) z + b1 x        parameters: the gradient is taken here
     x = (y - (1 - b1) z) / b1    weighted mean of the iterates z: evaluation is here
 
-Source: Defazio et al., The Road Less Scheduled, arXiv:2405.15682, equations 3 to 5.
+Source: Defazio et al., The Road Less Scheduled, arXiv:2405.15682, section 1.
 """
 
 from typing import Any

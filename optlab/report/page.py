@@ -83,13 +83,9 @@ def sections(results: Results) -> tuple[Section, ...]:
             _picture(results, "training_steps", figures.by_step(results), _STEPS),
         ]
     tuning = [
-        _picture(
-            results,
-            "sensitivity_" + re.sub(r"[^\w.-]", "_", name),
-            figures.sensitivity(results, key),
-            _SENSITIVITY,
-        )
+        _picture(results, f"sensitivity_{name}", drawn, _SENSITIVITY)
         for key, name in swept_names(results).items()
+        for drawn in [figures.sensitivity(results, key)]
     ]
     tuning += [tables.budget_table(results), tables.budget_line(results)]
     target = []
@@ -114,14 +110,12 @@ def sections(results: Results) -> tuple[Section, ...]:
 
 def _asked(results: Results) -> str:
     names = list(dict.fromkeys(entry.name for entry in results.entries))
-    groups = [
-        group for group in dict.fromkeys(e.group for e in results.entries) if group
-    ]
-    within = f" Compared within each of {'; '.join(groups)}." if groups else ""
+    groups = "; ".join(dict.fromkeys(e.group for e in results.entries if e.group))
+    within = f" Compared within each of {groups}." if groups else ""
     return (
         f"{', '.join(names)}: each tuned on the validation split, then its best point "
         "run again with fresh seeds and reported on the test split. "
-        f"{results.metrics[0].name.replace('_', ' ').capitalize()} decides, "
+        f"{tables.in_words(results.metrics[0].name).capitalize()} decides, "
         f"{'higher' if results.metrics[0].higher else 'lower'} is better.{within}"
     )
 
@@ -147,4 +141,4 @@ def _picture(
     names = ", ".join(dict.fromkeys(entry.name for entry in results.entries))
     drawn = figure.get_suptitle()
     alt = f"{drawn}, for {names}. The tables of this page hold the final figures."
-    return Picture(name, figure, caption, alt)
+    return Picture(re.sub(r"[^\w.-]", "_", name), figure, caption, alt)

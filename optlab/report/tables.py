@@ -42,6 +42,16 @@ def number(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if np.isfinite(value) else _NONE
 
 
+def in_words(name: str) -> str:
+    """Writes a name without underscores."""
+    return name.replace("_", " ")
+
+
+def short(value: float, metric: Metric) -> str:
+    """Formats a value of a metric: four digits, and a percent sign where it has one."""
+    return f"{100 * value:.4g}%" if metric.percent else f"{value:.4g}"
+
+
 def measured(interval: Interval, metric: Metric) -> str:
     """Formats a mean with half the width of its interval.
 
@@ -57,8 +67,8 @@ def measured(interval: Interval, metric: Metric) -> str:
     '98.00 ± 1.00'
     >>> measured(Interval(0.98, float("nan"), float("nan"), 1), share)
     '98.00'
-    >>> measured(Interval(0.0625, 0.05, 0.075, 5), share._replace(percent=False))
-    '0.0625 ± 0.013'
+    >>> measured(Interval(0.0625, 0.05, 0.07, 5), share._replace(percent=False))
+    '0.0625 ± 0.01'
     """
     mean, half = interval.mean, (interval.high - interval.low) / 2
     if not np.isfinite(mean):
@@ -101,23 +111,24 @@ def summary_table(results: Results) -> Table:
     for summary, entry in zip(summarize(results), results.entries, strict=True):
         lost = summary.best is None
         test = measured(summary.test[decides.name], decides)
+        lanes = entry.tune.diverged.size
         rows.append(
             (
-                summary.name,
+                entry.name,
                 number(summary.train_loss.mean),
                 number(summary.validation_loss.mean),
                 number(summary.gap.mean),
                 "all lanes\ndiverged" if lost else test,
                 *(measured(summary.test[each.name], each) for each in others),
                 duration(summary.seconds),
-                duration(summary.compile_seconds),
+                duration(entry.compile_seconds),
                 _point(summary, distinct(entry.points), names),
-                f"{summary.tune_diverged}/{summary.tune_lanes}",
+                f"{summary.tune_diverged}/{lanes}",
             )
         )
         if summary.remark:
             star = "* " if summary.at_edge else ""
-            notes.append(f"{star}{summary.label}: {summary.remark}")
+            notes.append(f"{star}{entry.label}: {summary.remark}")
     headers = [f"test\n{_unit(metric)}" for metric in (decides, *others)]
     return Table(
         title="Test split, fresh seeds: mean ± 95% interval",
@@ -127,17 +138,13 @@ def summary_table(results: Results) -> Table:
         ),
         align="lrrr" + "r" * len(headers) + "rrlr",
         rows=tuple(rows),
-        groups=_groups(results),
+        groups=tuple(entry.group for entry in results.entries),
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def _groups(results: Results) -> tuple[str, ...]:
-    return tuple(entry.group for entry in results.entries)
-
-
 def _unit(metric: Metric) -> str:
-    return metric.name.replace("_", " ") + " %" * metric.percent
+    return in_words(metric.name) + " %" * metric.percent
 
 
 def _point(summary: Summary, swept: Iterable[str], names: Mapping[str, str]) -> str:
@@ -226,7 +233,7 @@ def difference_table(results: Results) -> Table | None:
     if not rows:
         return None
     return Table(
-        title=f"Test {_spoken(decides)}, differences paired by seed",
+        title=f"Test {in_words(decides.name)}, differences paired by seed",
         columns=(
             "pair", "points" if decides.percent else "difference", "95% interval", "p",
             "Holm's\np", "seeds", "verdict",
@@ -242,10 +249,6 @@ def _p(p: float) -> str:
     return _NONE if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _spoken(metric: Metric) -> str:
-    return metric.name.replace("_", " ")
-
-
 def conclusions(results: Results) -> tuple[str, ...]:
     """States the ranking of each group, as far as the corrected tests allow one.
 
@@ -256,7 +259,7 @@ def conclusions(results: Results) -> tuple[str, ...]:
       One sentence a group; none where no two contenders can be compared.
     """
     sentences = []
-    by = f"test {_spoken(results.metrics[0])}"
+    by = f"test {in_words(results.metrics[0].name)}"
     pairs = itertools.groupby(differences(results), key=lambda pair: pair.group)
     for group, found in pairs:
         places = ranks(list(found))
@@ -294,23 +297,19 @@ def published_table(results: Results) -> Table | None:
     metrics = [m for m in results.metrics if f"test_{m.name}" in keys]
     losses = [name for name in ("train_loss", "validation_loss") if name in keys]
     rows, groups = [], []
-    for summary in summarize(results):
-        known = published.get(summary.label)
-        if known is None:
+    for summary, entry in zip(summarize(results), results.entries, strict=True):
+        if entry.label not in published:
             continue
+        known = dict.fromkeys(keys, np.nan) | dict(published[entry.label])
         cells = []
-        for metric in metrics:
-            ours, theirs = (
-                summary.test[metric.name].mean,
-                known.get(f"test_{metric.name}"),
-            )
-            cells += [_mean(ours, metric), _mean(_float(theirs), metric)]
+        for m in metrics:
+            for value in summary.test[m.name].mean, known[f"test_{m.name}"]:
+                cells.append(measured(Interval(value, np.nan, np.nan, 1), m))
         for name in losses:
-            ours, theirs = getattr(summary, name).mean, known.get(name)
-            cells += [number(ours), number(_float(theirs))]
-        times = summary.seconds, _float(known.get("seconds"))
-        rows.append((summary.name, *cells, *map(duration, times)))
-        groups.append(summary.group)
+            cells += [number(getattr(summary, name).mean), number(known[name])]
+        times = summary.seconds, known.get("seconds", np.nan)
+        rows.append((entry.name, *cells, *map(duration, times)))
+        groups.append(entry.group)
     if not rows:
         return None
     sources = dict.fromkeys(p["source"] for p in results.published if p.get("source"))
@@ -327,14 +326,6 @@ def published_table(results: Results) -> Table | None:
     )  # fmt: skip
 
 
-def _mean(value: float, metric: Metric) -> str:
-    return measured(Interval(value, np.nan, np.nan, 1), metric)
-
-
-def _float(value: float | None) -> float:
-    return np.nan if value is None else float(value)
-
-
 def budget_table(results: Results) -> Table:
     """Lists the tuning budget of each contender, and its cost.
 
@@ -346,17 +337,12 @@ def budget_table(results: Results) -> Table:
     """
     rows = tuple(
         (
-            s.name,
-            str(s.points),
-            str(s.tune_seeds),
-            str(s.epochs),
-            f"{s.steps:,}",
-            duration(s.sweep_seconds),
-            str(s.compiles),
-            duration(s.compile_seconds),
+            entry.name, str(len(entry.points)), str(len(entry.tune.seeds)),
+            str(entry.tune.epochs), f"{summary.steps:,}", duration(entry.sweep_seconds),
+            str(entry.compiles), duration(entry.compile_seconds),
         )
-        for s in summarize(results)
-    )
+        for summary, entry in zip(summarize(results), results.entries, strict=True)
+    )  # fmt: skip
     seeds = dict.fromkeys(
         (entry.tune.seeds, entry.report.seeds)
         for entry in results.entries
@@ -370,16 +356,13 @@ def budget_table(results: Results) -> Table:
         ),
         align="lrrrrrrr",
         rows=rows,
-        groups=_groups(results),
+        groups=tuple(entry.group for entry in results.entries),
         notes=tuple(
-            f"Tuned with seeds {_listed(tune)}; reported with seeds {_listed(report)}."
+            f"Tuned with seeds {', '.join(map(str, tune))}; reported with seeds "
+            f"{', '.join(map(str, report))}."
             for tune, report in seeds
         ),
     )  # fmt: skip
-
-
-def _listed(seeds: Iterable[int]) -> str:
-    return ", ".join(str(seed) for seed in seeds)
 
 
 def budget_line(results: Results) -> str:
@@ -391,19 +374,19 @@ def budget_line(results: Results) -> str:
     Returns:
       The line; a range of steps where contenders had different budgets.
     """
-    summaries = summarize(results)
-    compiles = sum(each.compiles for each in summaries)
-    spent = sum(each.compile_seconds for each in summaries)
+    compiles = sum(entry.compiles for entry in results.entries)
+    spent = sum(entry.compile_seconds for entry in results.entries)
     programs = "1 program" if compiles == 1 else f"{compiles} programs"
     line = f"{programs} compiled in {duration(spent)}. "
-    budgets = {(s.points, s.tune_seeds, s.epochs, s.steps) for s in summaries}
-    if len(budgets) == 1:
-        points, seeds, epochs, steps = budgets.pop()
+    steps = [summary.steps for summary in summarize(results)]
+    tunes = [entry.tune for entry in results.entries]
+    budgets = {(len(t.points), len(t.seeds), t.epochs) for t in tunes}
+    if len(budgets) == len(set(steps)) == 1:
+        points, seeds, epochs = budgets.pop()
         return line + (
             f"Tuning, each contender: {points} points x {seeds} seeds x {epochs} "
-            f"epochs = {steps:,} steps."
+            f"epochs = {steps[0]:,} steps."
         )
-    steps = [each.steps for each in summaries] or [0]
     return line + (
         f"Tuning: {min(steps):,} to {max(steps):,} steps for a contender; the page has "
         "the table."

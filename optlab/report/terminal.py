@@ -1,5 +1,6 @@
 """Tables on the terminal, printed by rich."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -58,15 +59,27 @@ def show_table(table: Table, console: Console) -> None:
     for columns in parts:
         if columns is not parts[0]:
             console.print()
-        console.print(_rich(table, _widths(table, columns, console.width, gap), gap))
+        widths = _widths(table, columns, console.width, gap)
+        console.print(_rich(table, widths, gap, rows=None))
+        blocks = zip(table.rows, table.groups, strict=True)
+        for group, rows in itertools.groupby(blocks, key=lambda block: block[1]):
+            if group:  # not in a row: it may be wider than the first column
+                console.print(Text(group, style="bold cyan"))
+            console.print(_rich(table, widths, gap, [row for row, _ in rows]))
     for note in table.notes:
         console.print(Text(note))
 
 
-def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
-    """Makes rich's table of some columns, from column to its width."""
+def _rich(
+    table: Table,
+    widths: Mapping[int, int],
+    gap: int,
+    rows: Sequence[tuple[str, ...]] | None,
+) -> RichTable:
+    """Makes rich's table of some columns and rows; the header where rows is None."""
     rich = RichTable(
         box=box.SIMPLE_HEAD,
+        show_header=rows is None,
         show_edge=False,
         padding=(0, gap // 2),
         header_style="dim",
@@ -79,11 +92,7 @@ def _rich(table: Table, widths: Mapping[int, int], gap: int) -> RichTable:
             overflow="fold",  # an ellipsis would hide a name
             vertical="top",
         )
-    group = None
-    for row, own in zip(table.rows, table.groups, strict=True):
-        if own != group and own:
-            rich.add_row(Text(own, style="bold cyan"))
-            group = own
+    for row in rows or ():
         rich.add_row(*(Text(row[column]) for column in widths))
     return rich
 

@@ -1,7 +1,7 @@
 """Arrays of lanes, honest statistics of them, and the files that hold both."""
 
 from optlab.results.files import plain, write_atomic, write_csv, write_json
-from optlab.results.provenance import commit, environment
+from optlab.results.provenance import environment
 from optlab.results.rates import (
     Convergence,
     PowerLaw,
@@ -13,14 +13,9 @@ from optlab.results.records import Entry, Results, Runs
 from optlab.results.statistics import (
     Difference,
     Interval,
-    holm,
     mean_band,
-    mean_interval,
     median_time,
-    paired_difference,
-    paired_p,
     ranks,
-    verdict,
 )
 from optlab.results.summary import (
     Summary,
@@ -46,7 +41,6 @@ __all__ = [
     "Runs",
     "Summary",
     "choose_point",
-    "commit",
     "convergence",
     "differences",
     "distinct",
@@ -54,12 +48,8 @@ __all__ = [
     "environment",
     "extrapolate",
     "final",
-    "holm",
     "mean_band",
-    "mean_interval",
     "median_time",
-    "paired_difference",
-    "paired_p",
     "plain",
     "power_law",
     "rank_points",
@@ -68,7 +58,6 @@ __all__ = [
     "summarize",
     "swept_names",
     "times_to_target",
-    "verdict",
     "write_atomic",
     "write_csv",
     "write_json",

@@ -103,7 +103,12 @@ def write_json(path: str | os.PathLike[str], results: Results) -> None:
         ],
         "target": results.target,
         "summary": [
-            {**summary._asdict(), "settings": entry.settings, "points": entry.points}
+            {
+                **entry._asdict(),
+                "tune": {"seeds": entry.tune.seeds, "epochs": entry.tune.epochs},
+                "report": entry.report and {"seeds": entry.report.seeds},
+                **summary._asdict(),
+            }
             for summary, entry in zip(summarize(results), results.entries, strict=True)
         ],
         "differences": differences(results),

@@ -1,6 +1,6 @@
 """Means with Student t intervals, paired differences, ranks, times to a target.
 
-    mean +- t(0.5 + c/2; n - 1) * s / sqrt(n),    s^2 = sum((x - mean)^2) / (n - 1)
+    mean +- t(0.975; n - 1) * s / sqrt(n),    s^2 = sum((x - mean)^2) / (n - 1)
 
 Student, "The probable error of a mean", Biometrika 6 (1908).
 """
@@ -36,14 +36,11 @@ class Difference(NamedTuple):
     verdict: str  # "FIRST better", "SECOND better" or "not separated"
 
 
-def mean_band(
-    values: np.ndarray, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Computes means over the leading axis, with the bounds of their t intervals.
+def mean_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Computes means over the leading axis, and their 95% t intervals.
 
     Args:
       values: ``[n, ...]``; values that are not finite are left out.
-      confidence: of each interval by itself.
 
     Returns:
       Mean, low and high, each ``[...]``. The mean is nan where no finite value is
@@ -61,18 +58,17 @@ def mean_band(
     squares = np.where(kept, values - mean, 0.0) ** 2
     freedom = np.maximum(n - 1, 1)
     deviation = np.sqrt(squares.sum(axis=0) / freedom)
-    quantile = special.stdtrit(freedom, 0.5 + confidence / 2)
+    quantile = special.stdtrit(freedom, 0.975)
     half = np.where(n > 1, quantile * deviation / np.sqrt(np.maximum(n, 1)), np.nan)
     return mean, mean - half, mean + half
 
 
-def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
-    """Computes the mean of a sample and its Student t interval.
+def mean_interval(values: Iterable[float]) -> Interval:
+    """Computes the mean of a sample and its 95% t interval.
 
     Args:
       values: one value a seed; values that are not finite are left out, and ``n``
         counts the others.
-      confidence: of the interval.
 
     Returns:
       The interval; its bounds are nan for a single value, its mean too for none.
@@ -83,12 +79,12 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
     Interval(mean=7.0, low=nan, high=nan, n=1)
     """
     sample = np.array([value for value in values if np.isfinite(value)], float)
-    mean, low, high = mean_band(sample, confidence)
+    mean, low, high = mean_band(sample)
     return Interval(float(mean), float(low), float(high), sample.size)
 
 
 def paired_difference(
-    first: Mapping[int, float], second: Mapping[int, float], confidence: float = 0.95
+    first: Mapping[int, float], second: Mapping[int, float]
 ) -> Interval:
     """Computes the mean of first minus second over the seeds that both have.
 
@@ -98,7 +94,6 @@ def paired_difference(
     Args:
       first: value by seed.
       second: value by seed.
-      confidence: of the interval.
 
     Returns:
       The t interval of the differences; ``n`` counts the pairs.
@@ -106,7 +101,7 @@ def paired_difference(
     >>> paired_difference({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.6, 3: 0.1}).n
     2
     """
-    return mean_interval(_paired(first, second), confidence)
+    return mean_interval(_paired(first, second))
 
 
 def paired_p(first: Mapping[int, float], second: Mapping[int, float]) -> float:

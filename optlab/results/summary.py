@@ -26,10 +26,6 @@ from optlab.results.statistics import (
 class Summary(NamedTuple):
     """Figures of one contender; intervals are over report runs that did not diverge."""
 
-    label: str
-    name: str
-    group: str
-    parameters: int
     train_loss: Interval
     validation_loss: Interval
     gap: Interval  # test loss minus training loss
@@ -37,20 +33,12 @@ class Summary(NamedTuple):
     seconds: float  # median run, one lane alone, compile excluded
     best: Mapping[str, float] | None  # chosen point; None where every lane diverged
     at_edge: Mapping[str, str]  # swept key -> "lower" or "upper" end, see `edge`
-    tune_lanes: int
-    tune_diverged: int
-    report_runs: int
+    tune_diverged: int  # number of lanes
     report_diverged: int
-    points: int
-    tune_seeds: int
-    epochs: int
-    steps: int  # points * seeds * epochs * steps_per_epoch
-    sweep_seconds: float
-    compiles: int
-    compile_seconds: float
+    steps: int  # of tuning: points * seeds * epochs * steps_per_epoch
     seconds_to_target: float  # Kaplan-Meier median; nan where it is not reached
     reached_target: int  # number of report runs
-    remark: str  # what a reader must not miss; may be empty
+    remark: str  # text that a reader must not miss; may be empty
 
 
 def final(runs: Runs, split: str, metric: str) -> np.ndarray:
@@ -245,24 +233,15 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
     spent = spent[np.isfinite(spent)]
     best = None if entry.best is None else entry.points[entry.best]
     at_edge = edge(entry.points, entry.best)
-    runs, lost = (0, 0) if report is None else _count(report)
-    lanes, tune_lost = _count(tune)
-    remarks = [
-        f"best {names[key]} {entry.points[entry.best or 0][key]:.3g} is at the {end} "
-        "edge of the values tried: widen them"
-        for key, end in at_edge.items()
-    ]
-    if best is None:
-        remarks.append("all lanes diverged")
-    if lost:
-        remarks.append(
-            f"{lost} of {runs} report runs diverged and are left out of the means"
-        )
+    lost = 0 if report is None else int(report.diverged.sum())
+    remarks = ["all lanes diverged"] if best is None else []
+    for key, end in at_edge.items():
+        value = f"best {names[key]} {(best or {})[key]:.3g}"
+        remarks.append(f"{value} is at the {end} edge of the values tried: widen them")
+    if report is not None and lost:
+        of = f"{lost} of {len(report.seeds)} report runs"
+        remarks.append(f"{of} diverged and are left out of the means")
     return Summary(
-        label=entry.label,
-        name=entry.name,
-        group=entry.group,
-        parameters=entry.parameters,
         train_loss=mean_interval(last("train", "loss").ravel()),
         validation_loss=mean_interval(last("validation", "loss").ravel()),
         gap=mean_interval((last("test", "loss") - last("train", "loss")).ravel()),
@@ -273,26 +252,13 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
         seconds=float(np.median(spent)) if spent.size else np.nan,
         best=best,
         at_edge=at_edge,
-        tune_lanes=lanes,
-        tune_diverged=tune_lost,
-        report_runs=runs,
+        tune_diverged=int(tune.diverged.sum()),
         report_diverged=lost,
-        points=len(tune.points),
-        tune_seeds=len(tune.seeds),
-        epochs=tune.epochs,
-        steps=lanes * tune.epochs * tune.steps_per_epoch,
-        sweep_seconds=entry.sweep_seconds,
-        compiles=entry.compiles,
-        compile_seconds=entry.compile_seconds,
+        steps=tune.diverged.size * tune.epochs * tune.steps_per_epoch,
         seconds_to_target=median_time(times, reached),
         reached_target=int(reached.sum()),
         remark="; ".join(remarks),
     )
-
-
-def _count(runs: Runs) -> tuple[int, int]:
-    """Number of lanes, and of those that diverged."""
-    return runs.diverged.size, int(runs.diverged.sum())
 
 
 def differences(results: Results) -> tuple[Difference, ...]:
@@ -310,24 +276,21 @@ def differences(results: Results) -> tuple[Difference, ...]:
     """
     decides = results.metrics[0]
     by_seed = {entry.label: _by_seed(entry, decides.name) for entry in results.entries}
-    groups = dict.fromkeys(entry.group for entry in results.entries)
+    groups = list(dict.fromkeys(entry.group for entry in results.entries))
     pairs = [
         (first, second)
-        for group in groups
-        for first, second in itertools.combinations(
-            [entry for entry in results.entries if entry.group == group], 2
-        )
-        if by_seed[first.label].keys() & by_seed[second.label].keys()
+        for first, second in itertools.combinations(results.entries, 2)
+        if first.group == second.group
+        and by_seed[first.label].keys() & by_seed[second.label].keys()
     ]
+    pairs.sort(key=lambda pair: groups.index(pair[0].group))
     values = [(by_seed[a.label], by_seed[b.label]) for a, b in pairs]
-    p_values = [paired_p(*pair) for pair in values]
+    p = [paired_p(*pair) for pair in values]
     found = []
-    for (a, b), pair, p, corrected in zip(
-        pairs, values, p_values, holm(p_values), strict=True
-    ):
+    for (a, b), pair, plain, holms in zip(pairs, values, p, holm(p), strict=True):
         interval = paired_difference(*pair)
-        said = verdict(interval.mean, corrected, a.name, b.name, decides.higher)
-        found.append(Difference(a.name, b.name, a.group, interval, p, corrected, said))
+        said = verdict(interval.mean, holms, a.name, b.name, decides.higher)
+        found.append(Difference(a.name, b.name, a.group, interval, plain, holms, said))
     return tuple(found)
 
 

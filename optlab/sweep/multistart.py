@@ -96,29 +96,34 @@ def compile_program(
     [[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]]
     """
     lanes, devices = math.prod(starts.shape), layout.mesh.shape[LANE]
-    compiled: dict[int, Program] = {}
 
-    def program_at(width):
-        width = chunk_size(lanes, devices, width)
-        if width not in compiled:
-            compiled[width] = _compile(search, starts, layout, width)
-        return compiled[width]
+    @functools.cache
+    def lowered(width):
+        return functools.cache(_lower(search, starts, layout, width))
 
     def trial(width, steps):
-        program = program_at(width)
         # All lanes run, however many at a time.
         steps = max(1, steps * width // lanes)
         stop = Stop(gradient=-1.0, steps=steps)
-        run = lambda: jax.block_until_ready(program.run(starts, stop))  # noqa: E731
-        return run, steps * lanes
+        compile_it = lowered(width)
+
+        def compiled():
+            program = compile_it()
+            return lambda: jax.block_until_ready(program.run(starts, stop))
+
+        return widths.Trial(compiled, steps * lanes)
 
     step = _program_of(search, starts)
     measured = {width: math.nan} if width else None
     measured = measured or widths.measure(step, (1, lanes), layout, trial)
-    return program_at(widths.choose(measured, step, lanes, layout))
+    width = widths.choose(measured, step, lanes, layout)
+    return lowered(chunk_size(lanes, devices, width))()
 
 
-def _compile(search: Search, starts: Starts, layout: Layout, width: int) -> Program:
+def _lower(
+    search: Search, starts: Starts, layout: Layout, width: int
+) -> Callable[[], Program]:
+    """Traces a search; the result compiles it, in any thread."""
     rows, columns = starts.shape
     devices = layout.mesh.shape[LANE]
 
@@ -148,12 +153,18 @@ def _compile(search: Search, starts: Starts, layout: Layout, width: int) -> Prog
 
     started = time.perf_counter()
     lowered = jax.jit(run).lower(*arguments(starts, Stop()))
-    compiled = lowered.compile(layout.compiler_options)
-    return Program(
-        run=lambda starts, stop: compiled(*arguments(starts, stop)),
-        width=width,
-        compile_seconds=time.perf_counter() - started,
-    )
+    traced = time.perf_counter() - started
+
+    def compile_it() -> Program:
+        started = time.perf_counter()
+        compiled = lowered.compile(layout.compiler_options)
+        return Program(
+            run=lambda starts, stop: compiled(*arguments(starts, stop)),
+            width=width,
+            compile_seconds=traced + time.perf_counter() - started,
+        )
+
+    return compile_it
 
 
 def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Solution:

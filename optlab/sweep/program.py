@@ -262,8 +262,10 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
                 splits["train"],
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
-            evaluate=lambda states, lanes, split: _evaluate(
-                task, layout, width, states, lanes, splits[split]
+            evaluate=lambda states, lanes, split: (
+                _evaluate_alone(task, states, lanes, getattr(task.dataset, split))
+                if lanes.shape == (1, 1)
+                else _evaluate(task, layout, width, states, lanes, splits[split])
             ),
             compile_seconds=traced + time.perf_counter() - started,
             width=width,
@@ -318,13 +320,18 @@ def measure_widths(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]
             ),
         )
         short = _shortened(task, steps)
-        program = compile_program(short, some, layout, width)
+        lowered = lower(short, some, layout, width)
         states = [init_states(short, some)]  # donated: a run leaves the next one's
 
-        def run():
-            states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
+        def compiled():
+            program = lowered.compile()
 
-        return run, width * steps
+            def run():
+                states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
+
+            return run
+
+        return widths.Trial(compiled, width * steps)
 
     return widths.measure(step_of(task, lanes), lanes.shape, layout, trial)
 
@@ -411,16 +418,25 @@ def _evaluate(
     split: Split,
 ) -> Metrics:
     """Metrics of every lane, each ``[seeds, points]``."""
-    if lanes.shape == (1, 1):
-        trained = the_lane(task, states, lanes)
-        metrics = evaluate_split(*trained, split)
-        return {name: value[None, None] for name, value in metrics.items()}
     # Laid out as they will be later on, so that one compile serves all.
     nets = jax.device_put(
         (_evaluated(states), states.model_state, _problem_numbers(task, lanes)),
         layout.sharding(None, LANE),
     )
     return _evaluate_lanes(task.problem, layout, width, *nets, split)
+
+
+def _evaluate_alone(
+    task: Task, states: TrainState, lanes: Lanes, split: Split
+) -> Metrics:
+    """Metrics of a single lane, each ``[1, 1]``.
+
+    Net and split come from the host, as those of a net that was loaded: sharded ones
+    would make another program, which may round otherwise.
+    """
+    problem, *net = the_lane(task, states, lanes)
+    metrics = evaluate_split(problem, *jax.device_get(net), split)
+    return {name: value[None, None] for name, value in metrics.items()}
 
 
 def _evaluated(states: TrainState) -> Any:

@@ -9,7 +9,8 @@ at each candidate are timed. Lanes that the memory cannot hold together run in c
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.lax import linalg
 
+from optlab import machine
 from optlab.sweep.lanes import chunk_size
 from optlab.sweep.parallel import LANE, Layout, agreed, share_host
 
@@ -37,13 +39,19 @@ FACTORIZATIONS = {
     primitive.name for name, primitive in vars(linalg).items() if name.endswith("_p")
 }
 
-#: (width, steps) -> a compiled function that runs lanes at that width for about that
-#: many steps and returns when they are done, and the steps that it makes in all lanes.
-Trial = Callable[[int, int], tuple[Callable[[], Any], int]]
+
+class Trial(NamedTuple):
+    """A few steps of some lanes, traced and still to be compiled."""
+
+    compile: Callable[[], Callable[[], Any]]  # returns a run, which waits for its end
+    made: int  # steps of a run, over all its lanes
 
 
 def measure(
-    step: Jaxpr, shape: tuple[int, int], layout: Layout, trial: Trial
+    step: Jaxpr,
+    shape: tuple[int, int],
+    layout: Layout,
+    trial: Callable[[int, int], Trial],
 ) -> dict[int, float]:
     """Times a few steps at each width that is worth a trial.
 
@@ -53,7 +61,7 @@ def measure(
       step: program of one step of one lane.
       shape: number of seeds and of points.
       layout: device mesh that the lanes are spread over.
-      trial: function from width and steps to a compiled run.
+      trial: function from a width and a number of steps of each lane to a trial.
 
     Returns:
       Width to seconds of one step of one lane, the fastest of ``TRIALS`` runs after
@@ -70,13 +78,18 @@ def measure(
         widths.add(rows * columns)
     if len(widths) == 1:
         return dict.fromkeys(widths, math.nan)
-    seconds = {}
-    for width in sorted(widths):
-        fewest, longest = TRIAL_STEPS
-        budget = TRIAL_BYTES // (width * computed_bytes(step))
-        steps = min(max(budget, fewest), longest)
-        run, made = trial(width, steps)
-        seconds[width] = _seconds(run) / made
+    fewest, longest = TRIAL_STEPS
+    budget = TRIAL_BYTES // computed_bytes(step)
+    trials = {
+        width: trial(width, min(max(budget // width, fewest), longest))
+        for width in sorted(widths)
+    }
+    with ThreadPoolExecutor(machine.cores()) as pool:
+        runs = list(pool.map(lambda trial: trial.compile(), trials.values()))
+    seconds = {
+        width: _seconds(run) / trial.made
+        for (width, trial), run in zip(trials.items(), runs, strict=True)
+    }
     return dict(zip(seconds, agreed(list(seconds.values())), strict=True))
 
 

@@ -48,7 +48,7 @@ def test_it_is_plain_data(config):
 
 @pytest.mark.parametrize("config", OPTIMIZING)
 def test_every_optimizer_takes_its_hyperparameters(config):
-    assert config.optimizers
+    assert config.optimizers or config.contenders
     for label, entry in config.optimizers.to_dict().items():
         name = entry.pop("optimizer", label)
         first = {k: v[0] if isinstance(v, tuple) else v for k, v in entry.items()}

@@ -1,266 +1,155 @@
-"""The benchmark: honest turns, plain statistics, suites that run, one-line errors."""
+"""The benchmark: interleaved rounds, plain ratios, a page, one-line errors."""
 
 import json
 import subprocess
 import sys
 
+import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 from experiments import bench
-from experiments.benchmarks import (
-    SUITES,
-    accelerator,
-    compiles,
-    conv,
-    peers,
-    sweep,
-    tables,
-)
-from experiments.benchmarks.suite import Bench, Ratio, SuiteResult, Value
-from experiments.benchmarks.turns import in_turns
-from experiments.benchmarks.work import work_of
-from optlab.errors import InputError
+from experiments.benchmarks import conv, peers, sweep
+from experiments.benchmarks.peers import flax_loop, scipy_fits
+from experiments.benchmarks.suite import Ratio, SuiteResult, Value
+from experiments.benchmarks.timing import interleaved
+from optlab import models
 from optlab.report import Table
-from optlab.report.figures.ratios import Bar, ratio_bars
-
-QUIET = Bench(tell=lambda text: None)
-SWEEP = {
-    "repeats": 2,
-    "learning_rates": (0.001, 0.01),
-    "seeds": 2,
-    "examples": 256,
-    "batch_size": 64,
-    "hidden": (8,),
-}
-CONV = {
-    "repeats": 1,
-    "image": (8, 8, 3),
-    "features": (4, 4, 4),
-    "dense": 8,
-    "batch_size": 8,
-    "steps": 2,
-    "stock_steps": 1,
-    "lanes": 2,
-}
-COMPILE = {
-    "learning_rates": 3,
-    "seeds": 2,
-    "examples": 128,
-    "batch_size": 64,
-    "hidden": (8,),
-    "growth": (1, 4),
-    "repeats": 1,
-}
 
 
-@pytest.fixture
-def no_torch(monkeypatch):
-    def find_spec(name):
-        return None if name in ("torch", "keras") else object()
-
-    monkeypatch.setattr(peers.importlib.util, "find_spec", find_spec)
-
-
-def test_turns_take_turns_after_one_warm_up_each():
+def test_rounds_are_interleaved_after_one_warm_up_each():
     calls, heard = [], []
-    contestants = {name: lambda name=name: calls.append(name) for name in "ab"}
-    seconds = in_turns(contestants, 3, heard.append)
+    functions = {name: lambda name=name: calls.append(name) for name in "ab"}
+    interleaved(functions, 3, heard.append)
     assert "".join(calls) == "ab" + 3 * "ab"
-    assert {name: len(each) for name, each in seconds.items()} == {"a": 3, "b": 3}
-    assert heard[0] == "warm-up: a"
-    assert heard[-1] == "turn 3 of 3: b"
+    assert (heard[0], heard[-1]) == ("warm-up: a", "round 3 of 3: b")
+    interleaved(functions, 1, heard.append, warm_up=False)
+    assert "".join(calls) == 5 * "ab"
 
 
-def test_a_ratio_is_paired_by_turn():
-    ratio = Ratio("work", "peer", (2.0, 9.0, 4.0), (1.0, 3.0, 4.0), target=2.0)
+def test_a_ratio_is_paired_by_round():
+    ratio = Ratio("work", "peer", (2.0, 9.0, 4.0), (1.0, 3.0, 4.0))
     np.testing.assert_array_equal(ratio.each, [2.0, 3.0, 1.0])
-    assert ratio.median == 2.0
-    assert ratio.met
-    assert not ratio._replace(target=2.1).met
-    assert ratio._replace(target=None).met is None
-
-
-@pytest.mark.parametrize(
-    ("limits", "met"),
-    [({}, None), ({"least": 1, "most": 1}, True), ({"most": 0}, False),
-     ({"least": 2}, False), ({"most": 1.5}, True)],
-)  # fmt: skip
-def test_a_value_keeps_within_its_limits(limits, met):
-    assert Value("programs", 1, **limits).met is met
+    assert (ratio.median, ratio.faster) == (2.0, "neither")
 
 
 def test_only_the_first_run_of_a_rate_compiles():
     seconds = {
         sweep.OWN: [1.0],
-        sweep.ALONE: [0.5],
-        sweep.FIRST: [3.0],
-        sweep.AGAIN: [0.25],
-        sweep.ONCE: [0.25],
-        sweep.OWN_LAYERS: [0.125],
+        sweep.SINGLE: [0.5],
+        sweep.FLAX: [3.0],
+        sweep.FLAX_LATER: [0.25],
+        sweep.FLAX_ONCE: [0.125],
     }
-    anew, once, own_layers, alone = sweep.ratios(seconds, points=16, seeds=4)
-    assert anew.median == 16 * 3.0 + 48 * 0.25
-    assert (once.median, own_layers.median, alone.median) == (16.0, 8.0, 32.0)
-    assert "x 16" in anew.note
-    assert "x 64" in once.note
+    found = {each.peer: each.median for each in sweep.ratios(seconds, 16, 4)}
+    assert found == {
+        sweep.FLAX: 16 * 3.0 + 48 * 0.25,
+        sweep.FLAX_ONCE: 64 * 0.125,
+        sweep.SINGLE: 64 * 0.5,
+    }
 
 
-def test_pytorch_s_target_is_against_its_fastest_form():
-    names = conv.SCANNED, conv.PLAIN, conv.LANES, conv.STOCK, conv.STOCK_SCANNED
-    seconds = {name: [1.0] for name in names}
-    seconds |= {conv.TORCH + "slow": [2.0], conv.TORCH + "fast": [0.5]}
-    rows = {ratio.peer: ratio for ratio in conv.ratios(seconds, lanes=8)}
-    assert rows[conv.TORCH + "slow"].target is None
-    assert rows[conv.TORCH + "fast"].target == pytest.approx(1 / 1.3)
-    assert tables.target(rows[conv.TORCH + "fast"]) == "0.769 missed"
-    assert tables.faster(rows[conv.TORCH + "fast"]) == "peer"
+def test_lanes_are_compared_with_pytorch_s_fastest_form():
+    seconds = {conv.OWN: [1.0], conv.LANES: [4.0], conv.PLAIN: [2.0]}
+    seconds |= {conv.TORCH + "slow": [2.0], conv.TORCH + "fast": [0.25]}
+    found = {each.peer: each for each in conv.ratios(seconds, lanes=8)}
+    assert found[conv.TORCH + "fast"].faster == "the peer"
+    assert found[conv.TORCH + "fast, 8 times"].median == 8 * 0.25 / 4
+    assert found[conv.OWN + ", 8 times"].median == 8 * 1.0 / 4
+    assert conv.TORCH + "slow, 8 times" not in found
 
 
-@pytest.mark.usefixtures("no_torch")
-def test_a_peer_that_is_missing_says_how_to_install_it():
-    said = peers.missing("torch")
-    assert "torch is not installed" in said
-    assert "pip install torch" in said
-    assert peers.missing("scipy") == ""
+def test_a_missing_peer_comes_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    line = "torch is not installed and left out: pip install torch"
+    assert peers.missing("torch") == line
+    assert peers.versions() == {}
 
 
-@pytest.mark.usefixtures("no_torch")
-def test_the_sweep_runs_without_pytorch():
-    result = SUITES["sweep"](SWEEP, QUIET)
-    assert [ratio.peer for ratio in result.ratios] == [
-        "Flax, jit per rate",
-        sweep.ONCE,
-        sweep.OWN_LAYERS,
-        sweep.ALONE,
-    ]
-    assert all(ratio.each.shape == (2,) for ratio in result.ratios)
-    assert result.ratios[0].median > result.ratios[1].median  # it compiles
-    for peer in ("torch", "keras"):
-        assert any(f"{peer} is not installed" in note for note in result.notes)
+@pytest.mark.parametrize("features", [(), (4, 8)])
+def test_peers_train_nets_of_as_many_weights(features):
+    """An MLP and a convolutional net, optlab's and Flax's own layers."""
+    hidden = (6,) if features else (6, 5)
+    options = {"features": features, "dense": 6} if features else {"hidden": hidden}
+    own = models.make("cnn" if features else "mlp", 10, **options)
+    stock = flax_loop.Net(10, features, hidden)
+    images = np.ones((2, 8, 8, 3), np.float32)
+
+    def weights(net: nn.Module):
+        params = jax.eval_shape(net.init, jax.random.key(0), images)["params"]
+        return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    assert weights(stock) == weights(own)
 
 
-def test_less_than_a_batch_is_refused():
-    with pytest.raises(InputError, match="examples=63 do not fill a batch of 64"):
-        sweep.make_task(SWEEP | {"examples": 63})
+def classifier():
+    random = np.random.default_rng(0)
+    images = random.normal(size=(24, 8, 8, 3)).astype(np.float32)
+    return peers.Classifier(images, np.arange(24, dtype=np.int32) % 3, 3, 8, (4,), (5,))
 
 
-@pytest.mark.usefixtures("no_torch")
-def test_the_convolutional_step_runs_without_pytorch():
-    result = SUITES["conv"](CONV, QUIET)
-    assert [ratio.work for ratio in result.ratios] == [
-        *["a step in a scan"] * 3,
-        "a step of 2 lanes",
-    ]
-    assert any("torch" in note for note in result.notes)
+def test_pytorch_trains():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from experiments.benchmarks.peers import pytorch
+
+    pytorch.fresh_loop(classifier())(1e-3, 0)
+    for form in ("eager", "channels_last"):
+        pytorch.later_loop(classifier(), form)()
 
 
-@pytest.mark.usefixtures("no_torch")
-def test_an_accelerator_is_measured_where_there_is_one():
-    settings = CONV | {"lanes": (1, 2), "examples": 16, "product": 8}
-    assert "no GPU" in SUITES["accelerator"](settings, QUIET).notes[0]
-    result = accelerator.measure(settings, QUIET)
-    names = [value.name for value in result.values]
-    assert names[3::2] == ["runs a second, 1 lane", "runs a second, 2 lanes"]
-    assert result.ratios == ()
+def test_keras_trains():
+    pytest.importorskip("keras", reason="Keras is not installed")
+    from experiments.benchmarks.peers import keras_fit
+
+    keras_fit.mlp_fit(classifier()._replace(features=()))(1e-3, 0)
 
 
-def test_rates_of_an_accelerator():
-    rates = accelerator.rates({4: 2.0}, run_flops=10**12, product_rate=8e12)
-    assert [value.value for value in rates] == [8.0, 2.0, 25.0]
-    seconds = {"4 lanes": [2.0], conv.TORCH + "a": [1.5], conv.TORCH + "b": [1.0]}
-    (ratio,) = accelerator.ratios(seconds, [4])
-    assert (ratio.peer, ratio.median) == (conv.TORCH + "b", 2.0)
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("jacobian", [True, False])
+def test_scipy_ends_at_the_target_or_at_the_solution(jacobian):
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    start = np.array([0.0])
+    x = scipy_fits.make_fit(lambda x: x - 3, 0.5, jacobian)(start)
+    assert 0.5 * (x[0] - 3) ** 2 <= 0.5
+    solution = scipy_fits.make_fit(lambda x: x - 3, jacobian=jacobian)(start)
+    np.testing.assert_allclose(solution, 3)
 
 
-def test_arithmetic_of_a_convolutional_step():
-    # One pixel, one channel each: nine weights, then one dense unit, ten classes.
-    settings = CONV | {"image": (1, 1, 1), "features": (1,), "dense": 1}
-    assert conv.step_flops(settings) == 2 * 8 * (2 * 9 + 3 * 1 + 3 * 10)
-    assert work_of(conv._step_program(settings)).flops == conv.step_flops(settings)
-
-
-def test_the_work_of_products_is_read_off_a_program():
-    def program(a, b):
-        return jax.jit(jnp.matmul)(a, b).sum() + lax.platform_dependent(
-            a, cpu=lambda a: (a.T @ a).sum(), default=lambda a: 0.0
-        )
-
-    jaxpr = jax.make_jaxpr(program)(jnp.ones((2, 3)), jnp.ones((3, 5))).jaxpr
-    flops = 2 * 3 * (2 * 5) + 2 * 2 * (3 * 3)
-    numbers = (2 * 3 + 3 * 5 + 2 * 5) + (3 * 2 + 2 * 3 + 3 * 3)
-    assert work_of(jaxpr) == (flops, 4 * numbers)
-
-
-def test_one_training_program_and_a_cache_that_serves_a_second_process(tmp_path):
-    first, second = (compiles._count(COMPILE, str(tmp_path)) for _ in range(2))
-    assert (first["training"], first["again"], first["found"]) == (1, 0, 0)
-    assert second["found"] == second["all"] == first["all"]
-
-
-def test_compile_time_is_measured_for_every_number_of_lanes():
-    assert list(compiles.growth(COMPILE, QUIET)) == [1, 4]
-
-
-def test_a_page_and_strict_json_of_whatever_was_measured(tmp_path):
+def test_the_page_says_who_is_faster_and_the_json_is_strict(tmp_path):
     found = {
         "times": SuiteResult(
             ratios=(
-                Ratio("work", "slow", (3.0, 4.0), (1.0, 1.0), 5.0, "one run x 64"),
-                Ratio("work", "fast", (0.5, 0.5), (1.0, 1.0), 0.8),
+                Ratio("work", "slow", (3.0, 4.0), (1.0, 1.0), "one run x 64"),
+                Ratio("work", "fast", (0.5, 0.5), (1.0, 1.0)),
             ),
             notes=("torch is not installed",),
         ),
         "counts": SuiteResult(
-            values=(Value("programs", 1, least=1, most=1), Value("share", np.nan)),
+            values=(Value("share", np.nan),),
             blocks=(Table("more", ("a",), "l", (("b",),), ("",)),),
         ),
     }
-    page = bench.write(tmp_path, found, {"times": {}}, {"jax": "0"}).read_text()
-    assert "5 missed" in page
-    assert ">peer</td>" in page
-    assert "exactly 1" in page
-    assert "torch is not installed" in page
+    page = bench.write(tmp_path, found, {"times": {}}, {"torch": "2.9"}).read_text()
+    for text in (">the peer</td>", "one run x 64", "torch is not installed", "2.9"):
+        assert text in page
     written = json.loads((tmp_path / "results.json").read_text())["suites"]
     assert written["times"]["ratios"][0]["median"] == 3.5
-    assert written["counts"]["values"][1]["value"] is None
+    assert written["counts"]["values"][0]["value"] is None
     assert (tmp_path / "figures" / "ratios.png").exists()
 
 
-def test_a_busy_machine_is_told_of(tmp_path):
-    assert bench.busy(0.2) == ""
-    bench.write(tmp_path, {}, {}, {}, bench.busy(3.04))
-    for name in ("index.html", "results.json"):
-        assert "3.0 other programs were running" in (tmp_path / name).read_text()
-
-
-def test_counts_alone_draw_no_chart(tmp_path):
+def test_figures_alone_draw_no_chart(tmp_path):
     found = {"counts": SuiteResult(values=(Value("programs", 1),))}
     bench.write(tmp_path, found, {}, {})
     assert not (tmp_path / "figures").exists()
-
-
-def test_the_chart_names_every_peer_and_shows_every_target():
-    bars = [Bar("a", "slow", 20.0, 10.0, 30.0, 15.0), Bar("b", "fast", 0.4, 0.3, 0.5)]
-    panel = ratio_bars(bars, "title", "ratio").axes[0]
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["slow", "fast"]
-    low, high = panel.get_xlim()
-    assert low < 0.3
-    assert high > 30
-    texts = [text.get_text() for text in panel.texts]
-    assert texts == ["20x", "0.4x", "a", "b"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--suite=sweep,convv",), "error: unknown suite 'convv'; did you mean conv?"),
-        (("--config.sweep.example=2",), "error: unknown config key 'sweep.example'; "),
-        (("--config.conv.repeats=0",), "error: conv.repeats must be 1 or more: 0"),
-        (("--config.compile.growth=()",), "error: compile.growth is empty"),
+        (("--config.sweep.seeds=0",), "error: --config.sweep.seeds must be a whole n"),
         (("--config=configs/nist.py",), "error: this config has no block 'sweep'"),
     ],
 )

@@ -104,17 +104,12 @@ def test_a_changed_gradient_is_refused(before):
         ),
     ],
 )
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_same_gradient_is_recognized(wrap, dtype):
-    params = jax.tree.map(lambda x: x.astype(dtype), PARAMS)
+def test_the_same_gradient_is_recognized(wrap):
     tx = optax.with_extra_args_support(wrap(TX))
-    one = jax.jit(lambda p: gradient_of(tx, p))(params)
-    lanes = jax.vmap(lambda p: gradient_of(tx, p))(
-        jax.tree.map(lambda x: x[None], params)
-    )
-    for update in (one, jax.tree.map(lambda x: x[0], lanes)):
-        assert jnp.all(jnp.isfinite(ravel_pytree(update)[0]))
-        assert jnp.any(update["a"] != 0)
+    lanes = jax.jit(jax.vmap(lambda p: gradient_of(tx, p)))
+    for dtype in ("float32", "bfloat16"):
+        params = jax.tree.map(lambda x, d=dtype: x[None].astype(d), PARAMS)
+        assert jnp.any(lanes(params)["a"] != 0)
 
 
 def test_a_mask_over_a_subtree():

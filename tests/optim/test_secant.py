@@ -82,13 +82,13 @@ def test_ends_a_quadratic_in_n_steps_of_an_exact_search(name):
     np.testing.assert_allclose(solution.state[0].V @ A, np.eye(3), atol=1e-4)
 
 
-@pytest.mark.parametrize("r", [[-1.0, 0.0], [0.0, 1.0], [np.nan, 1.0], [np.inf, 1.0]])
-def test_a_pair_without_curvature_leaves_V_alone(name, r):
+def test_a_pair_without_curvature_leaves_V_alone(name):
     V = 2 * jnp.eye(2)
     s = jnp.array([1.0, 0.0])
-    new, updated = guarded_update(FORMULAS[name], V, s, jnp.array(r), True)
-    assert not updated
-    np.testing.assert_array_equal(new, V)
+    for r in ([-1.0, 0.0], [0.0, 1.0], [np.nan, 1.0], [np.inf, 1.0]):
+        new, updated = guarded_update(FORMULAS[name], V, s, jnp.array(r), True)
+        assert not updated
+        np.testing.assert_array_equal(new, V)
 
 
 def test_scaling_takes_the_curvature_along_r(name):

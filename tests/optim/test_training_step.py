@@ -77,15 +77,11 @@ def test_every_listed_optimizer_trains(name):
 
 
 @pytest.mark.parametrize("name", SECOND_ORDER)
-def test_mini_batches_of_a_classification(name):
+def test_second_order_learns_from_batches_and_never_rises_on_the_whole(name):
     loss = losses(METHODS[name](), "classification", batch_size=16)
     assert loss.shape == (EPOCHS, 4)
     # On 16 examples a method may overfit: the test is that it learns.
     assert loss[1:].min() < loss[0].min()
-
-
-@pytest.mark.parametrize("name", SECOND_ORDER)
-def test_full_batches_of_a_regression_never_rise(name):
     loss = losses(METHODS[name](), "regression").ravel()
     assert jnp.all(loss[1:] <= loss[:-1] * (1 + 1e-6))
     assert loss[-1] < loss[0]

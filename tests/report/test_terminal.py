@@ -41,3 +41,14 @@ def test_text_wraps_where_a_name_leaves_no_room(width):
     for word in (*rates[0], *rates[1], "best", "rate", "diverged"):
         assert word in text.split()
     assert text.split().count("0/6") == 2
+
+
+def test_a_group_is_named_whole_above_its_rows():
+    groups = ("a group of a long name",) * 2 + ("another",)
+    rows = tuple((name, "1") for name in "xyz")
+    table = report.Table("T", ("m", "n"), "lr", rows, groups)
+    console = Console(width=30, file=io.StringIO(), color_system=None)
+    report.show_table(table, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    shown = [line.split()[0] for line in lines if line in groups or line[:1] in "xyz"]
+    assert shown == ["a", "x", "y", "another", "z"]

@@ -1,3 +1,5 @@
+"""Statistics against numbers worked by hand, the choice of points, files."""
+
 import csv
 import json
 import math
@@ -6,267 +8,275 @@ import numpy as np
 import pytest
 
 from optlab import results as lab
-from optlab.results import Cell, Interval, Results, Row
+from optlab.problems import Metric
+from optlab.results import Interval, Runs, statistics
 
 NAN = float("nan")
+SHARE = Metric("accuracy", True, True, lambda outputs, targets: None)
+ERROR = Metric("error", False, False, lambda outputs, targets: None)
+LOSS = Metric("loss", False, False, lambda outputs, targets: None)
 
 
-def row(point=0, seed=0, split="validation", epoch=1, **fields):
-    base = {
-        "phase": "tune",
-        "optimizer": "sgd",
-        "batch_size": 8,
-        "hyperparameters": {"learning_rate": 0.1},
-        "step": 10 * epoch,
-        "loss": 0.5,
-        "accuracy": 0.9,
-        "seconds": NAN,
-        "diverged": False,
-    }
-    return Row(point=point, seed=seed, split=split, epoch=epoch, **(base | fields))
-
-
-def cell(optimizer="sgd", best: int | None = 1, rates=(0.01, 0.1, 1.0), **fields):
-    base = Cell(
-        optimizer=optimizer,
-        batch_size=8,
-        grid=tuple({"learning_rate": rate} for rate in rates),
-        tune_seeds=(0, 1),
-        report_seeds=(10, 11, 12),
-        epochs=2,
+def lanes(values, losses=None, diverged=(), name="accuracy", seconds=None):
+    """Runs of two evaluations, from the last one: ``[seeds, points]``."""
+    values = np.array(values, np.float32)
+    losses = np.full(values.shape, 0.5) if losses is None else np.array(losses)
+    lost = np.zeros(values.shape, bool)
+    for lane in diverged:
+        lost[lane] = True
+    first = np.full(values.shape, 9.0, np.float32)  # best of all, and not to be read
+    measured = {name: np.stack([first, values]), "loss": np.stack([first, losses])}
+    return Runs(
+        phase="tune",
+        seeds=tuple(range(values.shape[0])),
+        points=tuple(range(values.shape[1])),
         steps_per_epoch=10,
-        best=best,
-        compiles=2,
-        compile_seconds=3.5,
-        sweep_seconds=7.0,
-        parameters=100,
+        seconds=np.full((2, *values.shape), NAN) if seconds is None else seconds,
+        steps={},
+        evaluations={"validation": measured},
+        diverged=lost,
     )
-    return base._replace(**fields)
-
-
-def report_runs(optimizer="sgd", accuracies=(0.8, 0.9, 1.0), diverged=()):
-    rows = []
-    for seed, accuracy in zip((10, 11, 12), accuracies, strict=True):
-        name = {
-            "phase": "report",
-            "optimizer": optimizer,
-            "point": 1,
-            "seed": seed,
-            "diverged": seed in diverged,
-        }
-        for epoch in (0, 1, 2):
-            seconds = epoch * (seed - 8.0)
-            for split, loss in (("train", 0.2), ("validation", 0.3)):
-                rows.append(
-                    row(
-                        split=split,
-                        epoch=epoch,
-                        loss=loss + 2 - epoch,
-                        accuracy=accuracy * epoch / 2,
-                        seconds=seconds,
-                        **name,
-                    )
-                )
-        test = {"split": "test", "epoch": 2, "loss": 0.01 * seed, "seconds": seconds}
-        rows.append(row(accuracy=accuracy, **test, **name))
-    return rows
-
-
-def comparison(rows, cells, **fields):
-    base = Results(tuple(rows), tuple(cells), (), 0.85, "title", "", "a: 1\n", {})
-    return base._replace(**fields)
 
 
 # Worked by hand: 0.80, 0.84, 0.88, 0.92, 0.96 has mean 0.88 and standard deviation
 # sqrt(0.016 / 4) = 0.0632456; t(0.975; 4) = 2.776445; half = t * s / sqrt(5).
 def test_interval_of_five_values_is_the_one_worked_by_hand():
-    interval = lab.mean_interval([0.80, 0.84, 0.88, 0.92, 0.96])
+    interval = statistics.mean_interval([0.80, 0.84, NAN, 0.88, 0.92, 0.96])
     half = 2.776445 * 0.0632456 / math.sqrt(5)
     np.testing.assert_allclose(interval[:3], [0.88, 0.88 - half, 0.88 + half], 1e-6)
     assert interval.n == 5
-
-
-def test_interval_at_another_confidence():
-    low = lab.mean_interval([1.0, 3.0], confidence=0.9).low
-    assert low == pytest.approx(2 - 6.313752)  # t(0.95; 1), s / sqrt(2) = 1
+    # t(0.975; 1) = 12.7062, s / sqrt(2) = 1
+    assert statistics.mean_interval([1.0, 3.0]).low == pytest.approx(
+        2 - 12.7062, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("values", [[], [NAN], [math.inf]])
 def test_interval_of_nothing_is_nan(values):
-    interval = lab.mean_interval(values)
+    interval = statistics.mean_interval(values)
     assert np.isnan(interval[:3]).all()
     assert interval.n == 0
 
 
-def test_band_is_the_interval_of_each_column():
-    values = np.random.default_rng(0).normal(size=(4, 3))
-    values[0, 1] = NAN
-    values[:, 2] = NAN
-    mean, low, high = lab.mean_band(values)
-    for column in range(3):
-        interval = lab.mean_interval(values[:, column])
-        np.testing.assert_allclose(
-            [mean[column], low[column], high[column]], interval[:3]
-        )
-
-
-def test_pairing_removes_what_the_seeds_share():
+def test_pairing_removes_the_effect_of_the_seed():
     luck = {seed: 0.05 * seed for seed in range(5)}
     better = {seed: value + 0.01 + 0.001 * (seed % 2) for seed, value in luck.items()}
-    paired = lab.paired_difference(better, luck)
+    paired = statistics.paired_difference(better, luck)
     # differences .010 .011 .010 .011 .010: mean .0104, s = .000547723, t = 2.776445
     half = 2.776445 * 0.000547723 / math.sqrt(5)
     np.testing.assert_allclose(paired[:3], [0.0104, 0.0104 - half, 0.0104 + half], 1e-5)
-    assert lab.verdict(paired, "a", "b") == "a better"
-    alone = lab.mean_interval(better.values())
+    alone = statistics.mean_interval(better.values())
     assert alone.high - alone.low > 50 * (paired.high - paired.low)
 
 
-def test_one_pair_separates_nothing():
-    interval = lab.paired_difference({0: 0.9}, {0: 0.1})
-    assert interval.n == 1
-    assert lab.verdict(interval, "a", "b") == "not separated"
+def test_p_value_is_that_of_the_t_table():
+    # differences 1 to 5: mean 3, deviation sqrt(2.5), t = 3 / sqrt(2.5 / 5) = 4.242641.
+    # Of 4 degrees of freedom, with s = t / sqrt(4 + t^2): p = 1 - 1.5 s (1 - s^2 / 3).
+    s = 4.242641 / math.sqrt(4 + 18)
+    p = statistics.paired_p(
+        dict(enumerate([1.0, 2, 3, 4, 5])), dict.fromkeys(range(5), 0.0)
+    )
+    assert p == pytest.approx(1 - 1.5 * s * (1 - s**2 / 3), rel=1e-5)
 
 
-def test_ranks_are_ranges_where_intervals_overlap():
+@pytest.mark.parametrize(
+    ("values", "p"), [([0.5, 0.5], 0.0), ([0.0, 0.0], 1.0), ([0.5], NAN), ([], NAN)]
+)
+def test_p_value_without_spread_or_without_pairs(values, p):
+    found = statistics.paired_p(dict(enumerate(values)), dict.fromkeys(range(2), 0.0))
+    np.testing.assert_equal(found, p)
+
+
+def test_holm_is_the_step_down_worked_by_hand():
+    # sorted .005 .01 .03 .04 times 4 3 2 1: .02 .03 .06 .04, made monotone
+    np.testing.assert_allclose(
+        statistics.holm([0.01, NAN, 0.04, 0.03, 0.005]), [0.03, NAN, 0.06, 0.06, 0.02]
+    )
+    assert statistics.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert statistics.holm([]) == []
+
+
+def test_a_single_pair_separates_nothing():
+    assert statistics.verdict(0.8, NAN, "a", "b") == "not separated"
+
+
+def test_ranks_are_ranges_where_pairs_are_not_separated():
     interval = Interval(0, 0, 0, 3)
     outcomes = {("a", "b"): "not separated", ("a", "c"): "a better"}
     outcomes[("b", "c")] = "not separated"
-    pairs = [lab.Difference(*p, 8, interval, v) for p, v in outcomes.items()]
+    pairs = [lab.Difference(*p, "", interval, 0, 0, v) for p, v in outcomes.items()]
     assert lab.ranks(pairs) == {"a": (1, 2), "b": (1, 3), "c": (2, 3)}
 
 
-def test_choice_takes_the_highest_mean_final_accuracy():
-    rows = [row(0, seed, accuracy=a) for seed, a in enumerate((0.9, 0.9))]
-    rows += [row(1, seed, accuracy=a) for seed, a in enumerate((0.99, 0.83))]
-    rows += [row(1, 0, epoch=0, accuracy=1.0), row(1, 0, "train", accuracy=1.0)]
-    assert lab.choose_point(rows) == 1
-    assert lab.choose_point(rows[::-1]) == 1
-    assert lab.choose_point([*rows, row(1, 1, epoch=2, accuracy=0.5)]) == 0
+@pytest.mark.parametrize(
+    ("seconds", "reached", "median"),
+    [
+        # S(6) = 3/6
+        ([6, 6, 6, 9, 9, 9], [1, 1, 1, 0, 0, 0], 6),
+        # S(1) = 4/5, S(3) = 4/5 * 2/3 = 8/15, S(4) = 8/15 * 1/2
+        ([1, 2, 3, 4, 5], [1, 0, 1, 1, 0], 4),
+        ([1, 2, 3, 4, 5], [1, 1, 0, 0, 0], NAN),
+        # The run that ends at 2 is still on its way at the event at 2: S(2) = 2/3.
+        ([2, 2, 3], [1, 0, 1], 3),
+        ([3, 1, 2], [1, 1, 1], 2),
+        ([5, 5], [0, 0], NAN),
+        ([], [], NAN),
+    ],
+)
+def test_median_time_counts_the_runs_that_missed(seconds, reached, median):
+    found = lab.median_time(np.array(seconds, float), np.array(reached, bool))
+    np.testing.assert_equal(found, median)
 
 
-def test_choice_breaks_ties_by_loss_then_by_index():
-    rows = [row(0, loss=0.4), row(1, loss=0.3), row(2, loss=0.3)]
-    assert lab.choose_point(rows) == 1
+def test_time_to_target_is_the_first_evaluation_on_the_right_side():
+    seconds = np.broadcast_to(np.array([0.0, 2.0])[:, None, None], (2, 3, 1))
+    low = lanes([[0.2], [0.1], [0.05]], name="error", seconds=seconds)
+    low.evaluations["validation"]["error"][0, 2] = 0.01
+    times, reached = lab.times_to_target(low, ERROR, 0.1)  # 0.1 in float32 too
+    assert times.tolist() == [2.0, 2.0, 0.0]
+    assert reached.tolist() == [False, True, True]
+    high = lanes([[0.95], [0.9], [0.99]], seconds=seconds)
+    high.evaluations["validation"]["accuracy"][0] = 0.0
+    assert lab.times_to_target(high, SHARE, 0.95)[1].tolist() == [True, False, True]
 
 
-def test_choice_prefers_the_point_with_fewest_diverged_seeds():
-    steady = [row(0, seed, accuracy=0.5) for seed in (0, 1)]
-    shaky = [row(1, 0, accuracy=0.99), row(1, 1, loss=NAN, diverged=True)]
-    assert lab.choose_point(shaky + steady) == 0
-    assert lab.choose_point(shaky) == 1
+@pytest.mark.parametrize(
+    ("case", "best"),
+    [
+        ({"values": [[0.9, 0.99], [0.9, 0.83]]}, 1),  # means .90 and .91
+        ({"values": [[0.9, 0.9, 0.9]], "losses": [[0.4, 0.3, 0.3]]}, 1),
+        ({"values": [[0.5, 0.99], [0.5, 0.99]], "diverged": [(1, 1)]}, 0),
+        ({"values": [[0.5, 0.9], [0.7, 0.1]], "diverged": [(0, 0), (1, 1)]}, 1),
+        ({"values": [[0.5, 0.9]], "diverged": [(0, 0), (0, 1)]}, None),
+        # A value that is not finite loses even to a point with a diverged seed.
+        ({"values": [[NAN, 0.1], [NAN, NAN]], "diverged": [(1, 1)]}, 1),
+        ({"values": [[NAN, 0.1, math.inf]], "diverged": [(0, 1)]}, 0),
+        ({"values": [[NAN, NAN]], "losses": [[NAN, 0.5]]}, 1),
+    ],
+)
+def test_choice_of_the_point(case, best):
+    assert lab.choose_point(lanes(**case), (SHARE, LOSS)) == best
 
 
-def test_a_lane_is_lost_if_any_of_its_rows_says_so():
-    rows = [row(0, split="train", diverged=True), row(0, accuracy=0.99), row(1)]
-    assert lab.choose_point(rows) == 1
+def test_choice_follows_the_direction_of_the_metric():
+    runs = lanes([[0.3, 0.1, 0.2]], name="error")
+    assert lab.choose_point(runs, (ERROR, LOSS)) == 1
+    assert lab.rank_points(runs, (ERROR, LOSS)) == [1, 2, 0]
+    assert lab.choose_point(lanes([[1, 2]], [[0.2, 0.1]]), (LOSS,)) == 1
 
 
-@pytest.mark.parametrize("rows", [[], [row(diverged=True)], [row(loss=NAN)]])
-def test_choice_is_none_where_every_lane_diverged(rows):
-    assert lab.choose_point(rows) is None
+def test_edges_are_by_value_not_by_index_and_of_every_key():
+    grid = [{"rate": r, "share": s} for s in (0.0, 0.5, 0.9) for r in (1, 2, 3)]
+    found = [lab.edge(grid, i) for i in range(9)]
+    assert [each.get("rate", "") for each in found] == ["lower", "", "upper"] * 3
+    assert [each.get("share", "") for each in found] == [""] * 6 + ["upper"] * 3
+    assert lab.edge(grid, None) == lab.edge([{"rate": 1.0}], 0) == {}
 
 
-def test_edge_is_by_rate_not_by_index():
-    grid = [{"learning_rate": r, "momentum": m} for m in (0.0, 0.9) for r in (1, 2, 3)]
-    assert [lab.edge(grid, i) for i in range(6)] == ["lower", "", "upper"] * 2
-    assert lab.edge(grid, None) == ""
-    assert lab.edge([{"learning_rate": 1.0}], 0) == ""
-    assert lab.edge([{"damping": 1.0}, {"damping": 2.0}], 0) == ""
-
-
-def test_summary_of_one_cell():
-    rows = [row(p, s, diverged=p == 2) for p in range(3) for s in (0, 1)]
-    (summary,) = lab.summarize(comparison(rows + report_runs(), [cell()]))
+def test_summary_of_one_contender(make_results):
+    results = make_results(("sgd",), seeds=3)
+    report = results.entries[0].report
+    for split, loss in (("train", 0.2), ("validation", 0.3)):
+        report.evaluations[split]["loss"][-1] = loss
+    report.evaluations["test"]["loss"][-1] = np.array([[0.1], [0.2], [0.6]])
+    report.evaluations["test"]["accuracy"][-1] = np.array([[0.8], [0.9], [1.0]])
+    report.seconds[-1] = np.array([[4.0], [9.0], [6.0]])
+    (summary,) = lab.summarize(results)
     assert summary.train_loss.mean == pytest.approx(0.2)
     assert summary.validation_loss.mean == pytest.approx(0.3)
-    assert summary.gap.mean == pytest.approx(0.11 - 0.2)
-    assert summary.test_accuracy.mean == pytest.approx(0.9)
+    assert summary.gap.mean == pytest.approx(0.1)
     # s = 0.1, t(0.975; 2) = 4.302653
-    assert summary.test_accuracy.low == pytest.approx(0.9 - 4.302653 * 0.1 / 3**0.5)
-    assert summary.seconds == 6.0  # the median of 4, 6, 8
-    assert (summary.tune_diverged, summary.tune_lanes) == (2, 6)
-    assert (summary.report_diverged, summary.report_runs) == (0, 3)
-    assert summary.steps == 3 * 2 * 2 * 10
-    assert summary.best == {"learning_rate": 0.1}
-    assert summary.remark == ""
-    # 0.8 never reaches 0.85; the others do at their last evaluation.
-    assert summary.reached_target == 2
-    assert summary.seconds_to_target == 7.0
+    half = 4.302653 * 0.1 / 3**0.5
+    assert summary.test["accuracy"][:2] == pytest.approx((0.9, 0.9 - half))
+    assert summary.seconds == 6.0
+    assert (summary.tune_diverged, summary.steps) == (6, 10 * 3 * 4 * 10)
+    assert summary.best is not None
+    assert summary.best["optimizer.learning_rate"] == pytest.approx(0.01)
+    report.diverged[1] = True
+    (summary,) = lab.summarize(results)
+    assert summary.test["accuracy"].mean == pytest.approx(0.9)
+    assert summary.test["accuracy"].n == 2
+    assert "1 of 3 report runs diverged and are left out" in summary.remark
 
 
-def test_summary_says_what_must_not_be_missed():
-    rows = report_runs(diverged=(12,))
-    (summary,) = lab.summarize(comparison(rows, [cell(best=2)]))
-    assert summary.at_edge == "upper"
-    assert "at the upper edge of its grid: widen it" in summary.remark
-    assert "1 of 3 report runs diverged" in summary.remark
-    assert summary.test_accuracy.n == 2
+def test_differences_are_within_groups_and_corrected_over_all(make_results):
+    results = make_results(("sgd", "adam", "lamb"), groups=("a", "b"), lost=("lamb",))
+    for entry in results.entries[:2]:
+        base = np.arange(4.0)[:, None] / 100  # the seeds' luck, shared
+        entry.report.evaluations["test"]["accuracy"][-1] = base
+    noise = np.array([[1], [1], [2], [1]]) / 1000
+    results.entries[1].report.evaluations["test"]["accuracy"][-1] += noise
+    first, second = lab.differences(results)
+    assert (first.first, first.second, first.group) == ("sgd", "adam", "a")
+    assert second.group == "b"
+    # differences 1, 1, 2, 1: mean 1.25, s = .5, t = 5, 3 degrees of freedom
+    assert first.interval.mean == pytest.approx(-0.00125, rel=1e-4)
+    assert first.p == pytest.approx(0.0153924, rel=1e-3)
+    others = sorted([first, second], key=lambda pair: pair.p)
+    assert others[0].corrected == pytest.approx(2 * others[0].p)
+    assert first.verdict == "adam better"
+    worse = results._replace(metrics=(SHARE._replace(higher=False), LOSS))
+    assert lab.differences(worse)[0].verdict == "sgd better"
 
 
-def test_all_lanes_diverged_is_a_result():
-    rows = [row(p, s, loss=NAN, diverged=True) for p in range(3) for s in (0, 1)]
-    (summary,) = lab.summarize(comparison(rows, [cell(best=None)]))
-    assert summary.remark == "all lanes diverged"
-    assert summary.tune_diverged == summary.tune_lanes == 6
-    assert math.isnan(summary.test_accuracy.mean)
-    assert math.isnan(summary.seconds)
-
-
-def test_target_counts_the_first_evaluation_that_reaches_it():
-    rows = [row(epoch=e, accuracy=a, seconds=e) for e, a in enumerate((0, 0.9, 0.1))]
-    assert lab.times_to_target(rows[::-1], 0.9) == {0: 1}
-    assert math.isnan(lab.times_to_target(rows, 0.95)[0])
-
-
-def test_pairs_without_a_common_seed_are_left_out():
-    rows = report_runs() + report_runs("adam", (0.82, 0.92, 1.0))
-    cells = [cell(), cell("adam"), cell("lamb", best=None)]
-    (pair,) = lab.compare(comparison(rows, cells))
-    assert (pair.first, pair.second, pair.interval.n) == ("sgd", "adam", 3)
-    assert pair.interval.mean == pytest.approx(-0.04 / 3)
-
-
-def test_csv_round_trip(tmp_path):
-    rows = (
-        row(hyperparameters={"learning_rate": np.float32(0.1)}, seconds=1 / 3),
-        row(1, hyperparameters={"damping": 1e-30}, loss=math.inf, diverged=np.True_),
-        row(2, hyperparameters={}, optimizer='a "b", c\nd'),
-    )
-    lab.write_csv(tmp_path / "rows.csv", rows)
-    back = lab.read_csv(tmp_path / "rows.csv")
-    np.testing.assert_equal(
-        [r._asdict() for r in back],
-        [r._asdict() | {"hyperparameters": dict(r.hyperparameters)} for r in rows],
-    )
+def test_csv_has_one_tidy_row_for_each_measured_lane(tmp_path, make_results):
+    results = make_results(("sgd", 'a "b", c\nd'), seeds=2, lost=("sgd",))
+    sgd, other = results.entries
+    points = ({"damping": 1e-30},) * len(other.points)
+    runs = [(sgd.label, sgd.points, sgd.tune), (other.label, points, other.report)]
+    lab.write_csv(tmp_path / "rows.csv", runs)
     with open(tmp_path / "rows.csv", newline="") as file:
-        header = next(csv.reader(file))
-    assert header[-2:] == ["hyperparameters.learning_rate", "hyperparameters.damping"]
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "contender", "phase", "seed", "point", "epoch", "step", "split", "accuracy",
+        "loss", "seconds", "diverged", "optimizer.learning_rate", "optimizer.momentum",
+        "damping",
+    ]  # fmt: skip
+    tune = [row for row in rows if row["contender"] == "sgd"]
+    assert len(tune) == 3 * 10 * 5
+    report = [row for row in rows if row["contender"] == 'a "b", c\nd']
+    assert len(report) == 2 * (5 + 5 + 1)  # the test split once, after the last step
+    row = next(row for row in report if row["split"] == "test")
+    assert (row["seed"], row["epoch"], row["step"]) == ("10", "4", "40")
+    assert float(row["loss"]) == other.report.evaluations["test"]["loss"][-1, 0, 0]
+    assert (row["damping"], row["optimizer.momentum"]) == ("1e-30", "")
+    assert (tune[0]["seconds"], tune[1]["loss"], tune[0]["diverged"]) == (
+        "",
+        "",
+        "True",
+    )
 
 
-def test_json_round_trip_without_nan_tokens(tmp_path):
-    published = ({"optimizer": "sgd", "batch_size": 8, "test_accuracy": 0.79},)
-    rows = [row(loss=NAN), *report_runs()]
-    before = comparison(rows, [cell()], published=published, environment={"os": "x"})
-    lab.write_json(tmp_path / "results.json", before)
-    text = (tmp_path / "results.json").read_text()
+def test_json_is_strict_and_has_what_the_page_has(tmp_path, make_results):
+    published = ({"contender": "adam", "test_accuracy": 0.79},)
+    results = make_results(seeds=1, lost=("lamb",), published=published)
+    lab.write_json(tmp_path / "results.json", results)
 
     def refuse(token):
         raise AssertionError(token)
 
+    text = (tmp_path / "results.json").read_text()
     content = json.loads(text, parse_constant=refuse)
-    assert content["summary"][0]["test_accuracy"]["mean"] == pytest.approx(0.9)
-    assert content["rows"][0]["loss"] is None
-    after = lab.read_json(tmp_path / "results.json")
-    np.testing.assert_equal(
-        [r._asdict() for r in after.rows], [r._asdict() for r in before.rows]
-    )
-    assert after._replace(rows=()) == before._replace(rows=())
+    first, *_, last = content["summary"]
+    assert first["label"] == "sgd"
+    assert len(first["points"]) == 10
+    assert first["best"] in first["points"]
+    assert first["test"]["accuracy"]["low"] is None  # one seed
+    assert last["remark"] == "all lanes diverged"
+    assert content["metrics"][0] == {
+        "name": "accuracy",
+        "higher": True,
+        "percent": True,
+    }
+    assert content["config"] == {"model": "cnn & co"}
+    assert content["differences"][0]["corrected"] is None
+    assert content["published"] == list(published)
+    assert "rows" not in content
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "rows.csv"
-    lab.write_csv(path, [row()])
+    lab.write_csv(path, [("a", [{}], lanes([[0.5]]))])
     old = path.read_bytes()
 
     def fail(self, target):
@@ -274,7 +284,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "replace", fail)
     with pytest.raises(OSError, match="disk"):
-        lab.write_csv(path, [row(), row(1)])
+        lab.write_csv(path, [])
     assert path.read_bytes() == old
     assert list(path.parent.iterdir()) == [path]
 

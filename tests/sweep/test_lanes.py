@@ -1,13 +1,10 @@
 """Lanes in chunks: every result where it belongs, whatever runs at a time."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optlab.sweep import lanes
 from optlab.sweep.lanes import chunk_size, over_lanes
 
 
@@ -69,21 +66,3 @@ def test_chunks_are_equal_and_no_wider_than_asked():
             size = chunk_size(count, 1, width)
             assert count % size == 0
             assert size <= width
-
-
-def test_the_fastest_run_after_the_first_counts(monkeypatch):
-    """Of each width: a run that warms up, then three; the clock is set by hand."""
-    ticks = iter([0, 0.8, 1, 1.4, 2, 2.6, 3, 3.3, 4, 4.1, 5, 5.2])
-    monkeypatch.setattr(lanes.time, "perf_counter", lambda: next(ticks))
-    ran = []
-    seconds = lanes.timed([1, 4], lambda width: lambda: ran.append(width))
-    assert seconds == pytest.approx({1: 0.4, 4: 0.1})
-    assert ran == [1] * 4 + [4] * 4
-    assert lanes.fastest(seconds) == 4
-
-
-def test_a_single_width_is_not_timed():
-    seconds = lanes.timed([3], lambda width: pytest.fail("it compiles"))
-    assert list(seconds) == [3]
-    assert math.isnan(seconds[3])
-    assert lanes.fastest(seconds) == 3

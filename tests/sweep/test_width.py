@@ -1,144 +1,202 @@
-"""How many lanes run at a time: what is timed, what is chosen, what memory holds."""
+"""The number of lanes that run at a time: candidates, times, choice, memory."""
+
+import itertools
+import types
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
+from jax.sharding import Mesh
 
-from optlab import data, models, optim, problems, sweep
-from optlab.sweep import Task, machine, parallel, width
-from optlab.sweep.lanes import MEMORY_SHARE
+from optlab import data, machine, models, problems, sweep
+from optlab.sweep import Task, parallel, width
 
-ONE = parallel.layout("jit", 1, [8], devices=jax.devices()[:1])
-
-
-@pytest.fixture(scope="module")
-def task():
-    digits = data.load("digits", examples=50)
-    problem = problems.classification(models.make("mlp", classes=10), (8, 8, 1))
-    return Task(problem, lambda point: optim.make("sgd", **point), digits, 8)
+ONE = parallel.layout("jit", 1, 8, devices=jax.devices()[:1])
+FOUR = parallel.layout("jit", 4, 8, devices=jax.devices()[:4])
 
 
-@pytest.fixture(scope="module")
-def lanes():
-    return sweep.make_lanes((0, 1), sweep.grid({"learning_rate": (0.1, 0.2, 0.3)}))
+def jaxpr(function, *arguments):
+    return jax.make_jaxpr(function)(*arguments).jaxpr
 
 
-def bytes_of(task):
-    lanes = sweep.make_lanes((0,), sweep.grid({"learning_rate": (0.1,)}))
-    return width.computed_bytes(width._step(task, lanes))
+#: 100 numbers of four bytes, twice.
+STEP = jaxpr(lambda x: jnp.sin(x) * 2, jnp.zeros(100))
+FACTORIZES = jaxpr(
+    lambda x: jax.lax.cond(True, jnp.linalg.cholesky, jnp.sin, x), jnp.eye(3)
+)
 
 
-def limit(monkeypatch, task, lanes_that_fit):
-    """Makes the memory hold so many lanes."""
-    memory = lanes_that_fit * bytes_of(task) / MEMORY_SHARE
+def limit(monkeypatch, lanes, devices=1):
+    """Makes the memory hold that many lanes of ``STEP``."""
+    memory = lanes * 800 / width.MEMORY_SHARE / devices
     monkeypatch.setattr(machine, "memory_bytes", lambda device: memory)
 
 
-def untimed(widths, trial):
-    return dict.fromkeys(widths, 1.0)
-
-
-def test_one_lane_one_row_and_all_are_timed(task, lanes):
-    seconds = width.measure(task, lanes, ONE)
-    assert sorted(seconds) == [1, 3, 6]
-    assert all(0 < time < 1 for time in seconds.values())
+# The largest
 
 
 @pytest.mark.parametrize(
-    ("budget", "expected"), [(6.5, [1, 3, 6]), (5.9, [1, 3]), (2.9, [1]), (0.5, [1])]
+    ("held", "expected"), [(0.5, 1), (1, 1), (3.9, 3), (12, 12), (100, 12)]
 )
-def test_no_width_is_tried_that_memory_does_not_hold(
-    task, lanes, monkeypatch, budget, expected
-):
-    limit(monkeypatch, task, budget)
-    monkeypatch.setattr(width, "timed", untimed)
-    assert list(width.measure(task, lanes, ONE)) == expected
+def test_memory_bounds_the_width(monkeypatch, held, expected):
+    limit(monkeypatch, held)
+    assert width.largest(STEP, 12, ONE) == expected
+    assert width.largest(STEP, 12, FOUR) == expected  # of one host
 
 
-def test_lanes_that_do_not_fit_run_in_the_largest_equal_chunks(task, monkeypatch):
-    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 12}))
-    limit(monkeypatch, task, 5.5)
-    monkeypatch.setattr(width, "timed", untimed)
-    assert list(width.measure(task, many, ONE)) == [1, 4]
-
-
-def test_of_many_points_a_width_between_is_tried(task, monkeypatch):
-    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 64}))
-    monkeypatch.setattr(width, "timed", untimed)
-    assert list(width.measure(task, many, ONE)) == [1, 8, 64]
-
-
-def test_every_device_has_a_lane(task, monkeypatch):
-    """Four devices share twelve points: no fewer than four run at a time."""
-    many = sweep.make_lanes((0,), sweep.grid({"learning_rate": [0.1] * 12}))
-    layout = parallel.layout("jit", 12, [8], devices=jax.devices()[:4])
-    monkeypatch.setattr(width, "timed", untimed)
-    assert list(width.measure(task, many, layout)) == [4, 12]
-
-
-def test_lanes_that_factorize_run_one_for_each_core(task):
+def test_lanes_that_factorize_run_one_for_each_device_of_a_host(monkeypatch):
     """More at a time could wait for each other's threads without end."""
-    lanes = sweep.make_lanes((0,), sweep.grid({"damping": [0.1] * 4}))
-    small = problems.classification(
-        models.make("mlp", classes=10, hidden=(2,)), (8, 8, 1)
-    )
-    newton = task._replace(
-        problem=small,
-        optimizer=lambda point: optim.make("levenberg_marquardt", **point),
-    )
-    layout = parallel.layout("jit", 4, [8], devices=jax.devices()[:2])
-    assert width.unblocked(newton, lanes, layout) == 2
-    assert list(width.measure(newton, lanes, layout)) == [2]
-    assert width.unblocked(newton, lanes, ONE) == 4
-    assert (
-        width.unblocked(
-            task, sweep.make_lanes((0,), [{"learning_rate": 0.1}] * 4), layout
-        )
-        == 4
-    )
+    assert width.largest(FACTORIZES, 12, ONE) == 12
+    assert width.largest(FACTORIZES, 12, FOUR) == 4
+    assert width.largest(STEP, 12, FOUR) == 12
+    shares = Mesh(np.array(jax.devices()[:4]).reshape(1, 4), ("lane", "data"))
+    assert width.largest(FACTORIZES, 12, parallel.Layout("jit", shares)) == 1
+    monkeypatch.setattr(width, "share_host", lambda devices: False)
+    assert width.largest(FACTORIZES, 12, FOUR) == 12
 
 
-def test_a_trial_goes_through_a_short_split_again(task):
-    steps = 3 * len(task.dataset.train.labels) // task.batch_size
-    short = width._shortened(task, steps)
-    assert len(short.dataset.train.labels) == steps * task.batch_size
-    assert short.steps_per_epoch == steps
-
-
-def test_memory_is_the_device_own_or_the_host():
-    class Accelerator:
-        def memory_stats(self):
-            return {"bytes_limit": 123}
-
-    assert machine.memory_bytes(Accelerator()) == 123
+def test_memory_is_of_the_device_or_the_host():
+    accelerator = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": 123})
+    assert machine.memory_bytes(accelerator) == 123
     assert machine.memory_bytes(jax.devices("cpu")[0]) > 2**28
 
 
-def test_what_a_step_touches_grows_with_the_batch_and_the_net(task):
-    small = bytes_of(task)
-    assert small > 4 * (64 * 30 + 30 * 15 + 15 * 10)  # the gradient, at the least
-    assert bytes_of(task._replace(batch_size=32)) > small
-    wide = problems.classification(
-        models.make("mlp", classes=10, hidden=(300,)), (8, 8, 1)
+@pytest.mark.parametrize(("function", "results"), [
+    (lambda x: jnp.sin(jnp.exp(x)) * 2, 3),
+    (lambda x: jax.jit(lambda x: jnp.sin(x) * 2)(jnp.exp(x)), 3),
+    # Of two branches only one runs: the larger one counts. The index is clamped.
+    (lambda x: jax.lax.cond(x[0] > 0, lambda x: jnp.cos(jnp.tan(x)), jnp.sin, x), 2),
+    # A loop keeps its stacked results: 100 of them, and one at a time.
+    (lambda x: jax.lax.scan(lambda c, _: (c, jnp.sin(c)), x, length=100)[1], 101),
+])  # fmt: skip
+def test_bytes_are_those_of_all_results(function, results):
+    found = width.computed_bytes(jaxpr(function, jnp.zeros(50)))
+    assert results * 200 <= found <= (results + 1) * 200 + 20
+
+
+# The candidates
+
+
+def fake_trial(seconds, asked=None):
+    """A trial whose runs take scripted times; the clock is set by hand."""
+    clock = [0.0]
+
+    def trial(wide, steps):
+        if asked is not None:
+            asked[wide] = steps
+        durations = iter(seconds(wide))
+
+        def run():
+            clock[0] += next(durations)
+
+        return width.Trial(lambda: run, wide * steps)
+
+    return trial, types.SimpleNamespace(perf_counter=lambda: clock[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "held", "expected"),
+    [
+        ((2, 3), ONE, 100, [1, 3, 6]),  # one lane, the points of one seed, all
+        ((2, 3), ONE, 5.9, [1, 3]),
+        ((2, 3), ONE, 2.9, [1]),
+        ((1, 3), ONE, 100, [1, 3]),
+        ((1, 12), ONE, 5.5, [1, 4]),  # chunks are equal
+        ((1, 64), ONE, 100, [1, 8, 64]),  # of many points also their square root
+        ((1, 12), FOUR, 100, [4, 12]),  # every device has a lane
+    ],
+)
+def test_candidates_that_fit_are_timed(monkeypatch, shape, layout, held, expected):
+    limit(monkeypatch, held)
+    trial, clock = fake_trial(lambda wide: itertools.repeat(1.0))
+    monkeypatch.setattr(width, "time", clock)
+    assert list(width.measure(STEP, shape, layout, trial)) == expected
+
+
+def test_the_fastest_run_after_the_first_counts(monkeypatch):
+    """Seconds of one step of one lane; a run that warms up, then three."""
+    scripted = {1: [0.1, 0.8, 0.4, 0.6], 3: [9.0, 0.6, 0.5, 0.3], 6: [0.1, 3, 4, 5]}
+    asked = {}
+    trial, clock = fake_trial(lambda wide: scripted[wide], asked)
+    monkeypatch.setattr(width, "time", clock)
+    found = width.measure(STEP, (2, 3), ONE, trial)
+    fewest, most = width.TRIAL_STEPS
+    assert all(fewest <= steps <= most for steps in asked.values())
+    expected = {w: t / (w * asked[w]) for w, t in ((1, 0.4), (3, 0.3), (6, 3.0))}
+    assert found == pytest.approx(expected)
+    assert width.choose(found, STEP, 6, ONE) == 3
+
+
+def test_a_single_candidate_is_not_timed():
+    found = width.measure(FACTORIZES, (1, 4), FOUR, lambda *_: pytest.fail("compiled"))
+    assert list(found) == [4]
+    assert np.isnan(found[4])
+    assert width.choose(found, FACTORIZES, 4, FOUR) == 4
+
+
+def test_the_times_of_the_first_process_decide(monkeypatch):
+    trial, clock = fake_trial(lambda wide: itertools.repeat(1.0))
+    monkeypatch.setattr(width, "time", clock)
+    monkeypatch.setattr(width, "agreed", lambda seconds: [3.0, 2.0, 1.0])
+    found = width.measure(STEP, (2, 3), ONE, trial)
+    assert found == {1: 3.0, 3: 2.0, 6: 1.0}
+    assert width.choose(found, STEP, 6, ONE) == 6
+
+
+def test_no_choice_is_wider_than_fits(monkeypatch):
+    limit(monkeypatch, 3.5)
+    assert width.choose({1: 3.0, 6: 1.0}, STEP, 6, ONE) == 3
+    assert width.choose({100: np.nan}, STEP, 2, ONE) == 2  # given by the user
+
+
+# The trial of a sweep
+
+
+def make_task(hidden=(4,)):
+    digits = data.load("digits", examples=50)
+    net = models.make("mlp", classes=10, hidden=hidden)
+    problem = problems.classification(net, digits)
+    return Task(digits, 8, lambda _: problem, lambda point: optax.sgd(**point))
+
+
+LANES = sweep.make_lanes((0, 1), sweep.grid({"learning_rate": (0.1, 0.2, 0.3)}))
+
+
+def test_the_step_of_a_sweep_grows_with_batch_and_net():
+    small, large, wide = (
+        width.computed_bytes(sweep.step_of(task, LANES))
+        for task in (make_task(), make_task()._replace(batch_size=32), make_task((99,)))
     )
-    assert bytes_of(task._replace(problem=wide)) > 5 * small
+    assert 4 * 64 * 4 < small < large  # the first layer's gradient, at the least
+    assert wide > 5 * small
 
 
-def test_bytes_are_those_of_every_result():
-    def inner(x):
-        return jnp.sin(x) * 2  # 2 results
+def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
+    """Each run goes on from the states of the one before, which are donated."""
+    lowered, ran = [], []
 
-    program = jax.make_jaxpr(lambda x: inner(jnp.exp(x)))(jnp.zeros(5))
-    assert width.computed_bytes(program.jaxpr) == 3 * 5 * 4
-    nested = jax.make_jaxpr(lambda x: jax.jit(inner)(jnp.exp(x)))(jnp.zeros(5))
-    assert width.computed_bytes(nested.jaxpr) == 3 * 5 * 4
-    # A loop keeps what it stacks.
-    stacked = jax.make_jaxpr(
-        lambda x: jax.lax.scan(lambda c, _: (c, inner(c)), x, None, length=100)[1]
-    )(jnp.zeros(5))
-    assert 100 * 5 * 4 < width.computed_bytes(stacked.jaxpr) < 110 * 5 * 4
-    # Of two branches only one runs, so the larger one counts.
-    branches = (jnp.sin, lambda x: jnp.cos(jnp.tan(x)))
-    chosen = jax.make_jaxpr(lambda x: jax.lax.switch(1, branches, x))(jnp.zeros(5))
-    assert width.computed_bytes(chosen.jaxpr) >= 2 * 5 * 4
-    assert width.computed_bytes(chosen.jaxpr) < 3 * 5 * 4
+    def lower(task, lanes, layout, wide):
+        lowered.append((wide, lanes.shape, task.steps_per_epoch))
+
+        def train(states, lanes, epoch):
+            ran.append((wide, states))
+            return states + 1, {}
+
+        program = sweep.Program(train, lambda *_: {}, 0.0, wide)
+        return sweep.Lowered(lambda: program)
+
+    monkeypatch.setattr("optlab.sweep.program.lower", lower)
+    monkeypatch.setattr("optlab.sweep.program.init_states", lambda task, lanes: 0)
+    task = make_task()
+    monkeypatch.setattr("optlab.sweep.program.step_of", lambda task, lanes: STEP)
+    found = sweep.measure_widths(task, LANES, ONE)
+    assert sorted(found) == [1, 3, 6]
+    longest = width.TRIAL_STEPS[1]  # more than the 5 batches of the split
+    assert lowered == [
+        (1, (1, 1), longest),
+        (3, (1, 3), longest),
+        (6, (2, 3), longest),
+    ]
+    assert ran == [(w, run) for w in (1, 3, 6) for run in range(1 + width.TRIALS)]

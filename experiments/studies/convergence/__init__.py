@@ -11,7 +11,7 @@ from experiments import workdir
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
 from optlab import optim
-from optlab.report import Picture, Section, show_table
+from optlab.report import Picture, Section
 from optlab.report.figures.convergence import Descent, errors_by_step
 from optlab.report.figures.cost import Growth, cost_by_size
 
@@ -43,7 +43,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     matrices = tables.matrices(settings["nets"])
     nets = tables.nets(curves, settings["nets"])
     for table in (summary, matrix, laws, matrices, nets):
-        show_table(table, context.console)
+        context.show(table)
     page = workdir.write_results(
         folder,
         settings["title"],

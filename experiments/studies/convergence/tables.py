@@ -207,17 +207,18 @@ def nets(curves: Sequence[Curve], weights: Mapping[str, int]) -> Table:
     cells = [(name, n, curve) for name, n in weights.items() for curve in curves]
     return Table(
         title="One step with as many parameters, by the fitted laws",
-        columns=("method", "memory", "time"),
-        align="lrr",
+        columns=("net", "method", "memory", "time"),
+        align="llrr",
         rows=tuple(
             (
+                name,
                 curve.method,
                 memory(extrapolate(curve.memory_law, n)),
                 long_duration(extrapolate(curve.seconds_law, n)),
             )
-            for _, n, curve in cells
+            for name, n, curve in cells
         ),
-        groups=tuple(f"{name}, n = {n:,}" for name, n, _ in cells),
+        groups=("",) * len(cells),
         notes=(
             "Extrapolated, on this machine, for a function as cheap as the one "
             "measured: the net's own gradient comes on top, and matrices that outgrow "

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from optlab.report.figures import style
 
-#: Top of a panel, as a multiple of the value at the start: methods that explode leave it.
+#: Top of a panel, as a multiple of the value at the start.
 HIGHEST = 1e3
 
 #: Bottom of a panel, as a multiple of the target.

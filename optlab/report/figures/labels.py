@@ -2,39 +2,11 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from optlab.report.figures.style import GREY, literal
-
-
-class End(NamedTuple):
-    """The last point of a line, to be named."""
-
-    name: str
-    colour: str
-    x: float
-    y: float  # nan where the line has no point
-
-
-def end_of(name: str, colour: str, x: np.ndarray, y: np.ndarray) -> End:
-    """Finds the last finite point of a line.
-
-    Args:
-      name: text of the label.
-      colour: of the line.
-      x: ``[n]``.
-      y: ``[n]``.
-
-    Returns:
-      The end.
-    """
-    finite = np.flatnonzero(np.isfinite(y))
-    if not finite.size:
-        return End(name, colour, np.nan, np.nan)
-    return End(name, colour, float(x[finite[-1]]), float(y[finite[-1]]))
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
@@ -69,21 +41,24 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
     return placed
 
 
-def label_ends(panel: Axes, ends: Sequence[End], height: float) -> None:
+def label_ends(
+    panel: Axes, lines: Sequence[tuple[str, str, np.ndarray, np.ndarray]], height: float
+) -> None:
     """Names each line at the right of the panel, in the line's colour.
 
     Call it once the limits are set.
 
     Args:
       panel: axes with the lines.
-      ends: last point of each line.
+      lines: name, colour, x and y of each; y may hold nan.
       height: of the panel in inches, which bounds how close names may be.
     """
-    shown = [end for end in ends if np.isfinite(end.y)]
+    shown = []
+    for name, colour, x, y in lines:
+        for last in np.flatnonzero(np.isfinite(y))[-1:]:
+            shown.append((name, colour, x[last], y[last]))
     transform = panel.transData - panel.transAxes
-    wanted = [
-        float(np.clip(transform.transform((end.x, end.y))[1], 0, 1)) for end in shown
-    ]
+    wanted = [float(np.clip(transform.transform(end[2:])[1], 0, 1)) for end in shown]
     places = spread(wanted, 0.17 / height, 0.02, 0.98)
     for (name, colour, x, y), place in zip(shown, places, strict=True):
         panel.annotate(

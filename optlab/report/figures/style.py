@@ -25,6 +25,7 @@ PALETTE = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#5A5A5A"
+SECONDS = "seconds of one run alone, compile excluded"
 
 _THEME = {
     "axes.axisbelow": True,
@@ -290,35 +291,41 @@ def band(
     return mean
 
 
-def scale(
-    panels: Iterable[Axes], values: Sequence[np.ndarray], percent: bool = False
-) -> None:
-    """Fits the limits to the runs; the axis is a log one if they span over 10-fold.
+def scale(panels: Sequence[Axes], values: Sequence[np.ndarray], metric: Metric) -> None:
+    """Fits the limits to the runs, and prints the ticks as the metric is printed.
 
+    Where lower is better, values that span over 10-fold get a log axis. Where higher is
+    better, the first quarter of a run does not count: the rise would squash the rest.
     Bands may run out of the picture: with few seeds they would squash the lines.
 
     Args:
       panels: axes that share their y axis.
-      values: of every run behind the lines drawn on them.
-      percent: whether the ticks are shares to be printed as percentages.
+      values: ``[seeds, n]`` of every line drawn on them.
+      metric: direction, and whether it is a percentage.
     """
-    low, high = _range(values)
-    if not low <= high:
+    quarter = 0.25 * metric.higher
+    arrays = [each[:, int(quarter * each.shape[1]) :].ravel() for each in values]
+    finite = np.concatenate([*arrays, np.zeros(0)])
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
         for panel in panels:
             panel.set_yticks([])
         return
-    log = low > 0 and high > 10 * low
+    low, high = finite.min(), finite.max()
+    log = not metric.higher and low > 0 and high > 10 * low
+    least = 0.01 if metric.higher and metric.percent else 0.0
+    room = max(0.08 * (high - low), least) or 0.1 * abs(high) or 1.0
+    bottom, top = low - room, high + room
+    if metric.higher and metric.percent:
+        bottom, top = max(bottom, 0.0), min(top, 1.005)
+    if log:
+        bottom, top = low * (low / high) ** 0.06, high * (high / low) ** 0.06
     for panel in panels:
         if log:
-            room = (high / low) ** 0.06
             panel.set_yscale("log")
-            panel.set_ylim(low / room, high * room)
-        else:
-            room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
-            panel.set_ylim(low - room, high + room)
-        if log:
             log_ticks(panel.yaxis, high / low)
-        if percent:
+        panel.set_ylim(bottom, top)
+        if metric.percent:
             panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
 
 
@@ -335,44 +342,9 @@ def log_ticks(axis: Axis, span: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def scale_metric(
-    panels: Iterable[Axes], values: Sequence[np.ndarray], metric: Metric
-) -> None:
-    """Fits the limits to the runs, and prints the ticks as the metric is printed.
-
-    Args:
-      panels: axes that share their y axis.
-      values: ``[seeds, n]`` of every line drawn on them. Where higher is better, the
-        first quarter of a run does not count: the rise would squash the rest.
-      metric: direction, and whether it is a percentage.
-    """
-    if not metric.higher:
-        scale(panels, values, metric.percent)
-        return
-    panels = list(panels)
-    low, high = _range([each[:, each.shape[1] // 4 :] for each in values])
-    if not low <= high:
-        scale(panels, [])
-        return
-    room = max(0.08 * (high - low), 0.01 if metric.percent else 0.01 * abs(high), 1e-9)
-    bottom, top = low - room, high + room
-    if metric.percent:
-        bottom, top = max(bottom, 0.0), min(top, 1.005)
-    for panel in panels:
-        panel.set_ylim(bottom, top)
-        if metric.percent:
-            panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
-
-
-def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([np.ravel(array) for array in arrays] or [np.zeros(0)])
-    values = values[np.isfinite(values)]
-    return (values.min(), values.max()) if values.size else (np.nan, np.nan)
-
-
 def percent_tick(fraction: float, _: object) -> str:
-    """Formats a tick as a percentage, for a ``FuncFormatter``."""
-    return f"{100 * fraction:.4g}%"
+    """Formats a tick as a percentage, if it is one, for a ``FuncFormatter``."""
+    return f"{100 * fraction:.4g}%" if fraction < 1 + 1e-9 else ""
 
 
 def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:

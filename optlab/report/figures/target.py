@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from optlab.report.figures import style
+from optlab.report.tables import in_words, short
 from optlab.results import Entry, Results, median_time, times_to_target
 
 
@@ -23,49 +24,41 @@ def time_to_target(results: Results) -> Figure:
     """
     assert results.target is not None
     metric, looks = results.metrics[0], style.contenders(results)
-    said = f"{results.target:.4g} validation"
-    if metric.percent:
-        said = f"{100 * results.target:.4g}% validation"
-    title = f"Time to {said} {metric.name.replace('_', ' ')}"
+    said = f"{short(results.target, metric)} validation {in_words(metric.name)}"
     foot = (
         "bar: median; dot: a run that reached the target; open marker with an arrow: "
         "one that ended before"
     )
     with style.theme():
         heights = [0.42 * len(looks) + 0.8]
-        figure, axes = style.canvas(results, title, heights, foot, sharex="all")
-        longest = 0.0
-        for panel, group in zip(axes[0], style.groups(results), strict=False):
-            for place, name in enumerate(looks):
-                for entry in results.entries:
-                    if (entry.group, entry.name) == (group, name):
-                        colour = looks[name].colour
-                        end = _bar(panel, results, entry, place, colour)
-                        longest = max(longest, end)
-            panel.set_yticks(
-                range(len(looks)), map(style.literal, looks), fontweight="bold"
-            )
+        figure, axes = style.canvas(
+            results, f"Time to {said}", heights, foot, sharex="all"
+        )
+        panels = dict(zip(style.groups(results), axes[0], strict=True))
+        names = list(looks)
+        longest = max(
+            _bar(panels[entry.group], results, entry, names.index(entry.name))
+            for entry in results.entries
+        )
+        for panel in axes[0]:
+            labels = [style.literal(name) for name in names]
+            panel.set_yticks(range(len(names)), labels, fontweight="bold")
             panel.grid(visible=False, axis="y")
             panel.tick_params(axis="y", length=0)
-            panel.set_xlabel("seconds of one run alone, compile excluded")
-        for label, look in zip(
-            axes[0, 0].get_yticklabels(), looks.values(), strict=False
-        ):
-            label.set_color(look.colour)
-        axes[0, 0].set_ylim(max(len(looks), 1) - 0.5, -0.5)
+            panel.set_xlabel(style.SECONDS)
+        for label, name in zip(axes[0, 0].get_yticklabels(), names, strict=True):
+            label.set_color(looks[name].colour)
+        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
         axes[0, 0].set_xlim(0, (1.45 if len(axes[0]) == 1 else 1.75) * longest or 1.0)
     return figure
 
 
-def _bar(panel: Axes, results: Results, entry: Entry, place: int, colour: str) -> float:
+def _bar(panel: Axes, results: Results, entry: Entry, place: int) -> float:
     """Draws one contender and returns the longest time on it."""
     assert results.target is not None
-    words: dict[str, Any] = {
-        "va": "center",
-        "fontsize": 8.5,
-        "color": style.GREY,
-        "style": "italic",
-    }
+    colour = style.contenders(results)[entry.name].colour
+    words: dict[str, Any] = {"va": "center", "fontsize": 8.5, "color": style.GREY}
+    words["style"] = "italic"
     if entry.report is None:
         panel.annotate("all lanes diverged", (0, place), (5, 0),
                        textcoords="offset points", **words)  # fmt: skip

@@ -1,5 +1,6 @@
 """Sensitivity of the validation figures to one swept number."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from optlab.problems import Metric
 from optlab.report.figures import style
 from optlab.report.figures.labels import spread
+from optlab.report.tables import in_words
 from optlab.results import (
     Entry,
     Results,
@@ -54,17 +56,14 @@ def response(entry: Entry, key: str, metrics: Sequence[Metric]) -> Response:
     tune, points = entry.tune, entry.points
     lanes = [i for i, point in enumerate(tune.points) if key in points[point]]
     counts = [len(values) for values in distinct(points).values()]
-    grid = len(points) == np.prod(counts, dtype=int)
+    grid = len(points) == math.prod(counts)
+    values = {lane: points[tune.points[lane]][key] for lane in lanes}
     if grid:
-        ranked = rank_points(tune, metrics)
-        order = [*ranked, *(point for point in tune.points if point not in ranked)]
-        by_value: dict[float, int] = {}
-        for point in order:
-            if key in points[point]:
-                by_value.setdefault(points[point][key], tune.points.index(point))
-        lanes = list(by_value.values())
-    lanes.sort(key=lambda lane: points[tune.points[lane]][key])
-    x = np.array([points[tune.points[lane]][key] for lane in lanes], float)
+        ranked = [tune.points.index(point) for point in rank_points(tune, metrics)]
+        order = dict.fromkeys([*ranked, *lanes])  # the best one of a value first
+        lanes = list({values[lane]: lane for lane in reversed(order)}.values())
+    lanes.sort(key=values.__getitem__)
+    x = np.array([values[lane] for lane in lanes], float)
     chosen = [i for i, lane in enumerate(lanes) if tune.points[lane] == entry.best]
     return Response(
         x=x,
@@ -90,7 +89,7 @@ def sensitivity(results: Results, key: str) -> Figure:
     Returns:
       The figure, one column for each group that sweeps it.
     """
-    spoken = swept_names(results)[key].replace("_", " ")
+    spoken = in_words(swept_names(results)[key])
     decides, looks = results.metrics[0], style.contenders(results)
     found: dict[str, dict[str, Response]] = {}
     for entry in results.entries:
@@ -118,13 +117,12 @@ def sensitivity(results: Results, key: str) -> Figure:
                     drawn[row].append(line)
             axes[-1, column].set_xlabel(style.literal(spoken))
         _scale_x(axes[0], np.concatenate([curve.x for curve in curves]))
-        axes[0, 0].set_ylabel(
-            style.literal(f"validation {decides.name.replace('_', ' ')}")
-        )
+        axes[0, 0].set_ylabel(style.literal(f"validation {in_words(decides.name)}"))
         marked = _scale_metric(axes[0], drawn[0], list(found.values()), decides, looks)
         if rows > 1:
             axes[1, 0].set_ylabel("validation loss")
-            style.scale(axes[1], drawn[1])
+            loss = decides._replace(higher=False, percent=False)
+            style.scale(axes[1], [line[None] for line in drawn[1]], loss)
         inches = 0.72 * figure.get_figwidth() / len(found)
         for panel, (group, named) in zip(axes[0], found.items(), strict=True):
             _name_optima(panel, named, looks, group, inches)
@@ -209,45 +207,28 @@ def _scale_metric(
     metric: Metric,
     looks: Mapping[str, style.Look],
 ) -> set[str]:
-    """Sets limits and ticks, and draws marks for points that are not within them.
-
-    Args:
-      panels: axes, one a group.
-      means: every line on them, panel by panel.
-      columns: contenders of each panel.
-      metric: deciding metric.
-      looks: of the contenders.
-
-    Returns:
-      The kinds of marks that were drawn.
-    """
-    curves = [curve for found in columns for curve in found.values()]
-    chosen = [(mean, c.best) for mean, c in zip(means, curves, strict=True)]
+    """Sets limits and ticks, draws marks for points outside, returns their kinds."""
+    curves = [pair for found in columns for pair in found.items()]
     values = np.concatenate(means)
     values = values[np.isfinite(values)]
     least = -np.inf
     if metric.higher and values.size:
-        optima = [mean[at] for mean, at in chosen if at is not None]
+        pairs = zip(means, curves, strict=True)
+        optima = [mean[c.best] for mean, (_, c) in pairs if c.best is not None]
         least = reach(means, [value for value in optima if np.isfinite(value)])
-    style.scale_metric(panels, [values[values >= least][:, None]], metric)
-    crossed = any(curve.lost.any() for curve in curves)
-    below = bool((values < least).any())
-    marked = list(
-        dict.fromkeys(
-            name
-            for found in columns
-            for name, curve in found.items()
-            if curve.lost.any() or (mean_band(curve.metric)[0] < least).any()
-        )
-    )
+    style.scale(panels, [values[values >= least][:, None]], metric)
+    crossed = [name for name, curve in curves if curve.lost.any()]
+    pairs = zip(means, curves, strict=True)
+    below = [name for mean, (name, _) in pairs if (mean < least).any()]
+    marked = list(dict.fromkeys([*crossed, *below]))
     if marked:
         _add_strip(panels, 0.04 + _STEP * min(len(marked), _TIERS))
     for panel, found in zip(panels, columns, strict=True):
-        for name in found.keys() & marked:
+        for name in (name for name in marked if name in found):
             height = 0.03 + _STEP * (marked.index(name) % _TIERS)
             _marks(panel, found[name], least, looks[name].colour, height)
     kinds = {"diverged": crossed, "below the axis": below}
-    return {kind for kind, drawn in kinds.items() if drawn}
+    return {kind for kind, names in kinds.items() if names}
 
 
 def _add_strip(panels: Sequence[Axes], strip: float) -> None:
@@ -292,8 +273,8 @@ def _name_optima(
 ) -> None:
     """Names each optimum above the panel, near its position on the axis."""
     chosen = [(n, c, c.best) for n, c in found.items() if c.best is not None]
-    words = [f"{name}\n{curve.x[best]:.3g}" for name, curve, best in chosen]
-    longest = max((len(line) for word in words for line in word.split("\n")), default=0)
+    longest = max((len(name) for name, _, _ in chosen), default=0)
+    longest = max(longest, len("0.0001"))
     gap = 0.085 * (longest + 1) / inches
     tiers = max(int(np.ceil(gap * (len(chosen) - 1) / 0.9)), 1)
     if tiers > _NAME_TIERS or not chosen:
@@ -305,20 +286,13 @@ def _name_optima(
     places = spread(wanted, gap / tiers, 0.05, 0.95)
     height = np.empty(len(chosen))
     height[np.argsort(places)] = 1.03 + 0.12 * (np.arange(len(chosen)) % tiers)
-    for (name, curve, best), word, place, level in zip(
-        chosen, words, places, height, strict=True
-    ):
+    for (name, curve, best), x, y in zip(chosen, places, height, strict=True):
         colour = looks[name].colour
         panel.annotate(
-            style.literal(word),
-            (curve.x[best], mean_band(curve.metric[:, best])[0]),
-            (place, level),
-            textcoords=panel.transAxes,
-            color=colour,
-            fontsize=8.5,
-            fontweight="bold",
-            ha="center",
-            va="bottom",
+            style.literal(f"{name}\n{curve.x[best]:.3g}"),
+            (curve.x[best], mean_band(curve.metric[:, best])[0]), (x, y),
+            textcoords=panel.transAxes, color=colour, fontsize=8.5, fontweight="bold",
+            ha="center", va="bottom",
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "alpha": 0.6,
                         "relpos": (0.5, 0), "shrinkA": 1, "shrinkB": 6},
         )  # fmt: skip
@@ -327,19 +301,19 @@ def _name_optima(
 def _legend(
     figure: Figure, looks: Mapping[str, style.Look], marked: Collection[str]
 ) -> None:
-    lines = {
-        name: Line2D([], [], color=look.colour, marker=look.marker, markersize=4.5)
-        for name, look in looks.items()
-    }
     grey: dict[str, Any] = {"ls": "", "color": style.GREY}
-    lines["optimum"] = Line2D([], [], marker="o", ms=9, mfc="none", **grey)
+    lines = [
+        (name, {"color": look.colour, "marker": look.marker, "ms": 4.5})
+        for name, look in looks.items()
+    ]
+    lines.append(("optimum", {"marker": "o", "ms": 9, "mfc": "none", **grey}))
     if "diverged" in marked:
-        lines["diverged"] = Line2D([], [], marker="x", ms=6, mew=1.6, **grey)
+        lines.append(("diverged", {"marker": "x", "ms": 6, "mew": 1.6, **grey}))
     if "below the axis" in marked:
-        lines["below the axis"] = Line2D([], [], marker="v", ms=5, mew=0, **grey)
+        lines.append(("below the axis", {"marker": "v", "ms": 5, "mew": 0, **grey}))
     figure.legend(
-        list(lines.values()),
-        [style.literal(name) for name in lines],
+        [Line2D([], [], **line) for _, line in lines],
+        [style.literal(name) for name, _ in lines],
         loc="outside right upper",
         labelspacing=0.7,
     )
