@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
     config.study = "convergence"
     config.title = "Orders of convergence, and cost against n"
@@ -47,15 +47,15 @@ def get_config() -> ConfigDict:
         *(10, 30, 100, 300, 1000, 2000),
         *(10_000, 100_000, 300_000, 1_000_000),
     )
-    # Laws go through so many of the largest sizes that a method gets to. Memory has no
-    # noise, but the compiler makes now one copy more of a matrix and now one less.
+    # A law is fitted to this many sizes, the largest that a method reaches. Memory has
+    # no noise, but the compiler's number of copies of a matrix varies with n.
     config.cost.fitted = ConfigDict()
     config.cost.fitted.seconds = 3
     config.cost.fitted.memory = 4
-    config.cost.repeats = 7  # of one step; the median counts
+    config.cost.repeats = 7  # timed repetitions of one step; the median counts
     config.cost.seconds = 3.0  # a step expected to take longer is not timed
-    # Bytes; a step expected to need more is not tried. Matrices that outgrow the cache
-    # take several times as long an entry, and no power law holds across that.
+    # Bytes; a step expected to need more is not tried. An entry of a matrix that
+    # outgrows the cache takes several times as long: no power law holds across that.
     config.cost.memory = 1e8
 
     config.nets = ConfigDict()  # weights
@@ -63,9 +63,9 @@ def get_config() -> ConfigDict:
     config.nets["ResNet-50"] = 25_557_032
     config.nets["VGG16"] = 138_357_544
 
-    # What is expected near a minimum with a regular Hessian, with theorems and sections
-    # of Nocedal, Wright, Numerical Optimization (2nd ed.), and the exponents of n in
-    # the time and the memory of a step.
+    # Orders expected near a minimum with a regular Hessian, with theorems and sections
+    # of Nocedal, Wright, Numerical Optimization (2nd ed.), and exponents of n expected
+    # in the time and the memory of a step.
     config.theory = ConfigDict()
     for method, order, exponents, remark in (
         (

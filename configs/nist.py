@@ -1,11 +1,11 @@
 """NIST's 27 nonlinear regressions, both starts, by every method that can fit them.
 
-    python -m experiments.solve --config=configs/nist.py --data_dir=../shared/nist_strd
+    python -m experiments.solve --config=configs/nist.py --data_dir=DIR
 
-float64. A problem is solved where four digits of every parameter agree with the
-certified ones (log relative error, LRE). All problems share one program, in which
-each has nine parameters and 250 rows, most of them idle: an evaluation is a value
-(with its gradient) or a product, and a Jacobian counts nine.
+DIR holds NIST's .dat files. float64. A fit is solved where four digits of every
+parameter agree with the certified ones (log relative error, LRE). All problems share
+one program, in which each has nine parameters and 250 rows, most of them padding: an
+evaluation is a value (with its gradient) or a product, and a Jacobian counts nine.
 
 Solved of 54 fits: Levenberg-Marquardt 54, BFGS 52, Gauss-Newton 49, DFP 46; all four
 in 25 s on 2 CPU cores, most of it compiling.
@@ -15,13 +15,14 @@ from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
     config.study = "nist"
-    config.problems = ()  # names as NIST spells them; none: all 27
-    config.digits = 4.0  # LRE from which a problem counts as solved
+    config.problems = ()  # NIST's names; empty for all 27
+    config.digits = 4.0  # LRE (log relative error) from which a fit counts as solved
 
-    # See optlab.solve.Stop. Gradients have the units of the problem: off.
+    # Criteria of optlab.solving.Stop; negative: off, as gradients have the problem's
+    # units.
     config.stop = ConfigDict()
     config.stop.gradient = -1.0
     config.stop.step = 1e-15  # relative to the parameters

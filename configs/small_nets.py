@@ -6,15 +6,15 @@
 
 DIR holds the regression tables concrete, energy and yacht (see
 ``optlab.testproblems.samples``); the other nets need no file. A rate is tuned on the
-16 starts themselves: what is compared is how fast a method minimizes, not how well the
-net predicts. Full batches, float32.
+16 starts themselves: compared is how fast a method minimizes, not how well the net
+predicts. Full batches, float32.
 """
 
 from ml_collections import ConfigDict
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
     config.study = "small_nets"
     config.title = "Every method on small nets, from the same starts"
@@ -22,13 +22,12 @@ def get_config() -> ConfigDict:
     config.starts = 16
     config.seed = 0
 
-    # A run ends after so many steps, or so many evaluations of the objective if they
-    # are fewer steps, but not before the first step: a Jacobian of n parameters counts
-    # n.
+    # A run ends after this many steps or, if that is earlier, evaluations of the
+    # objective, but not before the first step. A Jacobian of n parameters counts n.
     config.steps = 1000
     config.evaluations = 10_000
 
-    # One layer of tanh units, and what is to be reached: a mean squared error (of
+    # Units of the one tanh layer, and the target value: a mean squared error (of
     # targets of variance 1, or of +-1), or the cross-entropy where there are classes.
     config.net = ConfigDict()
     for name, units, target in (
@@ -43,7 +42,7 @@ def get_config() -> ConfigDict:
     ):
         config.net[name] = ConfigDict({"hidden": units, "target": target})
 
-    config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # where an optimizer names none
+    config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # of an optimizer without numbers
     config.optimizers = ConfigDict()
     for name in (
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb",

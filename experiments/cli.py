@@ -40,7 +40,7 @@ class Given(NamedTuple):
     selected: Mapping[str, tuple[str, ...]] = {}  # section -> names of its entries
 
     def about(self, *keys: str) -> bool:
-        """Whether a key, or one within it, is set or selected."""
+        """Tells whether a key, or one within it, is set or selected."""
         given = (*self.changes, *self.selected)
         return any(f"{each}.".startswith(f"{key}.") for each in given for key in keys)
 
@@ -232,7 +232,7 @@ def _value(key: str, text: str, known: Mapping[str, Any]) -> Any:
     except (SyntaxError, ValueError):
         value = text
     default = known.get(key)
-    if default is None:
+    if default is None or value is None:
         return value
     if isinstance(default, str):
         texts = isinstance(value, tuple) and all(isinstance(x, str) for x in value)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-#: Where no name is near, at most so many are listed.
+#: Largest number of names that are listed where none is near.
 MOST_LISTED = 20
 
 
@@ -18,7 +18,7 @@ def near(name: str, known: Iterable[str]) -> str:
     """Names close to ``name`` among ``known``, as the end of an error message.
 
     Args:
-      name: what the user typed.
+      name: name that the user typed.
       known: every accepted name.
 
     Returns:

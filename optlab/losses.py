@@ -89,7 +89,7 @@ def squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
       outputs: ``[n, ...]``.
-      targets: of the same shape, ``[n]`` for one output an example, or class indices
+      targets: numbers of the same shape, ``[n]`` for one output, or class indices
         ``[n]``, which become one-hot.
 
     Returns:
@@ -109,7 +109,7 @@ def squared_residuals(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
       outputs: ``[n, ...]``.
-      targets: as for `squared_error`.
+      targets: targets, see `squared_error`.
 
     Returns:
       ``[n * outputs of an example]``.
@@ -122,7 +122,7 @@ def error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
       outputs: ``[n, ...]``.
-      targets: as for `squared_error`.
+      targets: targets, see `squared_error`.
 
     Returns:
       ``[n, outputs of an example]``.

@@ -159,7 +159,7 @@ def regression(
     """Makes the problem of predicting numbers.
 
     Args:
-      module: as for `classification`.
+      module: module or pair, see `classification`.
       dataset: examples with floating-point targets ``[n]`` or ``[n, ...]``.
       loss: see `optlab.losses`; half the squared error by default.
       augment: see `optlab.data.augment.make`.
@@ -200,7 +200,8 @@ def autoencoder(
     """Makes the problem of reconstructing inputs: the targets are the inputs.
 
     Args:
-      module: as for `classification`, with as many outputs as an input has numbers.
+      module: module or pair, see `classification`, with as many outputs as an input
+        has numbers.
       dataset: examples with floating-point inputs; their targets are not used.
       loss: see `optlab.losses`; half the squared error by default.
       augment: see `optlab.data.augment.make`; the targets stay as they were, so that
@@ -223,7 +224,7 @@ def decided_by(problem: Problem, name: str) -> Problem:
 
     Args:
       problem: with that metric.
-      name: of one of its metrics; ``loss`` is always among them.
+      name: name of one of its metrics; ``loss`` is always among them.
 
     Returns:
       The problem, with the metric in front.
@@ -318,7 +319,7 @@ def _problem(
 
 
 def _is_of_the_user(error: BaseException) -> bool:
-    """Whether an error was raised by code outside of installed packages and optlab."""
+    """Tells whether a user's code, in no package and not optlab, raised an error."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     installed = [sysconfig.get_path(kind) for kind in ("purelib", "stdlib")]
     ours = __file__.removesuffix("problems.py")

@@ -77,17 +77,6 @@ class Solution(NamedTuple):
     state: Any  # final state of the optimizer
 
 
-class _Loop(NamedTuple):
-    params: Any
-    state: Any
-    value: jax.Array
-    grad: Any
-    steps: jax.Array
-    calm: jax.Array  # accepted steps in a row that were within tolerance
-    reason: jax.Array
-    history: History
-
-
 def solve(
     tx: optax.GradientTransformation,
     params: Any,
@@ -139,11 +128,8 @@ def solve(
     """
     _check_arguments(tx, stop, history)
     require_floating("solve", params, "use this one inside the functions only")
-    functions = {
-        "residual_fn": residual_fn,
-        "output_fn": output_fn,
-        "output_loss_fn": output_loss_fn,
-    }
+    functions = {"output_fn": output_fn, "output_loss_fn": output_loss_fn}
+    functions["residual_fn"] = residual_fn
     objective = _objective(params, value_fn, **functions)
     # A Python number has a weak type, which would change inside the loop.
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
@@ -153,44 +139,37 @@ def solve(
     value_and_grad = jax.value_and_grad(objective)
     value, grad = value_and_grad(params)
     norm = _max_norm(grad)
-    unknown = jnp.full((history,), jnp.nan, value.dtype)
-    none = History(
-        unknown,
-        unknown,
-        unknown,
-        accepted=jnp.zeros((history,), bool),
-        evaluations=jnp.zeros((history,), jnp.int32),
-    )
+    unknown, zero = jnp.full((history,), jnp.nan, value.dtype), jnp.zeros((), jnp.int32)
+    zeros = jnp.zeros((history,), jnp.int32)
+    none = History(unknown, unknown, unknown, accepted=zeros > 0, evaluations=zeros)
 
     def start_reason(value, norm):
         reason = jnp.where(norm <= stop.gradient, Reason.GRADIENT, Reason.RUNNING)
         reason = jnp.where(value <= stop.target, Reason.TARGET, reason)
-        return jnp.where(_finite(value, norm), reason, Reason.NON_FINITE)
+        reason = jnp.where(_finite(value, norm), reason, Reason.NON_FINITE)
+        return reason.astype(jnp.int32)
 
-    def body(loop):
-        updates, state = tx.update(
-            loop.grad,
-            loop.state,
-            loop.params,
-            **extra_args(
-                loop.params, loop.value, loop.grad, value_fn=objective, **functions
-            ),
+    def body(carry):
+        now, old_grad, calm = carry
+        given = extra_args(
+            now.params, now.value, old_grad, value_fn=objective, **functions
         )
-        params = optax.apply_updates(loop.params, updates)
-        change = jax.tree.map(jnp.subtract, params, loop.params)
-        s, x = _norm(change), _norm(loop.params)
+        updates, state = tx.update(old_grad, now.state, now.params, **given)
+        params = optax.apply_updates(now.params, updates)
+        change = jax.tree.map(jnp.subtract, params, now.params)
+        s, x = optax.tree.norm(change), optax.tree.norm(now.params)
         value, grad = value_and_grad(params)
         norm = _max_norm(grad)
         infos = diagnostics.find(state)
         accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
         stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
 
-        steps = loop.steps + 1
-        drop = jnp.abs(loop.value - value)
+        steps = now.steps + 1
+        drop = jnp.abs(now.value - value)
         small_drop = drop <= stop.decrease * jnp.abs(value)
         small_step = s <= stop.step * (x + abs(stop.step))
-        calm = jnp.where(small_drop | small_step, loop.calm + 1, 0)
-        calm = jnp.where(accepted, calm, loop.calm)
+        calm_now = jnp.where(small_drop | small_step, calm + 1, 0)
+        calm = jnp.where(accepted, calm_now, calm)
         patient = accepted & (calm >= stop.patience)
         reasons = (  # the last that holds wins
             (Reason.STEPS, steps >= stop.steps),
@@ -198,55 +177,40 @@ def solve(
             (Reason.DECREASE, patient & small_drop),
             (Reason.STEP, patient & small_step),
         )
-        reason = jnp.full_like(loop.reason, Reason.RUNNING)
+        reason = jnp.full_like(now.reason, Reason.RUNNING)
         for code, holds in reasons:
             reason = jnp.where(holds, code, reason)
         met = start_reason(value, norm)
-        reason = jnp.where(met == Reason.RUNNING, reason, met).astype(jnp.int32)
+        reason = jnp.where(met == Reason.RUNNING, reason, met)
 
         finite = _finite(value, norm)
         keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
-        note = lambda all, one: (  # noqa: E731
-            all.at[loop.steps].set(one.astype(all.dtype))
-        )
-        spent = _evaluations(loop.steps, loop.state)
-        record = History(loop.value, _max_norm(loop.grad), s, accepted, spent)
-        return _Loop(
-            params=jax.tree.map(keep, params, loop.params),
-            state=state,
-            value=keep(value, loop.value),
-            grad=jax.tree.map(keep, grad, loop.grad),
+        note = lambda all, one: all.at[now.steps].set(one.astype(all.dtype))  # noqa: E731
+        record = History(now.value, now.gradient_norm, s, accepted, now.evaluations)
+        solution = Solution(
+            params=jax.tree.map(keep, params, now.params),
+            value=keep(value, now.value),
+            gradient_norm=keep(norm, now.gradient_norm),
             steps=steps,
-            calm=calm,
+            evaluations=_evaluations(steps, state),
             reason=reason,
-            history=jax.tree.map(note, loop.history, record) if history else none,
-        )
-
-    loop = jax.lax.while_loop(
-        lambda loop: (loop.reason == Reason.RUNNING) & (loop.steps < stop.steps),
-        body,
-        _Loop(
-            params=params,
+            history=jax.tree.map(note, now.history, record) if history else none,
             state=state,
-            value=value,
-            grad=grad,
-            steps=jnp.zeros((), jnp.int32),
-            calm=jnp.zeros((), jnp.int32),
-            reason=start_reason(value, norm).astype(jnp.int32),
-            history=none,
+        )
+        return solution, jax.tree.map(keep, grad, old_grad), calm
+
+    spent, reason = _evaluations(zero, state), start_reason(value, norm)
+    start = Solution(params, value, norm, zero, spent, reason, none, state)
+    solution, _, _ = jax.lax.while_loop(
+        lambda carry: (
+            (carry[0].reason == Reason.RUNNING) & (carry[0].steps < stop.steps)
         ),
+        body,
+        (start, grad, zero),
     )
-    return Solution(
-        params=loop.params,
-        value=loop.value,
-        gradient_norm=_max_norm(loop.grad),
-        steps=loop.steps,
-        evaluations=_evaluations(loop.steps, loop.state),
-        # A start that may make no step at all ends by the count of steps.
-        reason=jnp.where(loop.reason == Reason.RUNNING, Reason.STEPS, loop.reason),
-        history=loop.history,
-        state=loop.state,
-    )
+    # A start that may make no step at all ends by the count of steps.
+    running = solution.reason == Reason.RUNNING
+    return solution._replace(reason=jnp.where(running, Reason.STEPS, solution.reason))
 
 
 def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
@@ -272,11 +236,7 @@ def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
 
 
 def _objective(
-    params: Any,
-    value_fn: Callable | None,
-    residual_fn: Callable | None,
-    output_fn: Callable | None,
-    output_loss_fn: Callable | None,
+    params: Any, value_fn, residual_fn, output_fn, output_loss_fn
 ) -> Callable:
     """Chooses the first given function as objective; checks it against the others."""
     if (output_fn is None) != (output_loss_fn is None):
@@ -310,10 +270,6 @@ def _objective(
 def _evaluations(steps: Any, state: Any) -> Any:
     """Counts one for each value with gradient, and those of the optimizer."""
     return sum((i.evaluations for i in diagnostics.find(state)), steps + 1)
-
-
-def _norm(tree):
-    return optax.tree.norm(tree)
 
 
 def _max_norm(tree):

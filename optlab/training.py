@@ -39,7 +39,7 @@ EVALUATION_BATCH = 256
 
 
 class TrainState(NamedTuple):
-    """All that the next step needs."""
+    """State of a run between two steps."""
 
     step: jax.Array  # [], int32: steps taken
     params: Any
@@ -50,12 +50,12 @@ class TrainState(NamedTuple):
 def init(
     problem: Problem, tx: optax.GradientTransformation, key: jax.Array
 ) -> TrainState:
-    """The state before the first step.
+    """Draws the state before the first step.
 
     Args:
-      problem: what is to be minimized.
-      tx: the optimizer.
-      key: decides the initial parameters.
+      problem: problem with the model.
+      tx: optimizer.
+      key: source of the initial parameters.
 
     Returns:
       A state at step 0.
@@ -67,12 +67,12 @@ def init(
 def initial_state(
     params: Any, model_state: Any, tx: optax.GradientTransformation
 ) -> TrainState:
-    """The state before the first step, from parameters that are already there.
+    """Makes the state before the first step from given parameters.
 
     Args:
-      params: the initial parameters.
+      params: initial parameters.
       model_state: batch statistics and the like; an empty dict for most nets.
-      tx: the optimizer.
+      tx: optimizer.
 
     Returns:
       A state at step 0.
@@ -91,8 +91,8 @@ def make_step(
     """Builds the training step ``(state, batch, key) -> (state, metrics)``.
 
     Args:
-      problem: what is to be minimized.
-      tx: the optimizer; its hyperparameters may be tracers.
+      problem: problem to minimize.
+      tx: optimizer; its hyperparameters may be tracers.
       axis_name: the mapped axis to average over under ``jax.pmap``.
 
     Returns:
@@ -168,13 +168,13 @@ def make_step(
 
 
 def epoch_order(key: jax.Array, examples: int, batch_size: int) -> jax.Array:
-    """A shuffled pass over the data: which examples make each batch.
+    """Shuffles the examples of one epoch into batches.
 
     Args:
-      key: decides the order.
-      examples: how many there are, static.
-      batch_size: static; the ``examples % batch_size`` last ones of the shuffle sit
-        this epoch out.
+      key: source of the order.
+      examples: number of examples, static.
+      batch_size: examples of a batch, static; the ``examples % batch_size`` last ones
+        of the shuffle are left out of this epoch.
 
     Returns:
       ``[examples // batch_size, batch_size]``, int32.
@@ -199,7 +199,7 @@ def scan_epoch(
     Args:
       step: ``(state, batch, key) -> (state, metrics)``; the state may hold many lanes.
       load_batch: ``(indices, key) -> Batch``, gathering and augmenting on the device.
-      state: whatever the step carries.
+      state: value that the step carries.
       order: ``[steps, batch_size]``, from :func:`epoch_order`.
       key: source of the epoch's dropout and augmentation keys.
 
@@ -277,7 +277,7 @@ def evaluate(
     Args:
       problem: problem with the metrics.
       params: parameters of the model.
-      model_state: its other state.
+      model_state: other state of the model.
       load_batch: function from indices ``[n]`` to a batch.
       examples: number of examples in the split, static.
       batch_size: examples at a time, static; a last, partial batch is filled up with
@@ -317,7 +317,7 @@ def evaluate_split(
     Args:
       problem: problem with the metrics.
       params: parameters of the model.
-      model_state: its other state.
+      model_state: other state of the model.
       split: a ``Split`` of arrays.
 
     Returns:

@@ -26,9 +26,7 @@ def test_nets_are_trained_as_shown():
     names = run(BLOCKS[:OWN])
     assert names["trained"].evaluate("test")["accuracy"] > 0.9
     assert names["losses"].shape == (3, 60)
-    line = names["line"].params
-    assert line["w"].tolist() == pytest.approx([2.0, -1.0], abs=1e-2)
-    assert float(line["b"]) == pytest.approx(0.5, abs=1e-2)
+    assert names["line"].evaluate("test")["R2"] > 0.999
 
 
 def test_functions_are_minimized_as_shown():

@@ -8,19 +8,19 @@ their last step.
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 
 from optlab import sweep
 from optlab.compare.contenders import Contender
-from optlab.compare.stages import Observer, Stage, run_stage, runs_of
+from optlab.compare.stages import Compilation, Observer, Stage, run_stage, runs_of
 from optlab.errors import InputError
 from optlab.optim.info import find, refuse_evaluation
 from optlab.problems import Metric
 from optlab.results import Entry, choose_point
-from optlab.sweep import Lanes, Lowered, Program, first_lane, parallel, width
+from optlab.sweep import Lanes, Lowered, first_lane, parallel, width
 
 
 class Protocol(NamedTuple):
@@ -36,7 +36,7 @@ def metrics_of(contenders: Sequence[Contender]) -> tuple[Metric, ...]:
     """Finds the metrics by which contenders are compared.
 
     Args:
-      contenders: at least one.
+      contenders: one contender or more.
 
     Returns:
       The metrics; the first one decides.
@@ -69,7 +69,7 @@ def compare(
 
     Args:
       contenders: recipes with their points.
-      protocol: seeds, and how lanes run.
+      protocol: seeds, and the mode of running lanes.
       observer: callbacks between segments.
 
     Returns:
@@ -90,8 +90,8 @@ def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
     """Refuses rules that could only fail later, before anything is compiled.
 
     Args:
-      contenders: as for `compare`.
-      protocol: likewise.
+      contenders: recipes with their points.
+      protocol: seeds, and the mode of running lanes.
 
     Raises:
       InputError: no seed, no width, or a layout that does not fit.
@@ -168,34 +168,33 @@ def _fresh_state(contender: Contender) -> Any:
     return jax.eval_shape(tx.init, params)
 
 
-#: The shape of a single lane.
-ALONE = (1, 1)
-
-
 class _Compiler:
-    """Compiles a contender's programs when they are first wanted, then keeps them."""
+    """Starts to compile a contender's programs when the first one is wanted.
+
+    The program of the report runs compiles beside that of tuning, on another core.
+    """
 
     def __init__(self, contender: Contender, protocol: Protocol, observer: Observer):
         self.contender = contender
         self.protocol, self.observer = protocol, observer
-        self.programs: dict[tuple[int, int], Program] = {}
-        self.ahead: Future[Program] | None = None
+        self.started: dict[tuple[int, int], Compilation] = {}
+        self.used: set[tuple[int, int]] = set()
 
-    def __call__(self, lanes: Lanes) -> tuple[Program, bool]:
-        """The program for lanes of this shape, and whether it was compiled now."""
-        if lanes.shape in self.programs:
-            return self.programs[lanes.shape], False
-        if lanes.shape == ALONE and self.ahead is not None:
-            program = self.ahead.result()
-        else:
-            lowered = self._lower(lanes)
-            if lanes.shape != ALONE:  # the report runs' program, on another core
-                pool = ThreadPoolExecutor(1)
-                self.ahead = pool.submit(self._lower(first_lane(lanes)).compile)
-                pool.shutdown(wait=False)
-            program = lowered.compile()
-        self.programs[lanes.shape] = program
-        return program, True
+    def __call__(self, lanes: Lanes) -> Compilation:
+        """The program for lanes of this shape."""
+        if lanes.shape not in self.started:
+            pool = ThreadPoolExecutor(2)
+            # Traced in this thread: another one has JAX's default configuration.
+            for some in (lanes, first_lane(lanes)):
+                if some.shape not in self.started:
+                    lowered = self._lower(some)
+                    self.started[some.shape] = Compilation(
+                        pool.submit(lowered.compile), lowered.evaluate, fresh=True
+                    )
+            pool.shutdown(wait=False)
+        fresh = lanes.shape not in self.used
+        self.used.add(lanes.shape)
+        return self.started[lanes.shape]._replace(fresh=fresh)
 
     def _lower(self, lanes: Lanes) -> Lowered:
         task = self.contender.task

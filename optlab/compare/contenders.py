@@ -50,7 +50,7 @@ def make_contenders(
       base: recipe that all contenders share; nested plain data, see `recipe.KEYS`.
       overrides: label to what the contender changes in it, likewise nested.
       load: function from a recipe's settings to its data set.
-      search: how the points are chosen.
+      search: kind of search and number of points.
 
     Returns:
       The contenders, group by group.
@@ -90,9 +90,6 @@ class _Workshop:
     ) -> list[Contender]:
         """One contender for each combination of values that cannot be lanes."""
         axes = swept(settings)
-        single = {key: values[0] for key, values in axes.items() if len(values) == 1}
-        settings = recipe.fill(settings, single)
-        axes = {key: values for key, values in axes.items() if key not in single}
         lanes = self._traceable(
             settings, axes, [key for key in axes if _numeric(key, axes[key])]
         )
@@ -102,8 +99,8 @@ class _Workshop:
         for values in itertools.product(*(axes[key] for key in others)):
             fixed = dict(zip(others, values, strict=True))
             mine = {key: fixed[key] for key in others if key not in shared}
-            parts = [name, *(_said(key, value) for key, value in mine.items())]
-            group = ", ".join(_said(key, fixed[key]) for key in shared)
+            parts = [name, *(_said(k, x) for k, x in mine.items() if len(axes[k]) > 1)]
+            group = ", ".join(_said(k, fixed[k]) for k in shared if len(axes[k]) > 1)
             full = ", ".join(filter(None, [*parts, group]))
             here = recipe.fill(settings, fixed)
             task, step = self._task(here, lanes)
@@ -125,7 +122,7 @@ class _Workshop:
     def _traceable(
         self, settings: Mapping[str, Any], axes: Mapping[str, Any], keys: list[str]
     ) -> list[str]:
-        """Those of some swept numbers that a training step takes as tracers."""
+        """Chooses the swept numbers that a training step takes as tracers."""
         if not keys:
             return []
         first = recipe.fill(settings, {key: values[0] for key, values in axes.items()})
@@ -214,7 +211,7 @@ def swept(settings: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def _takes_sequence(settings: Mapping[str, Any], key: str) -> bool:
-    """Whether an option's own values are sequences, by its annotation."""
+    """Tells by its annotation whether an option's own values are sequences."""
     section, _, option = key.rpartition(".")
     first, _, rest = section.partition(".")
     if first == "augment":
@@ -241,7 +238,7 @@ def _takes_sequence(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _numeric(key: str, values: Sequence[Any]) -> bool:
-    """Whether values may become tracers: numbers of a part, no counts of examples."""
+    """Tells whether values may become tracers: numbers of a part, no counts."""
     numbers = all(isinstance(x, int | float) for x in values)
     flags = any(isinstance(x, bool) for x in values)
     return numbers and not flags and key.split(".")[0] in (*recipe.NAMED, "augment")

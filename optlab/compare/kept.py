@@ -26,7 +26,7 @@ FORMAT, VERSION = "optlab.net", 1
 
 
 class About(NamedTuple):
-    """What is needed to make a net's problem again, beside its arrays."""
+    """Recipe, point and seed, from which a net's problem is made again."""
 
     label: str
     settings: Mapping[str, Any]  # whole recipe, as nested plain data

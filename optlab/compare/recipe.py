@@ -1,4 +1,4 @@
-"""A recipe as plain data, and what is made of it: data set, problem, optimizer.
+"""A recipe as plain data, and the data set, problem and optimizer made of it.
 
 Settings are nested plain data with the keys of ``KEYS``. A section of ``NAMED`` names
 a part and gives its options: ``{"name": "cnn", "dropout": 0.2}``.
@@ -109,7 +109,7 @@ def load_dataset(
     """Loads a recipe's data set.
 
     Args:
-      settings: of a recipe; ``data`` is read.
+      settings: settings of a recipe; ``data`` is read.
       data_dir: folder of prepared data sets or tables.
       download: whether a missing set is prepared first.
 
@@ -124,8 +124,8 @@ def make_problem(settings: Mapping[str, Any], dataset: Dataset) -> Problem:
     """Makes a recipe's problem.
 
     Args:
-      settings: of a recipe; the sections of ``PROBLEM`` are read. Numbers may be
-        tracers.
+      settings: settings of a recipe; the sections of ``PROBLEM`` are read. Numbers may
+        be tracers.
       dataset: examples.
 
     Returns:
@@ -155,8 +155,8 @@ def make_optimizer(
     """Makes a recipe's optimizer with its schedule.
 
     Args:
-      settings: of a recipe; ``optimizer`` and ``schedule`` are read. Numbers may be
-        tracers.
+      settings: settings of a recipe; ``optimizer`` and ``schedule`` are read. Numbers
+        may be tracers.
       steps_per_epoch: turns the lengths of schedules from epochs into steps.
 
     Returns:
@@ -185,7 +185,7 @@ def check_keys(label: str, changes: Mapping[str, Any]) -> None:
 
     Args:
       label: name of the contender for messages.
-      changes: its overrides.
+      changes: overrides of the contender.
 
     Raises:
       InputError: a key is unknown, or a section is not one.

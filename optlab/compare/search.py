@@ -16,7 +16,7 @@ LOG_FACTOR = 10
 
 
 class Search(NamedTuple):
-    """How the points of every contender are chosen."""
+    """Choice of the points of every contender."""
 
     kind: str = "grid"  # one of KINDS
     points: int | None = None  # number of draws; None for a grid
@@ -54,8 +54,9 @@ def draw(
 
     Args:
       search: kind and number of points.
-      axes: dotted key to the values of a grid, or to the two ends of a range. A range
-        whose ends are positive and ``LOG_FACTOR`` apart is drawn in its logarithm.
+      axes: dotted key to the values of a grid, or to the two ends of a range (or one
+        value, which is kept). A range whose ends are positive and ``LOG_FACTOR`` apart
+        is drawn in its logarithm.
 
     Returns:
       The points.
@@ -68,20 +69,20 @@ def draw(
     >>> draw(Search("halton", 2), {"rate": (0.01, 1.0), "b1": (0.0, 0.9)})
     ({'rate': 0.1..., 'b1': 0.3}, {'rate': 0.03..., 'b1': 0.6})
     """
-    if search.kind == "grid" or not axes:
+    ranges = {key: ends for key, ends in axes.items() if len(ends) > 1}
+    if search.kind == "grid" or not ranges:
         return grid(axes)
-    for key, ends in axes.items():
+    for key, ends in ranges.items():
         if len(ends) != 2 or not ends[0] < ends[1]:
             raise InputError(
                 f"{key}={tuple(ends)} is no range: search={search.kind!r} draws "
                 "between two ends, (low, high)"
             )
     assert search.points is not None
-    cube = _unit_cube(search.kind, search.points, len(axes))
-    columns = {
-        key: _scaled(column, *map(float, ends))
-        for column, (key, ends) in zip(cube.T, axes.items(), strict=True)
-    }
+    cube = _unit_cube(search.kind, search.points, len(ranges))
+    columns = {key: np.full(search.points, ends[0]) for key, ends in axes.items()}
+    for column, (key, ends) in zip(cube.T, ranges.items(), strict=True):
+        columns[key] = _scaled(column, *map(float, ends))
     return tuple(
         {key: float(column[i]) for key, column in columns.items()}
         for i in range(search.points)

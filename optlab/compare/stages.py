@@ -8,6 +8,7 @@ on from. A stage's measurements are a `History` of fixed shape.
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import jax
@@ -67,6 +68,14 @@ class Progress(NamedTuple):
     states: TrainState | None  # None once the last segment is done
 
 
+class Compilation(NamedTuple):
+    """A program for some lanes, which may still be compiling in a thread."""
+
+    program: Future[Program]
+    evaluate: Callable[..., Any]  # that of the program
+    fresh: bool  # whether it is compiled for these lanes, and not an earlier one
+
+
 class Observer:
     """Looks on from the host between segments; this one does nothing.
 
@@ -109,15 +118,14 @@ class Observer:
 
 def run_stage(
     stage: Stage,
-    compile_for: Callable[[Lanes], tuple[Program, bool]],
+    compile_for: Callable[[Lanes], Compilation],
     observer: Observer,
 ) -> History:
     """Trains a stage's lanes, segment by segment, from the observer's progress on.
 
     Args:
       stage: the lanes.
-      compile_for: function from lanes to a program for their shape, and whether it was
-        compiled for them.
+      compile_for: function from lanes to a program for their shape.
       observer: callbacks between segments.
 
     Returns:
@@ -132,18 +140,21 @@ def run_stage(
     if history.epoch == stage.epochs:
         return history
     observer.compiling(stage)
-    program, compiled = compile_for(lanes)
-    if compiled:
+    compilation = compile_for(lanes)
+    if history.epoch == 0:  # while the program is compiled
+        states = init(lanes)
+        start = compilation.evaluate, states, lanes, stage.splits
+        history = _with_evaluations(history, *start)
+    assert states is not None
+    program = compilation.program.result()
+    if compilation.fresh:
         observer.compiled(stage, program)
         history = history._replace(
             compiles=history.compiles + 1,
             compile_seconds=history.compile_seconds + program.compile_seconds,
         )
     if history.epoch == 0:
-        states = init(lanes)
-        history = _with_evaluations(history, program, states, lanes, stage.splits)
         observer.segment(stage, Progress(history, states))
-    assert states is not None
     while history.epoch < stage.epochs:
         epoch = int(history.epoch)
         started = time.perf_counter()
@@ -152,7 +163,7 @@ def run_stage(
         history = _with_epoch(history, metrics, seconds)
         done = epoch + 1 == stage.epochs
         splits = stage.splits + (stage.final_splits if done else ())
-        history = _with_evaluations(history, program, states, lanes, splits)
+        history = _with_evaluations(history, program.evaluate, states, lanes, splits)
         if done and stage.phase == "report":
             observer.trained(stage, _net(stage, history, states, lanes))
         observer.segment(stage, Progress(history, None if done else states))
@@ -162,7 +173,6 @@ def run_stage(
 def _net(stage: Stage, history: History, states: Any, lanes: Lanes) -> Trained:
     """The net of a stage of one lane."""
     problem, params, model_state = sweep.the_lane(stage.contender.task, states, lanes)
-    params, model_state = jax.device_get((params, model_state))
     return Trained(
         params,
         model_state,
@@ -212,13 +222,17 @@ def _with_epoch(history: History, metrics: Any, seconds: float) -> History:
 
 
 def _with_evaluations(
-    history: History, program: Program, states: Any, lanes: Lanes, splits: Sequence[str]
+    history: History,
+    evaluate: Callable[[Any, Lanes, str], Mapping[str, Any]],
+    states: Any,
+    lanes: Lanes,
+    splits: Sequence[str],
 ) -> History:
     """The history with some splits evaluated at its epoch."""
     place = np.s_[int(history.epoch)]
     measured = {
         split: _written(
-            history.evaluations[split], place, program.evaluate(states, lanes, split)
+            history.evaluations[split], place, evaluate(states, lanes, split)
         )
         for split in splits
     }
@@ -245,7 +259,7 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
 
     Args:
       stage: the lanes.
-      history: their measurements.
+      history: measurements of the lanes.
 
     Returns:
       ``[seeds, points]``, bool.

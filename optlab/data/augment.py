@@ -10,7 +10,6 @@ that a border of zeros has the color of the mean.
 """
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,9 +21,6 @@ from jax.scipy import ndimage
 
 from optlab import names
 from optlab.errors import InputError
-
-#: Types of a strength, beside tracers.
-NUMBERS = (int, float, np.integer, np.floating, jax.Array)
 
 
 def flip(keys: jax.Array, inputs: jax.Array, share: Any = 0.5) -> jax.Array:
@@ -38,8 +34,7 @@ def flip(keys: jax.Array, inputs: jax.Array, share: Any = 0.5) -> jax.Array:
     Returns:
       Images of the same shape.
     """
-    _check_images("flip", inputs)
-    _check_strength("flip", "share", share, most=1)
+    _check("flip", inputs, share=share, most=1)
     mirrored = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 * share))(keys)
     return jnp.where(mirrored[:, None, None, None], inputs[:, :, ::-1], inputs)
 
@@ -55,8 +50,7 @@ def crop(keys: jax.Array, inputs: jax.Array, padding: Any = 4) -> jax.Array:
     Returns:
       Images of the same shape.
     """
-    _check_images("crop", inputs)
-    _check_strength("crop", "padding", padding)
+    _check("crop", inputs, padding=padding)
     padding = jnp.asarray(padding, jnp.int32)
 
     def crop_one(key, image):
@@ -82,7 +76,7 @@ def noise(keys: jax.Array, inputs: jax.Array, std: Any = 0.1) -> jax.Array:
     Returns:
       Inputs of the same shape.
     """
-    _check_strength("noise", "std", std)
+    _check("noise", None, std=std)
     draw = functools.partial(jax.random.normal, shape=inputs.shape[1:])
     return inputs + std * jax.vmap(draw)(keys).astype(inputs.dtype)
 
@@ -98,15 +92,14 @@ def rotate(keys: jax.Array, inputs: jax.Array, degrees: Any = 15.0) -> jax.Array
     Returns:
       Images of the same shape.
     """
-    _check_images("rotate", inputs)
-    _check_strength("rotate", "degrees", degrees)
+    _check("rotate", inputs, degrees=degrees)
 
     def matrix(key):
         angle = jnp.deg2rad(degrees) * jax.random.uniform(key, minval=-1)
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
         return jnp.array([[cosine, -sine], [sine, cosine]])
 
-    return jax.vmap(_resampled)(inputs, jax.vmap(matrix)(keys))
+    return _resampled(inputs, jax.vmap(matrix)(keys))
 
 
 def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
@@ -121,15 +114,15 @@ def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
     Returns:
       Images of the same shape.
     """
-    _check_images("zoom", inputs)
-    _check_strength("zoom", "factor", factor, most=0.99)
+    _check("zoom", inputs, factor=factor, most=0.99)
 
     def matrix(key):
         return jnp.eye(2) / (1 + factor * jax.random.uniform(key, minval=-1))
 
-    return jax.vmap(_resampled)(inputs, jax.vmap(matrix)(keys))
+    return _resampled(inputs, jax.vmap(matrix)(keys))
 
 
+@jax.vmap
 def _resampled(image: jax.Array, matrix: jax.Array) -> jax.Array:
     """Reads each pixel at ``matrix @ (its place - center) + center``, bilinear."""
     height, width, _ = image.shape
@@ -142,29 +135,23 @@ def _resampled(image: jax.Array, matrix: jax.Array) -> jax.Array:
     return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
 
 
-def _check_images(name: str, inputs: Any) -> None:
-    if getattr(inputs, "ndim", None) != 4:
+def _check(name: str, inputs: Any, most: float = 1e6, **strength: Any) -> None:
+    """Checks the images, unless inputs are None, and the strength."""
+    if inputs is not None and getattr(inputs, "ndim", None) != 4:
         raise InputError(
             f"augmentation {name!r} is for images [n, height, width, channels], and "
             f"inputs are {jax.tree.map(jnp.shape, inputs)}; leave it out"
         )
-
-
-def _check_strength(name: str, option: str, value: Any, most: float = 1e6) -> None:
-    if isinstance(value, Tracer):
-        return
-    if not isinstance(value, NUMBERS) or not 0 <= value <= most:
+    ((option, value),) = strength.items()
+    number = isinstance(value, int | float | np.number | jax.Array)
+    if not isinstance(value, Tracer) and not (number and 0 <= value <= most):
         limit = f" to {most}" if most < 1e6 else " or more"
         raise InputError(f"augmentation {name!r}: {option}={value!r}: give 0{limit}")
 
 
 #: Name to augmentation.
 AUGMENTATIONS: dict[str, Callable[..., Any]] = {
-    "crop": crop,
-    "flip": flip,
-    "noise": noise,
-    "rotate": rotate,
-    "zoom": zoom,
+    each.__name__: each for each in (crop, flip, noise, rotate, zoom)
 }
 
 
@@ -192,14 +179,8 @@ def make(
     steps = []
     for name, strengths in augmentations.items():
         augmentation = names.find("augmentation", name, AUGMENTATIONS)
-        signature = inspect.signature(augmentation)
-        try:
-            signature.bind(None, None, **strengths)
-        except TypeError as error:
-            accepted = ", ".join(list(signature.parameters)[2:])
-            raise InputError(
-                f"augmentation {name!r} {error}; it takes {accepted}"
-            ) from None
+        free = functools.partial(augmentation, None, None)
+        names.bind(f"augmentation {name!r}", free, strengths)
         steps.append(functools.partial(augmentation, **strengths))
 
     def apply(keys: jax.Array, inputs: Any) -> Any:

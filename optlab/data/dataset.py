@@ -1,13 +1,12 @@
 """Data sets: arrays in three splits, checked, and how a model's inputs are prepared.
 
-A set small enough for this laboratory fits on the device, so a run never waits for a
-loader: :class:`Dataset` holds the whole set as stored, and the training step gathers
-and prepares a batch on the device.
+A whole set fits on the device, so a run never waits for a loader: the training step
+gathers and prepares a batch there.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -29,23 +28,14 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in three splits; equal only to itself, so that ``jit`` may hash it.
+    """A data set in three splits; equal only to itself, so that ``jit`` may hash it."""
 
-    Attributes:
-      name: name of the data set in tables and pages.
-      train: split that optimizers see.
-      validation: split that hyperparameters are tuned on.
-      test: split that is reported.
-      classes: number of classes where targets are class indices, else None.
-      prepare: pure function from the stored inputs of a batch to inputs of a model.
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    classes: int | None
-    prepare: Callable[[Any], Any]
+    name: str  # in tables and pages
+    train: Split  # that optimizers see
+    validation: Split  # that hyperparameters are tuned on
+    test: Split  # that is reported
+    classes: int | None  # number of classes where targets are class indices
+    prepare: Callable[[Any], Any]  # pure: stored inputs of a batch -> model inputs
 
 
 def from_arrays(
@@ -90,21 +80,19 @@ def from_arrays(
     """
     if classes is not None and (not isinstance(classes, int) or classes < 1):
         raise InputError(f"{name}: classes={classes!r}: give a number of one or more")
-    pairs = {"train": train, "validation": validation, "test": test}
     splits = {
         key: checked(f"{name}, {key} split", pair, classes)
-        for key, pair in pairs.items()
+        for key, pair in (("train", train), ("validation", validation), ("test", test))
     }
     for key, split in splits.items():
         found, expected = map(_form, (split, splits["train"]))
         if found != expected:
             raise InputError(
-                f"{name}: the {key} split holds {found}, the train split {expected}; "
-                "all three need the same arrays but for the number of examples"
+                f"{name}: the {key} split holds {found} an example, the train split "
+                f"{expected}; all three need the same arrays"
             )
     splits = {key: jax.tree.map(_aligned, split) for key, split in splits.items()}
-    if prepare is None:
-        prepare = _default_prepare(splits["train"].inputs)
+    prepare = prepare or _default_prepare(splits["train"].inputs)
     return Dataset(name, **splits, classes=classes, prepare=prepare)
 
 
@@ -126,101 +114,67 @@ def checked(where: str, pair: Any, classes: int | None = None) -> Split:
         raise InputError(
             f"{where}: give a pair (inputs, targets), not {type(pair).__name__}"
         )
-    split = Split(*pair)
-    lengths = {}
-    for label, leaf in _leaves(split):
-        array = np.asarray(leaf)
-        if not array.ndim:
-            raise InputError(
-                f"{where}: {label} is a {type(leaf).__name__}; give an array whose "
-                "first axis counts the examples"
-            )
-        lengths[label] = len(array)
-    for part in Split._fields:
-        if not any(label.startswith(part) for label in lengths):
-            raise InputError(f"{where}: the {part} hold no array")
-    if len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{label} {n}" for label, n in lengths.items())
-        raise InputError(f"{where}: numbers of examples differ: {counts}")
-    if not all(lengths.values()):
-        raise InputError(f"{where}: the split is empty; give one example or more")
-    convert = functools.partial(_stored, where)
-    split = jax.tree.unflatten(
-        jax.tree.structure(split), [convert(*labelled) for labelled in _leaves(split)]
+    split = jax.tree.map_with_path(
+        functools.partial(_stored, where, classes), Split(*pair)
     )
-    if classes is not None:
-        for label, leaf in _leaves(Split((), split.targets)):
-            _check_labels(f"{where}: {label}", leaf, classes)
+    counts = jax.tree.map(len, split)
+    distinct = {*jax.tree.leaves(counts)}
+    if not all(map(jax.tree.leaves, split)) or len(distinct) > 1 or 0 in distinct:
+        raise InputError(
+            f"{where}: inputs and targets need arrays of the same number of examples, "
+            f"one or more; found {counts}"
+        )
     return split
-
-
-def _leaves(split: Split) -> Iterator[tuple[str, Any]]:
-    """Pairs of a label for messages, such as ``inputs['left']``, and a leaf."""
-    for path, leaf in jax.tree.leaves_with_path(split):
-        yield jax.tree_util.keystr(path).removeprefix("."), leaf
 
 
 def _form(split: Split) -> str:
     return ", ".join(
-        f"{label} {leaf.dtype}{['n', *leaf.shape[1:]]}".replace("'", "")
-        for label, leaf in _leaves(split)
+        f"{jax.tree_util.keystr(path)[1:]} {leaf.dtype}{[*leaf.shape[1:]]}"
+        for path, leaf in jax.tree.leaves_with_path(split)
     )
 
 
-def _stored(where: str, label: str, leaf: Any) -> np.ndarray:
+def _stored(where: str, classes: int | None, path: Any, leaf: Any) -> np.ndarray:
     """Converts an array to the type that it is stored with."""
-    array = np.asarray(leaf)
+    label = f"{where}: {jax.tree_util.keystr(path)[1:]}"
+    array, target = np.asarray(leaf), path[0].name == "targets"
     real = jnp.issubdtype(array.dtype, jnp.floating)
-    if not real and array.dtype.kind not in "biu":
+    if not array.ndim or not (real or array.dtype.kind in "biu"):
         raise InputError(
-            f"{where}: {label} is of type {array.dtype}; give numbers: bool, "
-            "integers or floats"
+            f"{label} is of type {array.dtype} and shape {array.shape}; give bool, "
+            "integers or floats, the first axis counting the examples"
         )
-    quantity = label.startswith("inputs") and array.dtype == np.uint16
-    if quantity or (real and array.dtype.itemsize > 4):
+    least, most = array.min(initial=0), array.max(initial=0)
+    if (real and array.dtype.itemsize > 4) or (array.dtype == np.uint16 and not target):
         with np.errstate(over="ignore"):  # infinite then, which is reported below
             array = array.astype(np.float32)
-    elif not real and array.dtype != bool:
-        if array.size and not -(2**31) <= array.min() <= array.max() < 2**31:
-            raise InputError(f"{where}: {label} has integers beyond 32 bits")
-        if array.dtype != np.uint8 or label.startswith("targets"):
-            array = array.astype(np.int32)
+    elif not real and array.dtype != bool and (target or array.dtype != np.uint8):
+        if not -(2**31) <= least <= most < 2**31:
+            raise InputError(f"{label} has integers beyond 32 bits")
+        array = array.astype(np.int32)
     if real and not (finite := np.isfinite(array)).all():
         count = int((~finite.reshape(len(array), -1)).any(axis=1).sum())
         raise InputError(
-            f"{where}: {label}: {count} of {len(array)} examples hold NaN or "
-            "infinity; repair or drop them"
+            f"{label}: {count} of {len(array)} examples hold NaN or infinity; repair "
+            "or drop them"
+        )
+    labels = array.dtype == np.int32 and 0 <= least <= most < (classes or 0)
+    if classes is not None and target and not labels:
+        raise InputError(
+            f"{label}: class indices are integers from 0 to {classes - 1}; found "
+            f"{array.dtype} from {least} to {most}"
         )
     return array
 
 
-def _check_labels(label: str, targets: np.ndarray, classes: int) -> None:
-    if targets.dtype != np.int32:
-        raise InputError(
-            f"{label} is of type {targets.dtype}; class indices are integers, and "
-            f"classes={classes}: convert them, or leave classes out"
-        )
-    wrong = targets[(targets < 0) | (targets >= classes)]
-    if wrong.size:
-        raise InputError(
-            f"{label}: label {wrong[0]} lies outside the {classes} classes "
-            f"0..{classes - 1}"
-        )
-
-
 def _aligned(array: np.ndarray) -> np.ndarray:
-    """Copies an array to a multiple of 64 bytes, unless it begins at one.
-
-    On a CPU, JAX reads such an array in place, for all devices and programs, and
-    copies any other for each of them.
-    """
+    """Copies an array to a multiple of 64 bytes, where JAX reads it in place."""
     if not array.ctypes.data % 64 and array.flags.c_contiguous:
         return array
     room = np.empty(array.nbytes + 64, np.uint8)
-    first = -room.ctypes.data % 64
-    target = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-    target[...] = array
-    return target
+    aligned = np.ndarray(array.shape, array.dtype, room, -room.ctypes.data % 64)
+    aligned[...] = array
+    return aligned
 
 
 def _default_prepare(inputs: Any) -> Callable[[Any], Any]:

@@ -54,8 +54,6 @@ def topics() -> tuple[np.ndarray, np.ndarray]:
 
 
 #: Name to function that returns all examples.
-EMBEDDED: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {
-    "diabetes": diabetes,
-    "digits": digits,
-    "topics": topics,
+EMBEDDED: dict[str, Callable[[], Any]] = {
+    each.__name__: each for each in (diabetes, digits, topics)
 }

@@ -9,7 +9,7 @@ data.load("mypackage.mymodule.my_data", noise=0.1)    # a function of yours
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from optlab import names
 from optlab.data import prepared, tables
 from optlab.data.dataset import Dataset, Split, checked, from_arrays, statistics
 from optlab.data.embedded import EMBEDDED
+from optlab.data.prepared import Source
 from optlab.errors import InputError
 
 #: Seed of the one shuffle that decides every split: all contenders and seeds share it.
@@ -78,57 +79,41 @@ def load(
         raise InputError(
             f"validation_fraction must lie between 0 and 1, got {validation_fraction}"
         )
-    given = {"size": size, "label": label}
-    given = {key: value for key, value in given.items() if value is not None}
-    built_in = [*EMBEDDED, *tables.TABLES]
-    split = functools.partial(
-        _split, name, validation_fraction=validation_fraction, examples=examples
-    )
+    choices = {"size": size, "label": label}
+    given = options | {key: each for key, each in choices.items() if each is not None}
+    built_in = EMBEDDED | {
+        each: functools.partial(tables.read, each, data_dir) for each in tables.TABLES
+    }
+    custom = "." in name and not set(name) & set("/:")  # else a version or variant
+    unknown = given if name in built_in else options
+    if unknown and not custom:
+        raise InputError(f"data set {name!r} has no option {next(iter(unknown))!r}")
     if name in built_in:
-        if extra := [*options, *given]:
-            raise InputError(f"data set {name!r} has no option {extra[0]!r}")
-        known = EMBEDDED.get(name) or functools.partial(tables.read, name, data_dir)
-        return _from_pair(name, known(), split, standardized=True)
-    if "." in name and not set(name) & set("/:"):  # a version or configuration
-        return _custom(name, data_dir, options | given, split, examples)
-    if options:
-        raise InputError(f"data set {name!r} has no option {next(iter(options))!r}")
-    source = prepared.find(
-        name,
-        data_dir,
-        size=None if size is None else _pair_of_sizes(size),
-        label=label,
-        download=download,
-        others=built_in,
-    )
-    splits = split(source.count, source.read_train, source.read_test)
+        source = _in_memory(name, built_in[name]())
+    elif custom:
+        source = _custom(name, data_dir, given, examples)
+        if isinstance(source, Dataset):
+            return source
+    else:
+        source = prepared.find(name, data_dir, size, label, download)
+    splits = _split(name, source, validation_fraction, examples)
+    if name in built_in and source.classes is None:
+        mean, std = statistics(splits["train"].targets)
+        for key, (inputs, targets) in splits.items():
+            splits[key] = Split(inputs, (targets - mean) / std)
     return from_arrays(name, **splits, classes=source.classes)
 
 
-def _pair_of_sizes(size: Sequence[int]) -> tuple[int, int]:
-    try:
-        height, width = map(int, size)
-    except (TypeError, ValueError):
-        raise InputError(f"size={size!r}: give size=(height, width)") from None
-    return height, width
-
-
 def _split(
-    name: str,
-    count: int,
-    read: Callable[[Any], Split],
-    read_test: Callable[[], Split] | None = None,
-    *,
-    validation_fraction: float,
-    examples: int | None,
+    name: str, source: Source, validation_fraction: float, examples: int | None
 ) -> dict[str, Any]:
-    """Splits by the fixed shuffle; examples are read by index, only when wanted."""
-    rows = np.random.default_rng(SPLIT_SEED).permutation(count)
-    if read_test is None:
-        held_out = max(1, int(count * TEST_FRACTION))
-        test, rows = read(rows[:held_out]), rows[held_out:]
+    """Splits by the fixed shuffle."""
+    rows = np.random.default_rng(SPLIT_SEED).permutation(source.count)
+    if source.read_test is None:
+        held_out = max(1, int(source.count * TEST_FRACTION))
+        test, rows = source.read(rows[:held_out]), rows[held_out:]
     else:
-        test = read_test()
+        test = source.read_test()
     if examples is not None:
         if not 2 <= examples <= len(rows):
             raise InputError(
@@ -137,44 +122,38 @@ def _split(
             )
         rows = rows[:examples]
     held_out = max(1, round(len(rows) * validation_fraction))
-    return {
-        "train": read(rows[held_out:]),
-        "validation": read(rows[:held_out]),
-        "test": test,
-    }
+    train, validation = map(source.read, (rows[held_out:], rows[:held_out]))
+    return {"train": train, "validation": validation, "test": test}
 
 
-def _from_pair(
-    name: str, pair: Any, split: Callable[..., dict[str, Any]], standardized: bool
-) -> Dataset:
-    """Splits a pair (inputs, targets)."""
+def _in_memory(name: str, pair: Any) -> Source:
     whole = checked(name, pair)
-    splits = split(
-        len(jax.tree.leaves(whole)[0]),
-        lambda rows: jax.tree.map(lambda leaf: leaf[rows], whole),
+    return Source(
+        classes=_classes(whole),
+        count=len(jax.tree.leaves(whole)[0]),
+        read=lambda rows: jax.tree.map(lambda leaf: leaf[rows], whole),
     )
-    classes = _classes(whole)
-    if standardized and classes is None:
-        mean, std = statistics(splits["train"].targets)
-        for key, (inputs, targets) in splits.items():
-            splits[key] = Split(inputs, (targets - mean) / std)
-    return from_arrays(name, **splits, classes=classes)
 
 
 def _custom(
     name: str,
     data_dir: str | os.PathLike | None,
     options: dict[str, Any],
-    split: Callable[..., dict[str, Any]],
     examples: int | None,
-) -> Dataset:
-    """Calls a custom function and makes a data set of its result."""
+) -> Source | Dataset:
+    """Calls a custom function; only a pair is left to split."""
     factory = names.find("data set", name, {})
     if data_dir is not None and "data_dir" in inspect.signature(factory).parameters:
         options = {"data_dir": data_dir, **options}
     found = names.call(f"data set {name!r}", factory, options)
-    if isinstance(found, tuple | list) and len(found) == 2:
-        return _from_pair(name, found, split, standardized=False)
+    count = len(found) if isinstance(found, tuple | list) else 0
+    if count == 2:
+        return _in_memory(name, found)
+    if count != 3 and not isinstance(found, Dataset):
+        raise InputError(
+            f"data set {name!r} must return a Dataset, a pair (inputs, targets), or "
+            f"three pairs (train, validation, test), not {type(found).__name__}"
+        )
     if examples is not None:
         raise InputError(
             f"examples={examples}: {name} splits its examples itself; let it return "
@@ -182,25 +161,17 @@ def _custom(
         )
     if isinstance(found, Dataset):
         return found
-    if isinstance(found, tuple | list) and len(found) == 3:
-        keys = ("train", "validation", "test")
-        splits: dict[str, Any] = {
-            key: checked(f"{name}, {key} split", pair)
-            for key, pair in zip(keys, found, strict=True)
-        }
-        classes = [_classes(each) or 0 for each in splits.values()]
-        return from_arrays(
-            name, **splits, classes=max(classes) if all(classes) else None
-        )
-    raise InputError(
-        f"data set {name!r} must return a Dataset, a pair (inputs, targets), or three "
-        f"pairs (train, validation, test), not {type(found).__name__}"
-    )
+    splits: dict[str, Any] = {
+        key: checked(f"{name}, {key} split", pair)
+        for key, pair in zip(("train", "validation", "test"), found, strict=True)
+    }
+    return from_arrays(name, **splits, classes=_classes(*splits.values()))
 
 
-def _classes(split: Split) -> int | None:
-    """Counts the classes where targets are one array of integers ``[n]``."""
-    targets = split.targets
-    if isinstance(targets, np.ndarray) and targets.dtype == np.int32:
-        return int(targets.max()) + 1 if targets.ndim == 1 else None
-    return None
+def _classes(*splits: Split) -> int | None:
+    """Counts the classes where the targets of all splits are integers ``[n]``."""
+    targets = [split.targets for split in splits]
+    for each in targets:
+        if not isinstance(each, np.ndarray) or (each.dtype, each.ndim) != (np.int32, 1):
+            return None
+    return 1 + max(int(each.max()) for each in targets)

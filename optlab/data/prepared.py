@@ -4,20 +4,18 @@ import functools
 import io
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from optlab.data.dataset import Split
+from optlab.data.embedded import EMBEDDED
+from optlab.data.tables import TABLES
 from optlab.errors import InputError, near
 
 #: Number of records decoded at a time; all of them at once would double memory.
 CHUNK = 512
-
-
-#: Pillow's mode of an 8-bit image, by its number of channels.
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 class Source(NamedTuple):
@@ -25,29 +23,25 @@ class Source(NamedTuple):
 
     classes: int | None  # None where the target is no class label
     count: int  # training examples
-    read_train: Callable[[Sequence[int]], Split]
-    read_test: Callable[[], Split] | None  # None where no such split is published
+    read: Callable[[Any], Split]  # indices -> training examples
+    read_test: Callable[[], Split] | None = None  # None where none is published
 
 
 def find(
     name: str,
     data_dir: str | os.PathLike | None,
-    *,
-    size: tuple[int, int] | None = None,
+    size: Sequence[int] | None = None,
     label: str | None = None,
     download: bool = False,
-    others: Iterable[str] = (),
 ) -> Source:
     """Opens a data set that tensorflow-datasets has prepared, or prepares it.
 
     Args:
       name: tensorflow-datasets name, such as ``"emnist/letters"``.
-      data_dir: folder of prepared sets; by default ``$TFDS_DATA_DIR``, then
-        ``~/tensorflow_datasets``.
+      data_dir: folder of prepared sets, None for the default.
       size: height and width to resize images to.
       label: feature that is the target; by default the publisher's choice.
       download: whether to prepare a set that is not there yet, over the network.
-      others: further names that a typing error may mean.
 
     Returns:
       The data set; no example is read yet.
@@ -61,13 +55,20 @@ def find(
     root = pathlib.Path(
         data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     ).expanduser()
-    folder = _prepared_folder(root / name)
-    if folder is not None:
-        return _chosen(name, tfds.builder_from_directory(folder), size, label)
+    # Its own search would retry the network for minutes before it gives up.
+    versions = [
+        info.parent
+        for info in (root / name).glob("*/dataset_info.json")
+        if info.parent.name.replace(".", "").isdigit()
+    ]
+    if versions:
+        newest = max(versions, key=lambda path: [*map(int, path.name.split("."))])
+        return _source(name, tfds.builder_from_directory(newest), size, label)
     known = tfds.list_builders(with_community_datasets=False)
     base = name.split("/")[0]
     if base not in known:
-        raise InputError(f"unknown data set {name!r}; {near(base, [*known, *others])}")
+        known = near(base, [*known, *EMBEDDED, *TABLES])
+        raise InputError(f"unknown data set {name!r}; {known}")
     if not download:
         raise InputError(
             f"data set {name!r} is not prepared in {root}: give the folder that holds "
@@ -83,118 +84,73 @@ def find(
         ) from error
     except OSError as error:
         raise InputError(f"downloading {name!r} failed: {error}") from error
-    return _chosen(name, builder, size, label)
+    return _source(name, builder, size, label)
 
 
-def _prepared_folder(folder: pathlib.Path) -> pathlib.Path | None:
-    """Finds the newest prepared version below a folder, without a network.
-
-    tensorflow-datasets itself would retry the network for minutes before it gives up.
-    """
-    versions = [
-        (tuple(map(int, info.parent.name.split("."))), info.parent)
-        for info in folder.glob("*/dataset_info.json")
-        if info.parent.name.replace(".", "").isdigit()
-    ]
-    return max(versions)[1] if versions else None
-
-
-def _chosen(
-    name: str, builder: Any, size: tuple[int, int] | None, label: str | None
-) -> Source:
+def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
     """Chooses the input and the target of a record, and checks that both will do.
 
     ``supervised_keys`` decides: the order of features comes from a protobuf map and
     differs from process to process.
     """
-    features = builder.info.features
-    kinds = {key: type(features[key]).__name__ for key in sorted(features)}
-    holds = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
-    if "train" not in builder.info.splits:
-        raise InputError(f"data set {name!r} has no split 'train'")
-    source, target = (builder.info.supervised_keys or (None, None))[:2]
-    source: Any = source or _only("Image", kinds)
-    target = label or target or _only("ClassLabel", kinds)
-    if label is not None and label not in kinds:
-        raise InputError(f"data set {name!r} has no label {label!r}; it holds {holds}")
-    if target is None:
-        raise InputError(
-            f"data set {name!r} does not say which feature is the target: give "
-            f"label=..., one of {holds}"
-        )
-    if not all(_is_numeric(features, key) for key in (source, target)):
-        raise InputError(
-            f"data set {name!r} has no input and target that are arrays of numbers: "
-            f"its records hold {holds}"
-        )
-    shape = features[source].shape
-    deep = features[source].np_dtype == np.uint16
-    if kinds[source] == "Image" and deep and shape[2] != 1:
-        raise InputError(
-            f"data set {name!r} has 16-bit images of {shape[2]} channels, which cannot "
-            "be decoded; only those of one channel can"
-        )
-    if size is not None:
-        if kinds[source] != "Image" or min(size) < 1:
-            raise InputError(
-                f"data set {name!r}: size={size} is the height and width to resize "
-                f"images to, one pixel or more, and {source} is of type {kinds[source]}"
-            )
-        shape = (*size, shape[-1])
-    if None in (*shape, *features[target].shape):
-        raise InputError(
-            f"data set {name!r} has examples of many sizes {shape}: give "
-            "size=(height, width), which images are resized to"
-        )
-    splits = builder.info.splits
-    read = functools.partial(_read, builder, source, target, size)
-    published = next((key for key in ("test", "validation") if key in splits), None)
-    read_test = None
-    if published is not None:
-        indices = range(splits[published].num_examples)
-        read_test = functools.partial(read, published, indices)
-    return Source(
-        classes=getattr(features[target], "num_classes", None),
-        count=splits["train"].num_examples,
-        read_train=functools.partial(read, "train"),
-        read_test=read_test,
-    )
-
-
-def _read(
-    builder: Any,
-    input_key: str,
-    target_key: str,
-    size: tuple[int, int] | None,
-    split: str,
-    indices: Sequence[int],
-) -> Split:
-    """Reads some examples of a split, in the order of their indices."""
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
-    source, target = features[input_key], features[target_key]
-    image, channels = isinstance(source, tfds.features.Image), source.shape[-1:]
-    decoders = {input_key: tfds.decode.SkipDecoding()} if image else None
-    records: Any = builder.as_data_source(split, decoders=decoders)
-    dtype: Any = source.np_dtype
-    shape, stored = source.shape, dtype
+    features, splits = builder.info.features, builder.info.splits
+    kinds = {key: type(features[key]).__name__ for key in sorted(features)}
+    chosen = builder.info.supervised_keys or (None, None)
+    source: Any = chosen[0] or _only("Image", kinds)
+    target: Any = label or chosen[1] or _only("ClassLabel", kinds)
+
+    def refused(problem: str) -> InputError:
+        holds = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
+        return InputError(f"data set {name!r} {problem}; its records hold {holds}")
+
+    if "train" not in splits:
+        raise refused("has no split 'train'")
+    if label and label not in kinds:
+        raise refused(f"has no label {label!r}")
+    if target is None:
+        raise refused("does not say which feature is the target: give label=...")
+    if not all(_is_numeric(features, key) for key in (source, target)):
+        raise refused("has no input and target that are arrays of numbers")
+    feature, image = features[source], kinds[source] == "Image"
+    shape, dtype = feature.shape, feature.np_dtype
+    if image and dtype == np.uint16 and shape[2] != 1:
+        raise refused("has 16-bit images of several channels, which are not decoded")
     if size is not None:
-        shape = (*size, *channels)
-        stored = dtype if dtype == np.uint8 else np.float32
-    inputs = np.empty((len(indices), *shape), stored)
-    targets = np.empty((len(indices), *target.shape), target.np_dtype)
-    for start in range(0, len(indices), CHUNK):
-        chunk = [int(i) for i in indices[start : start + CHUNK]]
-        for row, record in enumerate(records.__getitems__(chunk), start):
-            example = record[input_key]
-            if image:
-                example = _decoded(example, dtype, *channels)
-            if size is not None:
-                example = _resized(example, size)
-            inputs[row] = example
-            targets[row] = record[target_key]
-    return Split(inputs, targets)
+        sides = np.asarray(size)
+        integers = sides.shape == (2,) and sides.dtype.kind == "i"
+        if not (image and integers and sides.min() > 0):
+            raise refused(f"cannot have size={size}: give (height, width) of images")
+        shape = (*sides.tolist(), shape[2])
+        dtype = dtype if dtype == np.uint8 else np.float32
+    goal = features[target]
+    if None in (*shape, *goal.shape):
+        raise refused("has examples of many sizes: give size=(height, width) of images")
+
+    def read(split: str, indices: Sequence[int]) -> Split:
+        decoders = {source: tfds.decode.SkipDecoding()} if image else None
+        records: Any = builder.as_data_source(split, decoders=decoders)
+        inputs = np.empty((len(indices), *shape), dtype)
+        targets = np.empty((len(indices), *goal.shape), goal.np_dtype)
+        for start in range(0, len(indices), CHUNK):
+            chunk = [int(i) for i in indices[start : start + CHUNK]]
+            for row, record in enumerate(records.__getitems__(chunk), start):
+                example = record[source]
+                inputs[row] = _pixels(example, feature, size) if image else example
+                targets[row] = record[target]
+        return Split(inputs, targets)
+
+    def read_test() -> Split:
+        return read(published[0], range(splits[published[0]].num_examples))
+
+    published = [key for key in ("test", "validation") if key in splits]
+    return Source(
+        classes=getattr(goal, "num_classes", None),
+        count=splits["train"].num_examples,
+        read=functools.partial(read, "train"),
+        read_test=read_test if published else None,
+    )
 
 
 def _only(kind: str, kinds: dict[str, str]) -> str | None:
@@ -204,38 +160,32 @@ def _only(kind: str, kinds: dict[str, str]) -> str | None:
 
 
 def _is_numeric(features: Any, key: Any) -> bool:
-    if not isinstance(key, str) or key not in features:
-        return False
-    dtype = getattr(features[key], "np_dtype", None)
+    dtype = isinstance(key, str) and getattr(features[key], "np_dtype", None)
     return isinstance(dtype, type | np.dtype) and np.dtype(dtype).kind in "biuf"
 
 
-def _decoded(encoded: bytes, dtype: Any, channels: int) -> np.ndarray:
-    """Decodes an image as tensorflow-datasets encodes it, to ``[height, width, c]``.
+def _pixels(encoded: bytes, feature: Any, size: Any) -> np.ndarray:
+    """Decodes an image to ``[height, width, channels]``, and resizes it, bilinear.
 
-    Its own decoder reads a palette's indices as pixels, and 16 bits not at all.
+    The decoder of tensorflow-datasets reads a palette's indices as pixels, and 16 bits
+    not at all.
     """
     from PIL import Image
 
+    dtype = feature.np_dtype
     with Image.open(io.BytesIO(encoded)) as image:
         if dtype == np.uint8:
-            image = image.convert(MODES[channels])
+            modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+            image = image.convert(modes[feature.shape[2]])
         pixels = np.asarray(image)
     if dtype == np.float32:  # stored as the four bytes of each number
-        return pixels.view(np.float32)
-    return pixels.astype(dtype).reshape(*pixels.shape[:2], -1)
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes an image of any type, bilinear; uint8 stays uint8."""
-    from PIL import Image
-
-    height, width = size
-    channels = [
-        Image.fromarray(channel.astype(np.float32)).resize(
-            (width, height), Image.Resampling.BILINEAR
-        )
-        for channel in np.moveaxis(image, -1, 0)
+        pixels = pixels.view(np.float32)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if size is None:
+        return pixels
+    planes = [
+        Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR)
+        for plane in np.moveaxis(pixels.astype(np.float32), -1, 0)
     ]
-    resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
-    return np.rint(resized) if image.dtype == np.uint8 else resized
+    pixels = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    return np.rint(pixels) if dtype == np.uint8 else pixels

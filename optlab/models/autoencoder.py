@@ -3,11 +3,11 @@
 import flax.linen as nn
 import jax
 
-from optlab.models.layers import check_units
+from optlab.models.layers import Checked
 from optlab.models.mlp import MLP
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Checked):
     """A net that reconstructs its flattened inputs from a code of few numbers.
 
     Encoder and decoder mirror each other; code and outputs are linear in the last
@@ -25,10 +25,6 @@ class Autoencoder(nn.Module):
     hidden: tuple[int, ...] = (64,)
     code: int = 8
     activation: str = "relu"
-
-    def __post_init__(self):
-        check_units("autoencoder", {"hidden": self.hidden}, code=self.code)
-        super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:

@@ -4,17 +4,10 @@ import flax.linen as nn
 import jax
 
 from optlab.errors import InputError
-from optlab.models.layers import (
-    Conv,
-    Dense,
-    Dropout,
-    check_share,
-    check_units,
-    max_pool,
-)
+from optlab.models.layers import Checked, Conv, Dense, Dropout, max_pool
 
 
-class CNN(nn.Module):
+class CNN(Checked):
     """A net from images to logits.
 
     Attributes:
@@ -29,25 +22,15 @@ class CNN(nn.Module):
     dense: int = 128
     dropout: float = 0.0
 
-    def __post_init__(self):
-        check_share("cnn", dropout=self.dropout)
-        check_units("cnn", {"features": self.features}, dense=self.dense)
-        super().__post_init__()
-
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Computes logits ``[n, classes]`` of ``[n, height, width, channels]``."""
-        if images.ndim != 4:
+        halvings, shape = len(self.features), images.shape[1:]
+        if len(shape) != 3 or min(shape[:2]) < 2**halvings:
             raise InputError(
-                f"cnn: inputs of shape {images.shape[1:]} are no images [height, "
-                "width, channels]: reshape them, or use another model"
-            )
-        height, width = images.shape[1:3]
-        halvings = min(height, width).bit_length() - 1
-        if len(self.features) > halvings:
-            raise InputError(
-                f"cnn: images of {height}x{width} can be halved {halvings} times only, "
-                f"and each of features={self.features} halves them: give fewer"
+                f"cnn: inputs {shape} are no images [height, width, channels] that "
+                f"each of features={self.features} can halve: reshape them, or give "
+                "fewer features"
             )
         x = images
         for channels in self.features:

@@ -1,12 +1,11 @@
 """Convolutions that stay fast inside ``lax.scan`` and under ``vmap`` on a CPU.
 
-XLA's CPU convolution is quick as a top-level operation and 17 to 80 times slower
-inside a loop body, where the gradient by the kernel is computed by naive nested loops.
-Here a convolution is made of matrix products, over patches or by Winograd's algorithm:
-it is as fast in a loop as outside, ``vmap`` over kernels gives batched products instead
-of a grouped convolution, and forward mode works, which ``jax.hessian`` and
-``jax.jacfwd`` need. Programs for an accelerator use ``lax.conv_general_dilated``: the
-choice is made when a program is lowered.
+XLA's CPU convolution is 17 to 80 times slower inside a loop body, where the gradient by
+the kernel is computed by naive nested loops. Matrix products, over patches or by
+Winograd's algorithm, are as fast there as outside, ``vmap`` over kernels gives batched
+products instead of a grouped convolution, and forward mode works, which ``jax.hessian``
+needs. Programs for an accelerator use ``lax.conv_general_dilated``: the choice is made
+when a program is lowered.
 """
 
 import functools
@@ -17,21 +16,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-#: Channels last, as flax has them.
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-
 #: Smallest number of channels that Winograd's algorithm is faster for.
 WINOGRAD_CHANNELS = 32
-
-#: Numbers of zeros ((top, bottom), (left, right)).
-Padding = Sequence[tuple[int, int]]
 
 
 def convolution(
     images: jax.Array,
     kernel: jax.Array,
     window_strides: Sequence[int],
-    padding: str | Padding,
+    padding: str | Sequence[tuple[int, int]],
     **options: Any,
 ) -> jax.Array:
     """Convolves; replaces ``lax.conv_general_dilated`` inside ``flax.linen.Conv``.
@@ -40,7 +33,7 @@ def convolution(
       images: ``[n, height, width, in]``.
       kernel: ``[kh, kw, in, out]``.
       window_strides: vertical and horizontal step.
-      padding: ``"SAME"``, ``"VALID"``, or numbers of zeros before and after.
+      padding: ``"SAME"``, ``"VALID"``, or ``((top, bottom), (left, right))`` zeros.
       **options: further arguments of ``lax.conv_general_dilated``.
 
     Returns:
@@ -51,7 +44,7 @@ def convolution(
         lax.conv_general_dilated,
         window_strides=window_strides,
         padding=padding,
-        **options | {"dimension_numbers": DIMENSIONS},
+        **options,
     )
     dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
     # Grouped and dilated convolutions are too rare for a form of their own.
@@ -60,56 +53,42 @@ def convolution(
     window, sides = kernel.shape[:2], images.shape[1:3]
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(sides, window, window_strides, padding)
-    by_products = (
-        winograd_convolution
-        if _suits_winograd(images, kernel, window_strides, padding)
-        else functools.partial(patch_convolution, strides=window_strides)
-    )
-    return lax.platform_dependent(
-        images,
-        kernel,
-        cpu=lambda x, k: by_products(x, k, padding=padding),
-        default=native,
-    )
 
+    def by_products(images: jax.Array, kernel: jax.Array) -> jax.Array:
+        padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+        if (
+            (*window, *window_strides) == (3, 3, 1, 1)
+            and kernel.shape[2] >= WINOGRAD_CHANNELS
+            and padded.shape[1] % 2 == padded.shape[2] % 2 == 0
+            and images.dtype.itemsize >= 4  # halves would round the sums themselves
+        ):
+            return winograd_convolution(padded, kernel)
+        return patch_convolution(padded, kernel, window_strides)
 
-def _suits_winograd(
-    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding
-) -> bool:
-    sides = images.shape[1:3]
-    padded = [side + sum(pad) for side, pad in zip(sides, padding, strict=True)]
-    return (
-        kernel.shape[:2] == (3, 3)
-        and set(strides) == {1}
-        and kernel.shape[2] >= WINOGRAD_CHANNELS
-        and all(side % 2 == 0 for side in padded)
-        and images.dtype.itemsize >= 4  # halves would round the sums themselves
-    )
+    return lax.platform_dependent(images, kernel, cpu=by_products, default=native)
 
 
 def patch_convolution(
-    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding
+    images: jax.Array, kernel: jax.Array, strides: Sequence[int]
 ) -> jax.Array:
     """Convolves by one matrix product: ``out[n, y, x] = patch(n, y, x) @ kernel``.
 
     Args:
-      images: ``[n, height, width, in]``.
+      images: padded images ``[n, height, width, in]``.
       kernel: ``[kh, kw, in, out]``.
       strides: vertical and horizontal step.
-      padding: ``((top, bottom), (left, right))``.
 
     Returns:
-      ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` up to
-      rounding.
+      ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
+      ``"VALID"`` padding up to rounding.
 
-    >>> x, k = jnp.ones((1, 3, 3, 1)), jnp.ones((3, 3, 1, 1))
-    >>> patch_convolution(x, k, (1, 1), ((1, 1), (1, 1)))[0, :, :, 0].tolist()
-    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    >>> x, k = jnp.ones((1, 3, 4, 1)), jnp.ones((3, 3, 1, 1))
+    >>> patch_convolution(x, k, (1, 1))[0, :, :, 0].tolist()
+    [[9.0, 9.0]]
     """
     kh, kw, channels, out = kernel.shape
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
     # Columns first: the second step then copies kw pixels at once.
-    strips = _windows(padded, 2, kw, strides[1])  # [n, height, columns, kw * in]
+    strips = _windows(images, 2, kw, strides[1])  # [n, height, columns, kw * in]
     patches = _windows(strips, 1, kh, strides[0])  # [n, rows, columns, kh * kw * in]
     # Guard: without the barrier XLA folds the reshape into the product of the kernel's
     # gradient, which gets a shape that it has no fast kernel for.
@@ -125,9 +104,7 @@ def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
     return jnp.concatenate(shifts, axis=-1)
 
 
-def winograd_convolution(
-    images: jax.Array, kernel: jax.Array, padding: Padding
-) -> jax.Array:
+def winograd_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolves by a 3 x 3 kernel with 16 products per 2 x 2 outputs instead of 36.
 
     Along one axis, two outputs y are sums of four products of three weights g and
@@ -142,29 +119,28 @@ def winograd_convolution(
     ``[blocks, in]`` with ``[in, out]``, on 4 numbers per pixel where patches have 9.
 
     Args:
-      images: ``[n, height, width, in]``.
+      images: padded images ``[n, height, width, in]``, height and width even.
       kernel: ``[3, 3, in, out]``.
-      padding: ``((top, bottom), (left, right))``; padded sides must be even.
 
     Returns:
       ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
-      strides of one, up to rounding. The root mean square of rounding errors is
-      smaller than with patches in outputs, and less than twice as large in gradients.
+      strides of one and ``"VALID"`` padding, up to rounding. The root
+      mean square of rounding errors is smaller than with patches in outputs, and less
+      than twice as large in gradients.
 
     >>> x, k = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))
-    >>> winograd_convolution(x, k, ((1, 1), (1, 1)))[0, :2, :, 0].tolist()
-    [[4.0, 6.0, 6.0, 4.0], [6.0, 9.0, 9.0, 6.0]]
+    >>> winograd_convolution(x, k)[0, :, :, 0].tolist()
+    [[9.0, 9.0], [9.0, 9.0]]
     """
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    blocks = _both_axes(_pixel_sums, padded, 2, 1)
+    blocks = _both_axes(_pixel_sums, images, 2, 1)
     weights = _both_axes(_weight_sums, kernel, 1, 0)
     products = lax.dot_general(
         jnp.stack(blocks).reshape(16, -1, kernel.shape[2]),
         jnp.stack(weights),
         (((2,), (1,)), ((0,), (0,))),
     )
-    products = products.reshape(4, 4, *blocks[0].shape[:3], kernel.shape[3])
     n, rows, columns, out = blocks[0].shape[:3] + kernel.shape[3:]
+    products = products.reshape(4, 4, n, rows, columns, out)
     left_right = [
         jnp.stack(_product_sums(column, 0), axis=2)  # [n, rows, 2, columns, out]
         for column in _product_sums(products, 0)

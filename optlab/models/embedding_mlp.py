@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 
 from optlab.errors import InputError
-from optlab.models.layers import check_units
+from optlab.models.layers import Checked
 from optlab.models.mlp import MLP
 
 
-class EmbeddingMLP(nn.Module):
+class EmbeddingMLP(Checked):
     """A net from sequences of word indices to logits, whatever the words' order.
 
     The mean of a sequence's embeddings is the product of the embeddings and the shares
@@ -18,8 +18,7 @@ class EmbeddingMLP(nn.Module):
 
     Attributes:
       classes: number of outputs.
-      vocabulary: number of words; an index below zero or beyond it
-        counts as no word.
+      vocabulary: number of words; an index below zero or beyond it is no word.
       width: length of an embedding.
       hidden: units of each hidden layer.
       activation: one of ``mlp.ACTIVATIONS``.
@@ -33,10 +32,6 @@ class EmbeddingMLP(nn.Module):
     hidden: tuple[int, ...] = (32,)
     activation: str = "relu"
     dropout: float = 0.0
-
-    def __post_init__(self):
-        check_units("embedding_mlp", {}, vocabulary=self.vocabulary, width=self.width)
-        super().__post_init__()
 
     @nn.compact
     def __call__(self, words: jax.Array, train: bool = False) -> jax.Array:

@@ -9,10 +9,9 @@ examples as rows, lanes (``vmap`` over parameters) transpose the kernels of the 
 layer and the values of the others in every step, a quarter of an MLP's time.
 """
 
+import dataclasses
 import functools
 import numbers
-from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -26,6 +25,33 @@ from optlab.models.convolution import convolution
 
 #: ``flax.linen.Conv`` for two-dimensional images, by `convolution`.
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolution)
+
+
+class Checked(nn.Module):
+    """A module that checks its attributes when it is made.
+
+    An ``int`` or ``tuple[int, ...]`` is a size, or sizes of layers: one or more each.
+    ``dropout`` or ``share`` is a share in [0, 1), and may be a tracer.
+    """
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            what = f"{type(self).__name__}: {field.name}={value!r}"
+            if field.type in (int, tuple[int, ...]):
+                if any(isinstance(size, Tracer) for size in jax.tree.leaves(value)):
+                    raise TypeError(f"{what} cannot be traced")
+                sizes = (value,) if field.type is int else value
+                if not isinstance(sizes, tuple | list) or not all(
+                    isinstance(size, numbers.Integral) and size > 0 for size in sizes
+                ):
+                    many = "" if field.type is int else " for each layer"
+                    raise InputError(f"{what}: give an integer of one or more{many}")
+            if field.name in ("dropout", "share") and not isinstance(value, Tracer):
+                number = isinstance(value, int | float | np.number | jax.Array)
+                if not number or not 0 <= value < 1:
+                    raise InputError(f"{what}: give a share in [0, 1)")
+        super().__post_init__()
 
 
 class Dense(nn.Module):
@@ -53,7 +79,7 @@ class Dense(nn.Module):
         return kernel @ inputs + bias[:, None]
 
 
-class Dropout(nn.Module):
+class Dropout(Checked):
     """Sets a random share of the inputs to zero and scales up the others.
 
     The expectation of an output is its input (N. Srivastava et al., "Dropout: A Simple
@@ -69,63 +95,15 @@ class Dropout(nn.Module):
     share: float
     deterministic: bool = False
 
-    def __post_init__(self):
-        check_share("dropout layer", share=self.share)
-        super().__post_init__()
-
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Drops some of the inputs; draws nothing where the share is a plain zero."""
-        untraced = not isinstance(self.share, Tracer)
-        if self.deterministic or (untraced and self.share == 0):
+        none = not isinstance(self.share, Tracer) and self.share == 0
+        if self.deterministic or none:
             return inputs
         keep = 1.0 - self.share
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, inputs.shape)
-        scaled = inputs / jnp.asarray(keep, inputs.dtype)
-        return jnp.where(kept, scaled, jnp.zeros_like(inputs))
-
-
-def check_share(model: str, **shares: Any) -> None:
-    """Checks numbers that must lie in [0, 1); tracers pass.
-
-    Args:
-      model: name of the model for messages.
-      **shares: attributes by name.
-
-    Raises:
-      InputError: one lies outside.
-    """
-    for name, share in shares.items():
-        if isinstance(share, Tracer):
-            continue
-        if (
-            not isinstance(share, float | int | np.number | jax.Array)
-            or not 0 <= share < 1
-        ):
-            raise InputError(f"{model}: {name}={share!r} is no share in [0, 1)")
-
-
-def check_units(model: str, layers: Mapping[str, Any], **sizes: Any) -> None:
-    """Checks sizes of layers.
-
-    Args:
-      model: name of the model for messages.
-      layers: attributes by name, each a sequence of sizes.
-      **sizes: attributes by name, each one size.
-
-    Raises:
-      InputError: one is no integer, or below one.
-    """
-    for name, size in {**layers, **sizes}.items():
-        if isinstance(size, Tracer):
-            raise TypeError(f"{model}: {name} cannot be traced")
-        if name in layers and not isinstance(size, tuple | list):
-            raise InputError(f"{model}: {name}={size!r}: give one size for each layer")
-        for units in size if name in layers else (size,):
-            if not isinstance(units, numbers.Integral) or units < 1:
-                raise InputError(
-                    f"{model}: {name}={size!r}: a layer has one unit or more"
-                )
+        return jnp.where(kept, inputs / jnp.asarray(keep, inputs.dtype), 0)
 
 
 def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
@@ -146,9 +124,8 @@ def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
     for axis in (2, 1):
         count = images.shape[axis] // window
         whole = lax.slice_in_dim(images, 0, count * window, axis=axis)
-        blocks = whole.reshape(
-            *whole.shape[:axis], count, window, *whole.shape[axis + 1 :]
-        )
+        before, after = whole.shape[:axis], whole.shape[axis + 1 :]
+        blocks = whole.reshape(*before, count, window, *after)
         each = [lax.index_in_dim(blocks, i, axis + 1, False) for i in range(window)]
         images = functools.reduce(jnp.maximum, each)
     return images

@@ -3,8 +3,8 @@
 import flax.linen as nn
 import jax
 
-from optlab.errors import InputError, near
-from optlab.models.layers import Dense, Dropout, check_share, check_units
+from optlab import names
+from optlab.models.layers import Checked, Dense, Dropout
 
 #: Element-wise functions by name: those of ``flax.linen``, and none.
 ACTIVATIONS = {"identity": lambda x: x} | {
@@ -17,7 +17,7 @@ ACTIVATIONS = {"identity": lambda x: x} | {
 }  # fmt: skip
 
 
-class MLP(nn.Module):
+class MLP(Checked):
     """A net from inputs of any shape, flattened, to outputs.
 
     Attributes:
@@ -38,22 +38,19 @@ class MLP(nn.Module):
     initial_scale: float = 1.0
 
     def __post_init__(self):
-        for activation in (self.activation, self.output_activation):
-            if activation not in ACTIVATIONS:
-                raise InputError(
-                    f"mlp: unknown activation {activation!r}; "
-                    f"{near(activation, ACTIVATIONS)}"
-                )
-        check_share("mlp", dropout=self.dropout)
-        check_units("mlp", {"hidden": self.hidden})
+        for name in (self.activation, self.output_activation):
+            names.find("activation", name, ACTIVATIONS)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
         """Computes outputs ``[n, classes]`` of inputs ``[n, ...]``."""
+        activation, last = (
+            names.find("activation", name, ACTIVATIONS)
+            for name in (self.activation, self.output_activation)
+        )
         x = inputs.reshape(inputs.shape[0], -1).T  # examples are columns
         for units in self.hidden:
-            x = ACTIVATIONS[self.activation](Dense(units, self.initial_scale)(x))
+            x = activation(Dense(units, self.initial_scale)(x))
             x = Dropout(self.dropout, deterministic=not train)(x)
-        outputs = Dense(self.classes, self.initial_scale)(x).T
-        return ACTIVATIONS[self.output_activation](outputs)
+        return last(Dense(self.classes, self.initial_scale)(x).T)

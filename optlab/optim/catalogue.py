@@ -37,29 +37,20 @@ REFUSED = {
     "selective_transform": "it is a mask: use optax.masked in a custom factory",
 }
 
-_FINITE = "finite and at least 0", lambda x: 0 <= x < np.inf
-_POSITIVE = "more than 0", lambda x: x > 0
-_SHARE = "at least 0 and less than 1", lambda x: 0 <= x < 1
+_FINITE = """
+learning_rate adam_learning_rate damping eps initial_accumulator_value weight_decay"""
+_POSITIVE = "decrease first_step increase max_damping max_radius radius"
+_SHARE = "b1 b2 curvature decay momentum"
 
 #: Valid range of each hyperparameter of a built-in method: description and predicate.
 RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "learning_rate": _FINITE,  # of every optimizer
-    "adam_learning_rate": _FINITE,
-    "damping": _FINITE,
-    "eps": _FINITE,
-    "initial_accumulator_value": _FINITE,
-    "weight_decay": _FINITE,
-    "decrease": _POSITIVE,
-    "first_step": _POSITIVE,
-    "increase": _POSITIVE,
-    "max_damping": _POSITIVE,
-    "max_radius": _POSITIVE,
-    "radius": _POSITIVE,
-    "b1": _SHARE,
-    "b2": _SHARE,
-    "curvature": _SHARE,
-    "decay": _SHARE,
-    "momentum": _SHARE,
+    **dict.fromkeys(
+        _FINITE.split(), ("finite and at least 0", lambda x: 0 <= x < np.inf)
+    ),
+    **dict.fromkeys(_POSITIVE.split(), ("more than 0", lambda x: x > 0)),
+    **dict.fromkeys(
+        _SHARE.split(), ("at least 0 and less than 1", lambda x: 0 <= x < 1)
+    ),
 }
 
 

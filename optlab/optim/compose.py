@@ -14,6 +14,7 @@ import optax
 
 def compose(
     *parts: optax.GradientTransformation,
+    learning_rate: optax.ScalarOrSchedule | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Chains parts so that no number in the state is narrower than float32.
 
@@ -23,27 +24,26 @@ def compose(
 
     Args:
       *parts: transformations, first applied first.
+      learning_rate: number or schedule that the updates are multiplied by at the end,
+        with the opposite sign; None where a part already does so.
 
     Returns:
       The transformation; like ``optax.chain`` it hands extra arguments to its parts.
 
-    >>> tx = compose(optax.trace(decay=0.9), optax.scale(-0.1))
+    >>> tx = compose(optax.trace(decay=0.9), learning_rate=0.1)
     >>> w = jnp.ones(2, jnp.bfloat16)
     >>> updates, state = tx.update(w, tx.init(w), w)
     >>> updates.dtype.name, state[0].trace.dtype.name
     ('bfloat16', 'float32')
     """
+    if learning_rate is not None:
+        parts = (*parts, optax.scale_by_learning_rate(learning_rate))
     chained = optax.chain(*parts)
 
-    def init(params: optax.Params) -> optax.OptState:
+    def init(params):
         return chained.init(_widen(params))
 
-    def update(
-        updates: optax.Updates,
-        state: optax.OptState,
-        params: optax.Params | None = None,
-        **extra_args: Any,
-    ) -> tuple[optax.Updates, optax.OptState]:
+    def update(updates, state, params=None, **extra_args):
         wide = _widen(updates)
         if "grad" in extra_args:
             # A dense method compares the two by identity: equal ones stay the same.

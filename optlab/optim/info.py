@@ -32,18 +32,13 @@ def initial(dtype: Any) -> Info:
 
     Args:
       dtype: type of the floating-point fields.
+
+    Returns:
+      The diagnostics.
     """
-    unknown = jnp.full((), jnp.nan, dtype)
-    return Info(
-        loss=unknown,
-        gradient_norm=unknown,
-        step_norm=unknown,
-        damping=unknown,
-        gain_ratio=unknown,
-        accepted=jnp.zeros((), bool),
-        stalled=jnp.zeros((), bool),
-        evaluations=jnp.zeros((), jnp.int32),
-    )
+    unknown, no = jnp.full((), jnp.nan, dtype), jnp.zeros((), bool)
+    floats = [unknown] * 5
+    return Info(*floats, accepted=no, stalled=no, evaluations=jnp.zeros((), jnp.int32))
 
 
 def find(state: Any, *kinds: type) -> list[Any]:

@@ -92,7 +92,7 @@ def chained(
     """
     chain = optax.chain(tx, schedule)
 
-    def init(params: optax.Params) -> optax.OptState:
+    def init(params):
         state = chain.init(params)
         refuse_schedule(state)
         return state
@@ -133,7 +133,7 @@ def power(
     >>> [round(schedule(i), 4) for i in (0, 10, 20)]
     [0.6, 0.3, 0.2]
     """
-    _check("decay_steps", decay_steps, above=0)
+    _check(decay_steps=decay_steps)
     return lambda count: learning_rate / (1 + count / decay_steps) ** exponent
 
 
@@ -184,8 +184,7 @@ def exponential(
     >>> [round(schedule(i), 4) for i in (0, 10, 20)]
     [0.5, 0.05, 0.005]
     """
-    _check("decay_steps", decay_steps, above=0)
-    _check("decay_rate", decay_rate, above=0)
+    _check(decay_steps=decay_steps, decay_rate=decay_rate)
     return lambda count: learning_rate * decay_rate ** (count / decay_steps)
 
 
@@ -209,9 +208,9 @@ def cosine(
     >>> print(*(f"{schedule(i):.2f}" for i in (0, 5, 10, 11)))
     0.80 0.40 0.00 0.00
     """
-    _check("decay_steps", decay_steps, above=0)
+    _check(decay_steps=decay_steps)
 
-    def schedule(count: jax.typing.ArrayLike) -> jax.Array:
+    def schedule(count):
         half = (1 + jnp.cos(jnp.pi * jnp.minimum(count / decay_steps, 1.0))) / 2
         return learning_rate * (final + (1 - final) * half)
 
@@ -269,29 +268,15 @@ def plateau(
     4.0
     4.0
     """
-    _check("factor", factor, above=0, below=1)
-    _check("patience", patience, above=0)
-    _check("window", window, above=0)
+    _check(below=1, factor=factor)
+    _check(patience=patience, window=window)
 
-    def init(params: optax.Params) -> PlateauState:
+    def init(params):
         del params
-        dtype = jnp.result_type(float)
-        return PlateauState(
-            scale=jnp.ones((), dtype),
-            best=jnp.full((), jnp.inf, dtype),
-            total=jnp.zeros((), dtype),
-            count=jnp.zeros((), jnp.int32),
-            stale=jnp.zeros((), jnp.int32),
-        )
+        one, none = jnp.ones((), jnp.result_type(float)), jnp.zeros((), jnp.int32)
+        return PlateauState(one, one * jnp.inf, total=0 * one, count=none, stale=none)
 
-    def update(
-        updates: optax.Updates,
-        state: Any,
-        params: optax.Params | None = None,
-        *,
-        value: jax.typing.ArrayLike | None = None,
-        **extra_args: Any,
-    ) -> tuple[optax.Updates, PlateauState]:
+    def update(updates, state, params=None, *, value=None, **extra_args):
         del params, extra_args
         if value is None:
             raise TypeError("plateau needs value=, the loss at this step, in update")
@@ -300,10 +285,9 @@ def plateau(
         better = state.best - mean > rtol * jnp.abs(mean)  # False where mean is NaN
         stale = jnp.where(better, 0, state.stale + 1)
         worn = stale >= patience
+        lower = jnp.maximum(state.scale * factor, min_scale)
         judged = PlateauState(
-            scale=jnp.where(
-                worn, jnp.maximum(state.scale * factor, min_scale), state.scale
-            ),
+            scale=jnp.where(worn, lower, state.scale),
             best=jnp.where(better, mean, state.best),
             total=jnp.zeros_like(total),
             count=jnp.zeros_like(state.count),
@@ -321,17 +305,13 @@ def plateau(
 
 
 SCHEDULES: dict[str, Callable[..., Any]] = {
-    "constant": constant,
-    "power": power,
-    "piecewise_constant": piecewise_constant,
-    "exponential": exponential,
-    "cosine": cosine,
-    "plateau": plateau,
+    each.__name__: each
+    for each in (constant, power, piecewise_constant, exponential, cosine, plateau)
 }
 
 
-def _check(name: str, number: Any, *, above: float, below: float = jnp.inf) -> None:
-    if isinstance(number, Tracer) or above < number < below:
-        return
-    limit = f" and less than {below}" if below < jnp.inf else ""
-    raise InputError(f"{name} must be more than {above}{limit}, not {number!r}")
+def _check(below: float = jnp.inf, **numbers: Any) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, Tracer) and not 0 < number < below:
+            limit = f" and less than {below}" if below < jnp.inf else ""
+            raise InputError(f"{name} must be more than 0{limit}, not {number!r}")

@@ -62,7 +62,7 @@ def measured(interval: Interval, metric: Metric) -> str:
     Returns:
       Such as ``98.00 ± 1.00``; without the second part where there are no bounds.
 
-    >>> share = Metric("accuracy", True, True, lambda outputs, targets: None)
+    >>> share = Metric("recall", True, True, lambda outputs, targets: None)
     >>> measured(Interval(0.98, 0.97, 0.99, 5), share)
     '98.00 ± 1.00'
     >>> measured(Interval(0.98, float("nan"), float("nan"), 1), share)

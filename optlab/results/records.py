@@ -1,4 +1,4 @@
-"""Records of a comparison: arrays of lanes, and what is needed to make them again."""
+"""Records of a comparison: arrays of lanes, and their provenance."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Runs(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What was measured of one contender."""
+    """Measurements of one contender."""
 
     label: str  # unique in a comparison
     name: str  # unique in its group; equal to the label where there is one group

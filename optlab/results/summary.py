@@ -160,8 +160,8 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     Returns:
       Key to its short name.
 
-    >>> short_names(["optimizer.learning_rate", "model.size", "data.size"])
-    {'optimizer.learning_rate': 'learning_rate', 'model.size': 'model.size',
+    >>> short_names(["schedule.learning_rate", "model.size", "data.size"])
+    {'schedule.learning_rate': 'learning_rate', 'model.size': 'model.size',
      'data.size': 'data.size'}
     """
     last = {key: key.rpartition(".")[2] for key in keys}

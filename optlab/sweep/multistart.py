@@ -52,11 +52,11 @@ class Program(NamedTuple):
 
 
 def make_starts(params: Any, points: Sequence[Mapping[str, float]] = ({},)) -> Starts:
-    """Every start with every point.
+    """Combines every start with every point.
 
     Args:
       params: a tree of arrays ``[starts, ...]``.
-      points: at least one, all with the same names; see ``sweep.grid``.
+      points: one point or more, all with the same names; see ``sweep.grid``.
 
     Returns:
       The lanes.

@@ -82,7 +82,7 @@ class Program(NamedTuple):
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], ...]:
-    """Every combination of the values of some hyperparameters.
+    """Combines the values of some hyperparameters.
 
     Args:
       axes: name to values.
@@ -100,11 +100,11 @@ def grid(axes: Mapping[str, Sequence[float]]) -> tuple[dict[str, float], ...]:
 
 
 def make_lanes(seeds: Sequence[int], points: Sequence[Mapping[str, float]]) -> Lanes:
-    """Every seed with every point.
+    """Combines every seed with every point.
 
     Args:
-      seeds: at least one.
-      points: at least one, all with the same names.
+      seeds: one seed or more.
+      points: one point or more, all with the same names.
 
     Returns:
       The lanes, on the default device.
@@ -139,21 +139,23 @@ def first_lane(lanes: Lanes) -> Lanes:
 
 
 def init_states(task: Task, lanes: Lanes) -> TrainState:
-    """The states of all lanes before the first step.
+    """Makes the states of all lanes before the first step.
 
     Args:
-      task: what the lanes share.
+      task: recipe of all lanes.
       lanes: seeds and points.
 
     Returns:
       A state whose arrays are ``[seeds, points, ...]``; lanes of one seed start from
       the same parameters.
     """
-    params, model_state = _init_models(
-        task.problem, lanes.seeds, _problem_numbers(task, lanes)
-    )
+    numbers, count = _problem_numbers(task, lanes), len(lanes.seeds)
+    nets = [
+        _init_net(task.problem, lanes.seeds[i], {k: x[i] for k, x in numbers.items()})
+        for i in range(count)
+    ]
     by_point = 0 if task.problem_numbers else None
-    return _init_optimizers(task.optimizer, by_point, params, model_state, lanes)
+    return _init_optimizers(task.optimizer, by_point, nets, lanes)
 
 
 def _problem_numbers(task: Task, lanes: Lanes) -> Point:
@@ -161,27 +163,22 @@ def _problem_numbers(task: Task, lanes: Lanes) -> Point:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _init_models(
-    problem: Callable[[Point], Problem], seeds: jax.Array, numbers: Point
+def _init_net(
+    problem: Callable[[Point], Problem], seed: jax.Array, numbers: Point
 ) -> tuple[Any, Any]:
-    """Parameters and model state, one a seed or, where numbers are swept, one a lane.
+    """Parameters and model state of a seed or, where numbers are swept, its lanes.
 
-    One compile serves all optimizers of a problem.
+    One compile serves every seed, of tuning and of report runs, and every optimizer.
     """
-
-    def init_seed(seed, numbers):
-        init = lambda point: training.init_run(problem(point), seed)  # noqa: E731
-        return jax.vmap(init)(numbers) if numbers else init({})
-
-    return jax.vmap(init_seed)(seeds, numbers)
+    init = lambda point: training.init_run(problem(point), seed)  # noqa: E731
+    return jax.vmap(init)(numbers) if numbers else init({})
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _init_optimizers(
     optimizer: Callable[[Point], optax.GradientTransformation],
     by_point: int | None,
-    params: Any,
-    model_state: Any,
+    nets: Sequence[tuple[Any, Any]],
     lanes: Lanes,
 ) -> TrainState:
     """Every lane's state, from the parameters of its seed or, by point, its own."""
@@ -190,6 +187,7 @@ def _init_optimizers(
         tx = optimizer(hyperparameters)
         return training.initial_state(params, model_state, tx)
 
+    params, model_state = jax.tree.map(lambda *each: jnp.stack(each), *nets)
     axes = by_point, by_point, 0
     over_points = jax.vmap(init_lane, axes, axis_size=lanes.shape[1])
     return jax.vmap(over_points)(params, model_state, lanes.hyperparameters)
@@ -199,6 +197,7 @@ class Lowered(NamedTuple):
     """A traced sweep that is still to be compiled, which may be done in a thread."""
 
     compile: Callable[[], Program]
+    evaluate: Callable[[TrainState, Lanes, str], Metrics]  # as that of the program
 
 
 def compile_program(task: Task, lanes: Lanes, layout: Layout, width: int) -> Program:
@@ -227,6 +226,18 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
         for name in ("train", "validation", "test")
     }
     train = functools.partial(_train_epoch, task, layout, width)
+    alone = lanes.shape == (1, 1)
+    # As those of a net that was loaded: sharded ones would make another program, which
+    # may round otherwise.
+    unsharded = jax.device_put(
+        {name: getattr(task.dataset, name) for name in splits} if alone else {}
+    )
+
+    def evaluate(states, lanes, split):
+        if alone:
+            return _evaluate_alone(task, states, lanes, unsharded[split])
+        return _evaluate(task, layout, width, states, lanes, splits[split])
+
     if layout.mode == "pmap":
         # pmap wants one mapped argument: each device gets its own copy of the epoch.
         wrapped = jax.pmap(
@@ -262,16 +273,12 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
                 splits["train"],
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
-            evaluate=lambda states, lanes, split: (
-                _evaluate_alone(task, states, lanes, getattr(task.dataset, split))
-                if lanes.shape == (1, 1)
-                else _evaluate(task, layout, width, states, lanes, splits[split])
-            ),
+            evaluate=evaluate,
             compile_seconds=traced + time.perf_counter() - started,
             width=width,
         )
 
-    return Lowered(compile_it)
+    return Lowered(compile_it, evaluate)
 
 
 def step_of(task: Task, lanes: Lanes) -> Jaxpr:
@@ -429,13 +436,8 @@ def _evaluate(
 def _evaluate_alone(
     task: Task, states: TrainState, lanes: Lanes, split: Split
 ) -> Metrics:
-    """Metrics of a single lane, each ``[1, 1]``.
-
-    Net and split come from the host, as those of a net that was loaded: sharded ones
-    would make another program, which may round otherwise.
-    """
-    problem, *net = the_lane(task, states, lanes)
-    metrics = evaluate_split(problem, *jax.device_get(net), split)
+    """Metrics of a single lane, each ``[1, 1]``."""
+    metrics = evaluate_split(*the_lane(task, states, lanes), split)
     return {name: value[None, None] for name, value in metrics.items()}
 
 
@@ -451,22 +453,25 @@ def the_lane(task: Task, states: TrainState, lanes: Lanes) -> tuple[Problem, Any
 
     Args:
       task: recipe of the lane.
-      states: its state.
+      states: state of the lane.
       lanes: one seed with one point.
 
     Returns:
-      Its problem, parameters for evaluation and model state.
+      Its problem, parameters for evaluation and model state, on the host.
     """
     numbers = _problem_numbers(task, lanes)
     point = tuple((name, float(value[0, 0])) for name, value in numbers.items())
-    params, model_state = jax.tree.map(
-        lambda x: x[0, 0],
-        (_evaluated(states), states.model_state),
-    )
+    params, model_state = jax.device_get(_only_net(states))
     return _problem_at(task.problem, point), params, model_state
 
 
-@functools.cache
+@jax.jit
+def _only_net(states: TrainState) -> tuple[Any, Any]:
+    net = _evaluated(states), states.model_state
+    return jax.tree.map(lambda x: x[0, 0], net)
+
+
+@functools.lru_cache(maxsize=8)
 def _problem_at(problem: Callable[[Point], Problem], point: tuple) -> Problem:
     return problem(dict(point))
 

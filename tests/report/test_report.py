@@ -134,6 +134,8 @@ def test_steps_are_drawn_as_errors_only_if_a_share_of_which_more_is_better(
     assert labels["random search"] == ["training loss", "training error"]
     assert labels["error"] == ["training loss", "training absolute error"]
     assert labels["loss"] == ["training loss"]
+    loss = make_results(**CASES["loss"])
+    assert len(figures.sensitivity(loss, RATE).axes) == 1
     results = make_results(("sgd",), seeds=1)
     assert results.entries[0].report is not None
     values = results.entries[0].report.steps["accuracy"][0, 0]
@@ -143,7 +145,8 @@ def test_steps_are_drawn_as_errors_only_if_a_share_of_which_more_is_better(
 
 
 def test_the_metric_axis_follows_its_direction_and_kind(make_results):
-    share = figures.by_epoch(make_results()).axes[1]
+    loss, share = figures.by_epoch(make_results()).axes
+    assert [line.get_linestyle() for line in loss.lines[:2]] == ["-", "--"]
     assert share.yaxis.get_major_formatter()(0.925, 0) == "92.5%"
     assert share.get_ylim()[0] > 0.5  # without the first quarter of the runs
     error = figures.by_epoch(make_results(metrics=("absolute_error", "loss"))).axes[1]
@@ -213,6 +216,20 @@ def test_good_values_fill_the_panel_and_the_others_are_marked(make_results):
     assert {"below the axis", "diverged"} <= set(said(figure).splitlines())
     assert f"sgd\n{rates[3]:.3g}" in said(figure)
     assert swept.reach([np.array([0.3, 0.97, 0.98, 0.99])], [0.3]) == 0.3
+
+
+def test_the_band_is_the_interval_kept_within_what_is_possible():
+    (panel,) = mpl.figure.Figure().subplots(1, 1, squeeze=False)[0]
+    values = np.array([[0.99, 5.0], [1.0, 7.0], [0.95, 6.0]])
+    style.band(panel, np.arange(2), values[:, :1].repeat(2, 1), share=True)
+    style.band(panel, np.arange(2), values[:, 1:].repeat(2, 1))
+    share, positive = (area.get_paths()[0].vertices for area in panel.collections)
+    # s = 0.0264575 and 1; t(0.975; 2) / sqrt(3) = 2.484138
+    low = 0.98 - 2.484138 * 0.0264575
+    assert (share[:, 1].min(), share[:, 1].max()) == pytest.approx((low, 1.0))
+    ratio = np.exp(2.484138 / 6)
+    ends = positive[:, 1].min(), positive[:, 1].max()
+    assert ends == pytest.approx((6 / ratio, 6 * ratio))
 
 
 def test_two_seeds_get_a_band_between_them(make_results):

@@ -199,24 +199,33 @@ def test_summary_of_one_contender(make_results):
     assert "1 of 3 report runs diverged and are left out" in summary.remark
 
 
-def test_differences_are_within_groups_and_corrected_over_all(make_results):
-    results = make_results(("sgd", "adam", "lamb"), groups=("a", "b"), lost=("lamb",))
+def compared(make_results, groups):
+    """Two contenders of 4 seeds; in the first group adam is ahead with t = 5."""
+    results = make_results(("sgd", "adam", "lamb"), groups=groups, lost=("lamb",))
     for entry in results.entries[:2]:
         base = np.arange(4.0)[:, None] / 100  # the seeds' luck, shared
         entry.report.evaluations["test"]["accuracy"][-1] = base
     noise = np.array([[1], [1], [2], [1]]) / 1000
     results.entries[1].report.evaluations["test"]["accuracy"][-1] += noise
+    return results
+
+
+def test_differences_are_within_groups_and_corrected_over_all(make_results):
+    results = compared(make_results, ("a", "b"))
     first, second = lab.differences(results)
     assert (first.first, first.second, first.group) == ("sgd", "adam", "a")
     assert second.group == "b"
     # differences 1, 1, 2, 1: mean 1.25, s = .5, t = 5, 3 degrees of freedom
     assert first.interval.mean == pytest.approx(-0.00125, rel=1e-4)
     assert first.p == pytest.approx(0.0153924, rel=1e-3)
-    others = sorted([first, second], key=lambda pair: pair.p)
-    assert others[0].corrected == pytest.approx(2 * others[0].p)
+    assert first.corrected == pytest.approx(2 * first.p)
     assert first.verdict == "adam better"
     worse = results._replace(metrics=(SHARE._replace(higher=False), LOSS))
     assert lab.differences(worse)[0].verdict == "sgd better"
+    # Of four pairs, the same difference is no longer separated.
+    first = lab.differences(compared(make_results, ("a", "b", "c", "d")))[0]
+    assert first.p < 0.05 < first.corrected
+    assert first.verdict == "not separated"
 
 
 def test_csv_has_one_tidy_row_for_each_measured_lane(tmp_path, make_results):

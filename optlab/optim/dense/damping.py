@@ -17,10 +17,9 @@ import jax.numpy as jnp
 
 # Rule to the factors (decrease, increase) of its source.
 RULES = {"trainlm": (0.1, 10.0), "nielsen": (1 / 3, 2.0)}
-SCALINGS = ("identity", "marquardt", "more", "fading")
-# Share of a fading maximum that a step keeps. A plain maximum never forgets the start,
-# where a column of J may be 1e20 times as long as anywhere near the solution.
-FADE = 0.9
+# Scaling to the share of the last maximum that a step keeps. A plain maximum never
+# forgets the start, where a column of J may be 1e20 times as long as at the solution.
+SCALINGS = {"identity": None, "marquardt": 0.0, "more": 1.0, "fading": 0.9}
 
 
 def next_damping(
@@ -60,7 +59,6 @@ def next_scale(scaling: str, before: jax.Array, diagonal: jax.Array) -> jax.Arra
     >>> next_scale("fading", jnp.array([10.0, 1.0]), jnp.array([1.0, 2.0]))
     Array([9., 2.], dtype=float32)
     """
-    if scaling == "identity":
-        return jnp.ones_like(diagonal)
-    memory = {"marquardt": 0.0, "more": 1.0, "fading": FADE}[scaling]
-    return jnp.maximum(memory * before, diagonal)
+    memory = SCALINGS[scaling]
+    ones = jnp.ones_like(diagonal)
+    return ones if memory is None else jnp.maximum(memory * before, diagonal)

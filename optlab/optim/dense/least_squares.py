@@ -42,8 +42,7 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     """Builds the damped linear problem at x, from residuals where these are given.
 
     Args:
-      objective: objective with ``residual_fn``, or ``output_fn`` and
-        ``output_loss_fn``.
+      objective: objective with ``output_fn`` and ``output_loss_fn``.
       x: the point [n].
       solver: one of ``linear.SOLVERS``.
       name: name of the method, for messages.
@@ -54,11 +53,7 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     Raises:
       InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
     """
-    if objective.residual_fn is not None:
-        output_fn, loss_fn, squares = objective.residual_fn, half_square, True
-    else:
-        output_fn, loss_fn = objective.output_fn, objective.output_loss_fn
-        squares = False
+    output_fn, loss_fn, squares = objective[2:]
     assert output_fn is not None  # the lift saw to it
     assert loss_fn is not None
     if solver == "qr" and not squares:
@@ -73,9 +68,8 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
         pull = lambda u: transposed(u)[0]  # noqa: E731
         u, H = curve(z)  # noqa: N806
         diagonal, evaluations = jnp.ones_like(x), 2
-        solve = lambda d, u: cg_solve(  # noqa: E731
-            lambda v: pull(H(push(v))), d, pull(u)
-        )
+        product = lambda v: pull(H(push(v)))  # noqa: E731
+        solve = lambda d, u: cg_solve(product, d, pull(u))  # noqa: E731
     else:
         m, n = jax.eval_shape(output_fn, x).size, x.size
         shapes = {

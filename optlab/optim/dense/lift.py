@@ -13,9 +13,10 @@ to be theirs. One that something earlier in a chain has changed (clipping, weigh
 is refused: a line search along it fails, and Gauss-Newton would ignore it.
 """
 
+import functools
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,9 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
+
+_P = ParamSpec("_P")
+_Transformation = optax.GradientTransformationExtraArgs
 
 # Alternatives for `needs`: one complete group of arguments is enough.
 OUTPUTS = (("residual_fn",), ("output_fn", "output_loss_fn"))
@@ -41,14 +45,15 @@ class Objective(NamedTuple):
     """The problem as functions of the method's own part x [n] of the parameters.
 
     ``value`` and ``value_fn`` are always set; the other functions are None where the
-    caller passed none. Outputs of any tree are flattened to one vector too.
+    caller passed none. Outputs of any tree are flattened to one vector too. Residuals
+    are outputs r with the loss 0.5 r.r, and come before other outputs.
     """
 
     value: jax.Array  # f(x), scalar
     value_fn: Callable  # x -> scalar
-    residual_fn: Callable | None  # x -> r [m], f == 0.5 r.r
     output_fn: Callable | None  # x -> z [m]
     output_loss_fn: Callable | None  # z -> scalar
+    squares: bool  # whether z are residuals
 
 
 def half_square(r: jax.Array) -> jax.Array:
@@ -73,9 +78,8 @@ def fill(part: Any, full: Any) -> Any:
     >>> fill({"a": 1, "b": optax.MaskedNode()}, {"a": 0, "b": 2})
     {'a': 1, 'b': 2}
     """
-    return jax.tree.map(
-        lambda p, f: f if _is_masked(p) else p, part, full, is_leaf=_is_masked
-    )
+    choose = lambda p, f: f if _is_masked(p) else p  # noqa: E731
+    return jax.tree.map(choose, part, full, is_leaf=_is_masked)
 
 
 def take(full: Any, part: Any) -> Any:
@@ -91,9 +95,8 @@ def take(full: Any, part: Any) -> Any:
     >>> take({"a": 0, "b": 2}, {"a": 1, "b": optax.MaskedNode()})
     {'a': 0, 'b': MaskedNode()}
     """
-    return jax.tree.map(
-        lambda p, f: p if _is_masked(p) else f, part, full, is_leaf=_is_masked
-    )
+    choose = lambda p, f: p if _is_masked(p) else f  # noqa: E731
+    return jax.tree.map(choose, part, full, is_leaf=_is_masked)
 
 
 def require_floating(name: str, params: Any, instead: str) -> None:
@@ -186,6 +189,30 @@ def lift(
     return optax.GradientTransformationExtraArgs(init_tree, update_tree)
 
 
+def part_of(method: Callable[_P, _Transformation]) -> Callable[_P, _Transformation]:
+    """Derives the ``scale_by_*`` part of a method: its step, to be subtracted in full.
+
+    Args:
+      method: factory of the method, whose updates are added to the parameters.
+
+    Returns:
+      A factory with the same arguments, whose updates have the opposite sign.
+
+    >>> step = part_of(optax.noisy_sgd)(0.5, eta=0.0)
+    >>> step.update(jnp.array(2.0), step.init(jnp.array(0.0)))[0].item()
+    1.0
+    """
+
+    @functools.wraps(method)
+    def part(*args: _P.args, **kwargs: _P.kwargs) -> _Transformation:
+        return optax.chain(method(*args, **kwargs), optax.scale(-1.0))
+
+    name = method.__name__
+    part.__name__ = part.__qualname__ = f"scale_by_{name}"
+    part.__doc__ = f"Builds the step of `{name}`, to be subtracted in full."
+    return part
+
+
 def _is_masked(node):
     return isinstance(node, optax.MaskedNode)
 
@@ -231,34 +258,28 @@ def _refuse_changed(name, updates, grad):
 def _flat_objective(x, whole, value, functions):
     value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
 
-    def vector(function):
-        if function is None:
-            return None
-        return lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)
-
-    residuals, outputs = vector(residual_fn), vector(output_fn)
-    outputs_loss = None
-    if output_fn is not None and output_loss_fn is not None:
+    squares = residual_fn is not None
+    function = residual_fn if squares else output_fn
+    outputs, loss = None, half_square if squares else None
+    if function is not None:
+        outputs = lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)  # noqa: E731
+    if not squares and output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        unravel_outputs = _flat(zeros)[1]
-        outputs_loss = lambda z: (  # noqa: E731
-            jnp.asarray(output_loss_fn(unravel_outputs(z)), z.dtype)
-        )
+        unravel = _flat(zeros)[1]
+        loss = lambda z: jnp.asarray(output_loss_fn(unravel(z)), z.dtype)  # noqa: E731
 
     def scalar(x):
         if value_fn is not None:
             return jnp.asarray(value_fn(whole(x)), x.dtype)
-        if residuals is not None:
-            return half_square(residuals(x))
         assert outputs is not None  # _require saw to it
-        assert outputs_loss is not None
-        return outputs_loss(outputs(x))
+        assert loss is not None
+        return loss(outputs(x))
 
     return Objective(
         value=scalar(x) if value is None else jnp.asarray(value, x.dtype),
         value_fn=scalar,
-        residual_fn=residuals,
         output_fn=outputs,
-        output_loss_fn=outputs_loss,
+        output_loss_fn=loss,
+        squares=squares,
     )

@@ -40,7 +40,5 @@ def adagrad(
     >>> jnp.round(updates, 4)
     Array([-0.5,  0.5], dtype=float32)
     """
-    return compose(
-        optax.scale_by_rss(initial_accumulator_value, eps),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    part = optax.scale_by_rss(initial_accumulator_value, eps)
+    return compose(part, learning_rate=learning_rate)

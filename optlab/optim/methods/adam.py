@@ -38,7 +38,4 @@ def adam(
     >>> jnp.round(updates, 4)  # the first step is eta in every coordinate
     Array([-0.5,  0.5], dtype=float32)
     """
-    return compose(
-        optax.scale_by_adam(b1, b2, eps),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    return compose(optax.scale_by_adam(b1, b2, eps), learning_rate=learning_rate)

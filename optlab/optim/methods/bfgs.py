@@ -30,20 +30,10 @@ def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa
     return V + ((1 + jnp.vdot(r, Vr) / sr) * jnp.outer(s, s) - cross) / sr
 
 
-def scale_by_bfgs(
-    scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step t V g of `bfgs`, to be subtracted in full."""
-    return scale_by_secant(bfgs_formula, scaling, curvature, first_step, name="bfgs")
-
-
 def bfgs(
     scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Builds the method of Broyden, Fletcher, Goldfarb and Shanno, dense.
-
-    .. math:: V^+ = V + \left(1 + \frac{r^T V r}{s^T r}\right) \frac{s s^T}{s^T r}
-              - \frac{s r^T V + V r s^T}{s^T r}
+    """Builds the method of Broyden, Fletcher, Goldfarb and Shanno, dense.
 
     Args:
       scaling: updates before which V is scaled by the curvature along r, static:
@@ -63,4 +53,5 @@ def bfgs(
     >>> solve(bfgs(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(3)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(scale_by_bfgs(scaling, curvature, first_step), optax.scale(-1.0))
+    step = scale_by_secant(bfgs_formula, scaling, curvature, first_step, name="bfgs")
+    return optax.chain(step, optax.scale(-1.0))

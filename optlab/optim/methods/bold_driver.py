@@ -52,13 +52,28 @@ def judge_rise(
     return finite & (trial < f), finite & (trial <= f + tolerance * jnp.abs(f))
 
 
-def scale_by_bold_driver(
+def bold_driver(
     learning_rate: Any = 0.01,
     increase: Any = 1.05,
     decrease: Any = 0.7,
     tolerance: Any = 0.04,
 ) -> optax.GradientTransformationExtraArgs:
-    """Builds the step eta g of `bold_driver`, zero where it is undone."""
+    """Builds gradient descent with the learning rate of the bold driver.
+
+    Args:
+      learning_rate: the first eta.
+      increase: factor of eta after a decrease of the value.
+      decrease: factor of eta otherwise.
+      tolerance: greatest rise of the value, as a share of it, that is not undone.
+
+    Returns:
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
+
+    >>> from optlab.solving import solve
+    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
+    >>> solve(bold_driver(), jnp.ones(2), value_fn=bowl).params.round(3) + 0
+    Array([0., 0.], dtype=float32)
+    """
 
     def init(x):
         return BoldDriverState(
@@ -85,35 +100,4 @@ def scale_by_bold_driver(
         rate = (state.rate * jnp.where(fell, increase, decrease)).astype(x.dtype)
         return jnp.where(stays, step, 0.0), BoldDriverState(rate=rate, info=info)
 
-    return lift(init, update, name="bold_driver")
-
-
-def bold_driver(
-    learning_rate: Any = 0.01,
-    increase: Any = 1.05,
-    decrease: Any = 0.7,
-    tolerance: Any = 0.04,
-) -> optax.GradientTransformationExtraArgs:
-    r"""Builds gradient descent with the learning rate of the bold driver.
-
-    .. math:: x^+ = x - \eta g, \qquad
-              \eta^+ = \eta \cdot (1.05 \text{ if } f \text{ fell, else } 0.7)
-
-    Args:
-      learning_rate: the first eta.
-      increase: factor of eta after a decrease of the value.
-      decrease: factor of eta otherwise.
-      tolerance: greatest rise of the value, as a share of it, that is not undone.
-
-    Returns:
-      The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
-
-    >>> from optlab.solving import solve
-    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
-    >>> solve(bold_driver(), jnp.ones(2), value_fn=bowl).params.round(3) + 0
-    Array([0., 0.], dtype=float32)
-    """
-    return optax.chain(
-        scale_by_bold_driver(learning_rate, increase, decrease, tolerance),
-        optax.scale(-1.0),
-    )
+    return optax.chain(lift(init, update, name="bold_driver"), optax.scale(-1.0))

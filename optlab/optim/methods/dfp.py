@@ -30,19 +30,10 @@ def dfp_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa:
     return V + gain - jnp.outer(Vr, Vr) / jnp.vdot(r, Vr)
 
 
-def scale_by_dfp(
-    scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step t V g of `dfp`, to be subtracted in full."""
-    return scale_by_secant(dfp_formula, scaling, curvature, first_step, name="dfp")
-
-
 def dfp(
     scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Builds the method of Davidon, Fletcher and Powell, dense.
-
-    .. math:: V^+ = V + \frac{s s^T}{s^T r} - \frac{V r r^T V}{r^T V r}
+    """Builds the method of Davidon, Fletcher and Powell, dense.
 
     It recovers more slowly than `bfgs` from a wrong V, and needs a more exact search.
 
@@ -64,4 +55,5 @@ def dfp(
     >>> solve(dfp(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(3)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(scale_by_dfp(scaling, curvature, first_step), optax.scale(-1.0))
+    step = scale_by_secant(dfp_formula, scaling, curvature, first_step, name="dfp")
+    return optax.chain(step, optax.scale(-1.0))

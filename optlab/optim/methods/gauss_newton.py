@@ -36,10 +36,33 @@ class GaussNewtonState(NamedTuple):
     info: diagnostics.Info
 
 
-def scale_by_gauss_newton(
+def gauss_newton(
     damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
 ) -> optax.GradientTransformationExtraArgs:
-    """Builds the step a s of `gauss_newton`, to be subtracted in full."""
+    """Builds Gauss-Newton with a step length, one trial for each update.
+
+    Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
+    loss that is no sum of squares (cross-entropy), which takes the generalized
+    Gauss-Newton matrix.
+
+    Args:
+      damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
+        than residuals the matrix is singular, and the step is then the shortest one.
+      min_length: length at which a rejected step means that the method stalls.
+      solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
+        matrices, and nu is absolute), static.
+
+    Returns:
+      The optimizer. Its state's ``info`` holds the diagnostics of the last trial;
+      their ``damping`` is the length a.
+
+    >>> from optlab.solving import solve
+    >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])
+    >>> line = lambda x: x[0] * t + x[1] - y
+    >>> solution = solve(gauss_newton(), jnp.zeros(2), residual_fn=line)
+    >>> solution.params.round(4), int(solution.steps) <= 2
+    (Array([2., 1.], dtype=float32), True)
+    """
     check_choice("gauss_newton", "solver", solver, SOLVERS)
 
     def init(x):
@@ -64,38 +87,5 @@ def scale_by_gauss_newton(
         length = jnp.where(info.accepted, jnp.minimum(1.0, 2 * length), length / 2)
         return direction, GaussNewtonState(length=length.astype(x.dtype), info=info)
 
-    return lift(init, update, name="gauss_newton", needs=OUTPUTS)
-
-
-def gauss_newton(
-    damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
-) -> optax.GradientTransformationExtraArgs:
-    r"""Builds Gauss-Newton with a step length, one trial for each update.
-
-    .. math:: J^T J\, s = J^T r, \qquad x^+ = x - a s
-
-    Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
-    loss that is no sum of squares (cross-entropy), which takes the generalized
-    Gauss-Newton matrix.
-
-    Args:
-      damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
-        than residuals the matrix is singular, and the step is then the shortest one.
-      min_length: length at which a rejected step means that the method stalls.
-      solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices, and nu is absolute), static.
-
-    Returns:
-      The optimizer. Its state's ``info`` holds the diagnostics of the last trial;
-      their ``damping`` is the length a.
-
-    >>> from optlab.solving import solve
-    >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])
-    >>> line = lambda x: x[0] * t + x[1] - y
-    >>> solution = solve(gauss_newton(), jnp.zeros(2), residual_fn=line)
-    >>> solution.params.round(4), int(solution.steps) <= 2
-    (Array([2., 1.], dtype=float32), True)
-    """
-    return optax.chain(
-        scale_by_gauss_newton(damping, min_length, solver), optax.scale(-1.0)
-    )
+    step = lift(init, update, name="gauss_newton", needs=OUTPUTS)
+    return optax.chain(step, optax.scale(-1.0))

@@ -47,5 +47,5 @@ def lamb(
         optax.scale_by_adam(b1, b2, eps),
         optax.add_decayed_weights(weight_decay),
         optax.scale_by_trust_ratio(),
-        optax.scale_by_learning_rate(learning_rate),
+        learning_rate=learning_rate,
     )

@@ -39,74 +39,6 @@ class LevenbergMarquardtState(NamedTuple):
     info: diagnostics.Info
 
 
-def scale_by_levenberg_marquardt(
-    damping: Any = 1e-3,
-    decrease: Any = None,
-    increase: Any = None,
-    max_damping: Any = 1e10,
-    rule: str = "trainlm",
-    scaling: str = "identity",
-    geodesic: bool = False,
-    solver: str = "cholesky",
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step of `levenberg_marquardt`, to be subtracted in full."""
-    check_choice("levenberg_marquardt", "rule", rule, RULES)
-    check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
-    check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
-    if solver == "cg" and scaling != "identity":
-        raise InputError(
-            "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
-            "use scaling='identity'"
-        )
-    defaults = RULES[rule]
-    factors = (
-        defaults[0] if decrease is None else decrease,
-        defaults[1] if increase is None else increase,
-    )
-
-    def init(x):
-        return LevenbergMarquardtState(
-            nu=jnp.asarray(damping, x.dtype),
-            growth=jnp.asarray(factors[1], x.dtype),
-            scale=jnp.zeros_like(x),
-            info=diagnostics.initial(x.dtype),
-        )
-
-    def update(g, state, x, objective):
-        del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(objective, x, solver=solver, name="levenberg_marquardt")
-        scale = next_scale(scaling, state.scale, here.diagonal)
-        nu, d = state.nu, state.nu * scale
-        s, products = here.solve(d, here.u)
-        predicted = predicted_decrease(here.gradient, s, d)
-        trusted = True
-        if geodesic:
-            s, trusted, more_products = follow_geodesic(here, d, s)
-            products = products + more_products
-        low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
-        direction, info = attempt(
-            here,
-            s,
-            predicted,
-            damping=nu,
-            exhausted=nu >= high,
-            evaluations=state.info.evaluations + here.evaluations + products,
-            trusted=trusted,
-        )
-        nu, growth = next_damping(
-            rule, nu, state.growth, info.gain_ratio, info.accepted, factors
-        )
-        return direction, LevenbergMarquardtState(
-            # Guard: less than eps changes no digit, but is slow to come back from.
-            nu=jnp.clip(nu, low, high).astype(x.dtype),
-            growth=jnp.minimum(growth, high).astype(x.dtype),
-            scale=scale,
-            info=info,
-        )
-
-    return lift(init, update, name="levenberg_marquardt", needs=OUTPUTS)
-
-
 def levenberg_marquardt(
     damping: Any = 1e-3,
     decrease: Any = None,
@@ -117,9 +49,7 @@ def levenberg_marquardt(
     geodesic: bool = False,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Builds Levenberg-Marquardt, one trial step for each update.
-
-    .. math:: (J^T J + \nu D)\, s = J^T r, \qquad x^+ = x - s
+    """Builds Levenberg-Marquardt, one trial step for each update.
 
     Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
     as cross-entropy) ``output_fn`` and ``output_loss_fn``.
@@ -150,7 +80,56 @@ def levenberg_marquardt(
     >>> solve(levenberg_marquardt(), start, residual_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    step = scale_by_levenberg_marquardt(
-        damping, decrease, increase, max_damping, rule, scaling, geodesic, solver
-    )
+    check_choice("levenberg_marquardt", "rule", rule, RULES)
+    check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
+    check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
+    if solver == "cg" and scaling != "identity":
+        raise InputError(
+            "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
+            "use scaling='identity'"
+        )
+    smaller, larger = RULES[rule]
+    decrease = smaller if decrease is None else decrease
+    increase = larger if increase is None else increase
+
+    def init(x):
+        return LevenbergMarquardtState(
+            nu=jnp.asarray(damping, x.dtype),
+            growth=jnp.asarray(increase, x.dtype),
+            scale=jnp.zeros_like(x),
+            info=diagnostics.initial(x.dtype),
+        )
+
+    def update(g, state, x, objective):
+        del g  # J^T r is at hand, and agrees with the residuals that judge the step
+        here = local(objective, x, solver=solver, name="levenberg_marquardt")
+        scale = next_scale(scaling, state.scale, here.diagonal)
+        nu, d = state.nu, state.nu * scale
+        s, products = here.solve(d, here.u)
+        predicted = predicted_decrease(here.gradient, s, d)
+        trusted = True
+        if geodesic:
+            s, trusted, more_products = follow_geodesic(here, d, s)
+            products = products + more_products
+        low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
+        direction, info = attempt(
+            here,
+            s,
+            predicted,
+            damping=nu,
+            exhausted=nu >= high,
+            evaluations=state.info.evaluations + here.evaluations + products,
+            trusted=trusted,
+        )
+        rho, accepted, factors = info.gain_ratio, info.accepted, (decrease, increase)
+        nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
+        return direction, LevenbergMarquardtState(
+            # Guard: less than eps changes no digit, but is slow to come back from.
+            nu=jnp.clip(nu, low, high).astype(x.dtype),
+            growth=jnp.minimum(growth, high).astype(x.dtype),
+            scale=scale,
+            info=info,
+        )
+
+    step = lift(init, update, name="levenberg_marquardt", needs=OUTPUTS)
     return optax.chain(step, optax.scale(-1.0))

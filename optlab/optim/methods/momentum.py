@@ -14,8 +14,7 @@ from optlab.optim.compose import compose
 
 
 def momentum(
-    learning_rate: optax.ScalarOrSchedule = 0.01,
-    momentum: float = 0.9,
+    learning_rate: optax.ScalarOrSchedule = 0.01, momentum: float = 0.9
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
 
@@ -37,7 +36,4 @@ def momentum(
     >>> print(f"{updates:.2f}")  # 0.5 (-0.2) - 0.2
     -0.30
     """
-    return compose(
-        optax.trace(decay=momentum),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    return compose(optax.trace(decay=momentum), learning_rate=learning_rate)

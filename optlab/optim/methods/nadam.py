@@ -40,7 +40,5 @@ def nadam(
     >>> jnp.round(updates, 4)  # m^ = (1/2 . 1/2 / 3/4 + 1) g = 4/3 g
     Array([-0.6667,  0.6667], dtype=float32)
     """
-    return compose(
-        optax.scale_by_adam(b1, b2, eps, nesterov=True),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    part = optax.scale_by_adam(b1, b2, eps, nesterov=True)
+    return compose(part, learning_rate=learning_rate)

@@ -17,8 +17,7 @@ from optlab.optim.compose import compose
 
 
 def nesterov(
-    learning_rate: optax.ScalarOrSchedule = 0.01,
-    momentum: float = 0.9,
+    learning_rate: optax.ScalarOrSchedule = 0.01, momentum: float = 0.9
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds Nesterov momentum for a gradient that is taken at the parameters.
 
@@ -44,7 +43,5 @@ def nesterov(
     >>> print(f"{updates:.2f}")  # m = -0.2; 0.5 m - 0.2
     -0.30
     """
-    return compose(
-        optax.trace(decay=momentum, nesterov=True),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    part = optax.trace(decay=momentum, nesterov=True)
+    return compose(part, learning_rate=learning_rate)

@@ -37,44 +37,13 @@ def unit_diagonal(H: jax.Array) -> jax.Array:  # noqa: N803
     return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
 
 
-def scale_by_newton(
-    damping: Any = 0.0,
-    radius: Any = 100.0,
-    max_radius: Any = 1e10,
-    indefinite: str = "trust_region",
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step s of `newton`, to be subtracted in full."""
-    check_choice("newton", "indefinite", indefinite, INDEFINITE)
-
-    def minimize_model(g, x, radius, objective):
-        n = x.size
-        # H, its scaled form or eigenvectors, and two more for LAPACK's syevd.
-        shapes = [(n, n)] * 4
-        curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
-        H = curvature.hessian(objective.value_fn, x)  # noqa: N806
-        # Guard: without a finite Hessian, the step is the gradient's.
-        H = jnp.where(jnp.all(jnp.isfinite(H)), H, 0.0)  # noqa: N806
-        # The absolute value of a matrix depends on the coordinates: the paper's are x.
-        absolute = indefinite == "saddle_free"
-        D = jnp.ones_like(x) if absolute else unit_diagonal(H)  # noqa: N806
-        shift = jnp.asarray(damping, x.dtype)
-        s, predicted = exact_step(H / D[:, None] / D, g / D, radius, shift, absolute)
-        return Trial(
-            step=s / D, length=jnp.linalg.norm(s), predicted=predicted, evaluations=n
-        )
-
-    return scale_by_trust_region(minimize_model, radius, max_radius, name="newton")
-
-
 def newton(
     damping: Any = 0.0,
     radius: Any = 100.0,
     max_radius: Any = 1e10,
     indefinite: str = "trust_region",
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Builds Newton's method, one trial step in a trust region for each update.
-
-    .. math:: (H + \nu D^2)\, s = g, \qquad x^+ = x - s, \qquad D^2 = |\mathrm{diag}(H)|
+    """Builds Newton's method, one trial step in a trust region for each update.
 
     Args:
       damping: number always added to the Hessian's diagonal (of ones), for noisy
@@ -96,6 +65,24 @@ def newton(
     >>> solve(newton(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(
-        scale_by_newton(damping, radius, max_radius, indefinite), optax.scale(-1.0)
-    )
+    check_choice("newton", "indefinite", indefinite, INDEFINITE)
+
+    def minimize_model(g, x, radius, objective):
+        n = x.size
+        # H, its scaled form or eigenvectors, and two more for LAPACK's syevd.
+        shapes = [(n, n)] * 4
+        curvature.require_memory("newton", shapes, x.dtype, "newton_cg()")
+        H = curvature.hessian(objective.value_fn, x)  # noqa: N806
+        # Guard: without a finite Hessian, the step is the gradient's.
+        H = jnp.where(jnp.all(jnp.isfinite(H)), H, 0.0)  # noqa: N806
+        # The absolute value of a matrix depends on the coordinates: the paper's are x.
+        absolute = indefinite == "saddle_free"
+        D = jnp.ones_like(x) if absolute else unit_diagonal(H)  # noqa: N806
+        shift = jnp.asarray(damping, x.dtype)
+        s, predicted = exact_step(H / D[:, None] / D, g / D, radius, shift, absolute)
+        return Trial(
+            step=s / D, length=jnp.linalg.norm(s), predicted=predicted, evaluations=n
+        )
+
+    step = scale_by_trust_region(minimize_model, radius, max_radius, name="newton")
+    return optax.chain(step, optax.scale(-1.0))

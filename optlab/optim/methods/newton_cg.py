@@ -92,40 +92,13 @@ def _to_boundary(s, p, radius):
     return room / (sp + jnp.sqrt(sp**2 + pp * room))
 
 
-def scale_by_newton_cg(
-    radius: Any = 1.0,
-    max_radius: Any = 1e10,
-    tolerance: Any = 0.1,
-    max_products: int = 100,
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step s of `newton_cg`, to be subtracted in full."""
-
-    def minimize_model(g, x, radius, objective):
-        product = curvature.hessian_product(objective.value_fn, x)
-        forcing = jnp.minimum(tolerance, jnp.sqrt(jnp.linalg.norm(g)))
-        s, predicted, products = steihaug_step(
-            product, g, radius, forcing, max_products
-        )
-        return Trial(
-            step=s,
-            length=jnp.linalg.norm(s),
-            predicted=predicted,
-            evaluations=products + 1,
-        )
-
-    return scale_by_trust_region(minimize_model, radius, max_radius, name="newton_cg")
-
-
 def newton_cg(
     radius: Any = 1.0,
     max_radius: Any = 1e10,
     tolerance: Any = 0.1,
     max_products: int = 100,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Builds Newton's method by conjugate gradients, one trial step for each update.
-
-    .. math:: \|H s - g\| \le \epsilon_k \|g\|, \quad |s| \le \Delta,
-              \qquad x^+ = x - s
+    """Builds Newton's method by conjugate gradients, one trial step for each update.
 
     It needs no more memory than a few gradients.
 
@@ -144,7 +117,19 @@ def newton_cg(
     >>> solve(newton_cg(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    return optax.chain(
-        scale_by_newton_cg(radius, max_radius, tolerance, max_products),
-        optax.scale(-1.0),
-    )
+
+    def minimize_model(g, x, radius, objective):
+        product = curvature.hessian_product(objective.value_fn, x)
+        forcing = jnp.minimum(tolerance, jnp.sqrt(jnp.linalg.norm(g)))
+        s, predicted, products = steihaug_step(
+            product, g, radius, forcing, max_products
+        )
+        return Trial(
+            step=s,
+            length=jnp.linalg.norm(s),
+            predicted=predicted,
+            evaluations=products + 1,
+        )
+
+    step = scale_by_trust_region(minimize_model, radius, max_radius, name="newton_cg")
+    return optax.chain(step, optax.scale(-1.0))

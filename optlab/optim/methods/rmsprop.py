@@ -38,7 +38,5 @@ def rmsprop(
     >>> print(*(f"{u:.3f}" for u in updates))  # s = g^2 / 4
     -0.200 0.200
     """
-    return compose(
-        optax.scale_by_rms(decay, eps, eps_in_sqrt=True),
-        optax.scale_by_learning_rate(learning_rate),
-    )
+    part = optax.scale_by_rms(decay, eps, eps_in_sqrt=True)
+    return compose(part, learning_rate=learning_rate)

@@ -28,4 +28,4 @@ def sgd(
     >>> optax.apply_updates(w, updates)
     Array([0.8, 2.4], dtype=float32)
     """
-    return compose(optax.scale_by_learning_rate(learning_rate))
+    return compose(learning_rate=learning_rate)

@@ -24,10 +24,21 @@ class SteepestDescentState(NamedTuple):
     info: diagnostics.Info
 
 
-def scale_by_steepest_descent(
-    curvature: Any = 0.1,
-) -> optax.GradientTransformationExtraArgs:
-    """Builds the step t g of `steepest_descent`, to be subtracted in full."""
+def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraArgs:
+    """Builds steepest descent with a line search, the baseline of all other methods.
+
+    Args:
+      curvature: c2 of the strong Wolfe conditions, the greatest share of the slope
+        that may remain; smaller for a more exact search.
+
+    Returns:
+      The optimizer. Its state's ``info`` holds the diagnostics of the last search.
+
+    >>> from optlab.solving import solve
+    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
+    >>> solve(steepest_descent(), jnp.ones(2), value_fn=bowl).params.round(4) + 0
+    Array([0., 0.], dtype=float32)
+    """
 
     def init(x):
         return SteepestDescentState(
@@ -59,24 +70,4 @@ def scale_by_steepest_descent(
         gain = jnp.where(moved, point.t * squared, 0.0)
         return jnp.where(moved, step, 0.0), SteepestDescentState(gain=gain, info=info)
 
-    return lift(init, update, name="steepest_descent")
-
-
-def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraArgs:
-    r"""Builds steepest descent with a line search, the baseline of all other methods.
-
-    .. math:: x^+ = x - t g, \qquad t \approx \arg\min_t f(x - t g)
-
-    Args:
-      curvature: c2 of the strong Wolfe conditions, the greatest share of the slope
-        that may remain; smaller for a more exact search.
-
-    Returns:
-      The optimizer. Its state's ``info`` holds the diagnostics of the last search.
-
-    >>> from optlab.solving import solve
-    >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
-    >>> solve(steepest_descent(), jnp.ones(2), value_fn=bowl).params.round(4) + 0
-    Array([0., 0.], dtype=float32)
-    """
-    return optax.chain(scale_by_steepest_descent(curvature), optax.scale(-1.0))
+    return optax.chain(lift(init, update, name="steepest_descent"), optax.scale(-1.0))

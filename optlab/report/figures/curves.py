@@ -246,6 +246,5 @@ def _explain(axes: np.ndarray, metrics: Sequence[Metric], target: float | None) 
             for panel in panels:
                 panel.axhline(target, color=style.GREY, lw=0.9, ls=":")
         lines = [Line2D([], [], color=style.GREY, ls=kind) for kind in kinds.values()]
-        place = "lower right" if metric.higher else "upper right"
         if kinds:
-            panels[-1].legend(lines, list(kinds), loc=place, handlelength=2.6)
+            panels[-1].legend(lines, list(kinds), loc="best", handlelength=2.6)
