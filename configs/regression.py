@@ -5,8 +5,8 @@
         --config.data.name=yacht --data_dir=DIR
 
 442 patients of scikit-learn's diabetes table, ten features, one number to predict; a
-tanh net of 10 hidden units (121 parameters), half the squared error, full batches of
-all 283 training rows. The mean squared error decides, in units of the target's
+tanh net of 10 hidden units (121 parameters), half the squared error, batches of 64 of
+the 283 training rows. The mean squared error decides, in units of the target's
 variance; R^2 stands beside it. concrete, energy and yacht are read from a folder.
 """
 

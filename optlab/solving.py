@@ -128,8 +128,11 @@ def solve(
     """
     _check_arguments(tx, stop, history)
     require_floating("solve", params, "use this one inside the functions only")
-    functions = {"output_fn": output_fn, "output_loss_fn": output_loss_fn}
-    functions["residual_fn"] = residual_fn
+    functions = {
+        "residual_fn": residual_fn,
+        "output_fn": output_fn,
+        "output_loss_fn": output_loss_fn,
+    }
     objective = _objective(params, value_fn, **functions)
     # A Python number has a weak type, which would change inside the loop.
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
@@ -143,18 +146,22 @@ def solve(
     zeros = jnp.zeros((history,), jnp.int32)
     none = History(unknown, unknown, unknown, accepted=zeros > 0, evaluations=zeros)
 
-    def start_reason(value, norm):
-        reason = jnp.where(norm <= stop.gradient, Reason.GRADIENT, Reason.RUNNING)
-        reason = jnp.where(value <= stop.target, Reason.TARGET, reason)
-        reason = jnp.where(_finite(value, norm), reason, Reason.NON_FINITE)
-        return reason.astype(jnp.int32)
+    def reason_at(value, norm, steps, *others):
+        reason = jnp.int32(Reason.RUNNING)
+        for code, holds in (  # the last that holds wins
+            (Reason.STEPS, steps >= stop.steps),
+            *others,
+            (Reason.GRADIENT, norm <= stop.gradient),
+            (Reason.TARGET, value <= stop.target),
+            (Reason.NON_FINITE, ~_finite(value, norm)),
+        ):
+            reason = jnp.where(holds, jnp.int32(code), reason)
+        return reason
 
     def body(carry):
-        now, old_grad, calm = carry
-        given = extra_args(
-            now.params, now.value, old_grad, value_fn=objective, **functions
-        )
-        updates, state = tx.update(old_grad, now.state, now.params, **given)
+        now, g, calm = carry
+        given = extra_args(now.params, now.value, g, value_fn=objective, **functions)
+        updates, state = tx.update(g, now.state, now.params, **given)
         params = optax.apply_updates(now.params, updates)
         change = jax.tree.map(jnp.subtract, params, now.params)
         s, x = optax.tree.norm(change), optax.tree.norm(now.params)
@@ -171,17 +178,11 @@ def solve(
         calm_now = jnp.where(small_drop | small_step, calm + 1, 0)
         calm = jnp.where(accepted, calm_now, calm)
         patient = accepted & (calm >= stop.patience)
-        reasons = (  # the last that holds wins
-            (Reason.STEPS, steps >= stop.steps),
+        others = (
             (Reason.STALLED, stalled),
             (Reason.DECREASE, patient & small_drop),
             (Reason.STEP, patient & small_step),
         )
-        reason = jnp.full_like(now.reason, Reason.RUNNING)
-        for code, holds in reasons:
-            reason = jnp.where(holds, code, reason)
-        met = start_reason(value, norm)
-        reason = jnp.where(met == Reason.RUNNING, reason, met)
 
         finite = _finite(value, norm)
         keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
@@ -193,24 +194,16 @@ def solve(
             gradient_norm=keep(norm, now.gradient_norm),
             steps=steps,
             evaluations=_evaluations(steps, state),
-            reason=reason,
+            reason=reason_at(value, norm, steps, *others),
             history=jax.tree.map(note, now.history, record) if history else none,
             state=state,
         )
-        return solution, jax.tree.map(keep, grad, old_grad), calm
+        return solution, jax.tree.map(keep, grad, g), calm
 
-    spent, reason = _evaluations(zero, state), start_reason(value, norm)
+    spent, reason = _evaluations(zero, state), reason_at(value, norm, zero)
     start = Solution(params, value, norm, zero, spent, reason, none, state)
-    solution, _, _ = jax.lax.while_loop(
-        lambda carry: (
-            (carry[0].reason == Reason.RUNNING) & (carry[0].steps < stop.steps)
-        ),
-        body,
-        (start, grad, zero),
-    )
-    # A start that may make no step at all ends by the count of steps.
-    running = solution.reason == Reason.RUNNING
-    return solution._replace(reason=jnp.where(running, Reason.STEPS, solution.reason))
+    going = lambda carry: carry[0].reason == Reason.RUNNING  # noqa: E731
+    return jax.lax.while_loop(going, body, (start, grad, zero))[0]
 
 
 def _check_arguments(tx: Any, stop: Any, history: Any) -> None:
@@ -241,14 +234,13 @@ def _objective(
     """Chooses the first given function as objective; checks it against the others."""
     if (output_fn is None) != (output_loss_fn is None):
         raise InputError("solve: output_fn and output_loss_fn belong together")
-    given = []
-    if value_fn is not None:
-        given.append(("value_fn", value_fn))
-    if residual_fn is not None:
-        sum_of_squares = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
-        given.append(("residual_fn", sum_of_squares))
-    if output_fn is not None and output_loss_fn is not None:
-        given.append(("output_fn", lambda p: output_loss_fn(output_fn(p))))
+    of_residuals = lambda p: half_square(ravel_pytree(residual_fn(p))[0])  # noqa: E731
+    ways = (
+        ("value_fn", value_fn, value_fn),
+        ("residual_fn", residual_fn, of_residuals),
+        ("output_fn", output_fn, lambda p: output_loss_fn(output_fn(p))),
+    )
+    given = [(name, way) for name, function, way in ways if function is not None]
     if not given:
         raise InputError(
             "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"

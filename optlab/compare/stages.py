@@ -290,36 +290,21 @@ def runs_of(stage: Stage, histories: Sequence[History]) -> Runs:
       Arrays of lanes, the seeds one after another. Lanes that ran together have no time
       of their own: it is NaN.
     """
-    alone = len(stage.seeds) == len(stage.points) == 1
-    first = histories[0]
+    lanes, count = (len(stage.seeds), len(stage.points)), len(histories)
+    times = np.stack([history.seconds for history in histories], axis=1)
+    if lanes != (1, 1):
+        times = np.full((len(times), lanes[0] * count), np.nan)
 
-    def joined(get: Callable[[History], np.ndarray], axis: int) -> np.ndarray:
-        return np.concatenate([get(history) for history in histories], axis)
+    def joined(trees: Sequence[Any], axis: int) -> Any:
+        return jax.tree.map(lambda *each: np.concatenate(each, axis), *trees)
 
-    lanes = len(stage.seeds), len(stage.points)
-    seconds = [
-        np.broadcast_to(
-            (h.seconds if alone else np.full_like(h.seconds, np.nan))[:, None, None],
-            (len(h.seconds), *lanes),
-        )
-        for h in histories
-    ]
-    count = len(histories)
     return Runs(
         phase=stage.phase,
-        seeds=tuple(range(stage.seeds[0], stage.seeds[0] + count * len(stage.seeds))),
+        seeds=tuple(range(stage.seeds[0], stage.seeds[0] + count * lanes[0])),
         points=stage.points,
         steps_per_epoch=stage.contender.task.steps_per_epoch,
-        seconds=np.concatenate(seconds, axis=1),
-        steps={
-            name: joined(lambda h, name=name: h.steps[name], 0) for name in first.steps
-        },
-        evaluations={
-            split: {
-                name: joined(lambda h, s=split, n=name: h.evaluations[s][n], 1)
-                for name in metrics
-            }
-            for split, metrics in first.evaluations.items()
-        },
+        seconds=np.repeat(times[:, :, None], lanes[1], axis=2),
+        steps=joined([history.steps for history in histories], 0),
+        evaluations=joined([history.evaluations for history in histories], 1),
         diverged=np.concatenate([diverged(stage, h) for h in histories]),
     )

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.extend.core import Jaxpr, Literal, jaxprs_in_params
 
 # Ops on values by example. A linear program holds no others that are elementwise in u.
@@ -50,11 +49,7 @@ class _MixedError(Exception):
 
 
 def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array] | None:
-    """Computes outputs z [m] and their Jacobian J [m, n], in one backward pass.
-
-    Args:
-      output_fn: x [n] -> z [m].
-      x: the point [n].
+    """Computes outputs z [m] and their Jacobian J [m, n] at x [n] in one backward pass.
 
     Returns:
       z and J, or None where an output may depend on more than one example.
@@ -114,9 +109,8 @@ def _terms_of(op: Any, inputs: Sequence[Any], most: int) -> _Summed:
     """Applies a linear op to a sum by applying it to each of the terms."""
     in_u = [v for v in inputs if isinstance(v, _Own | _Summed)]
     several = op.primitive.name in _SUMS | {"concatenate"}
-    if op.primitive.multiple_results or (len(in_u) > 1 and not several):
-        raise _MixedError
-    if any(isinstance(v, _Own) for v in in_u):
+    mixed = any(isinstance(v, _Own) for v in in_u) or (len(in_u) > 1 and not several)
+    if mixed or op.primitive.multiple_results:
         raise _MixedError
     axes = [0 if isinstance(v, _Summed) else None for v in inputs]
     plain = [v.terms if isinstance(v, _Summed) else v for v in inputs]
@@ -136,46 +130,44 @@ def _own_of(op: Any, inputs: Sequence[Any], most: int) -> Any:
     plain = [v.value if isinstance(v, _Own) else v for v in inputs]
     if any(v.axis != axis for v in own):
         raise _MixedError
-    if name in _SUMS and len(own) == len(inputs):
-        return _Own(_run(op, plain)[0], axis)
-    if len(own) > 1:
+    if len(own) > 1 and not (name in _SUMS and len(own) == len(inputs)):
         raise _MixedError
-    shape = own[0].value.shape
     if name == "dot_general":
         return _product(op, inputs, most)
+    if name == "reduce_sum" and axis in op.params["axes"]:
+        others = tuple(a for a in op.params["axes"] if a != axis)
+        kept = _run(op, plain, axes=others)[0]
+        return _summed(jnp.moveaxis(kept, axis - _before(others, axis), 0), most)
+    to = _axis_after(op, inputs, own[0])
+    if to is None:
+        raise _MixedError
+    return _Own(_run(op, plain)[0], to)
+
+
+def _axis_after(op: Any, inputs: Sequence[Any], own: _Own) -> int | None:
+    """Finds the axis of the examples after an op; None where it is lost."""
+    name, axis, shape = op.primitive.name, own.axis, own.value.shape
+    linear_in_first = isinstance(inputs[0], _Own)
+    if name in _SUMS and all(isinstance(v, _Own) for v in inputs):
+        return axis
     if name in _ELEMENTWISE:
-        linear_in_first = isinstance(inputs[0], _Own)
-        if (name == "div" and not linear_in_first) or (
-            name == "select_n" and linear_in_first
-        ):
-            raise _MixedError
-        return _Own(_run(op, plain)[0], axis)
-    if name == "reduce_sum":
-        axes = op.params["axes"]
-        if axis in axes:
-            others = tuple(a for a in axes if a != axis)
-            kept = _run(op, plain, axes=others)[0]
-            return _summed(jnp.moveaxis(kept, axis - _before(others, axis), 0), most)
-        return _Own(_run(op, plain)[0], axis - _before(axes, axis))
-    if name == "squeeze":
-        dimensions = op.params["dimensions"]
-        if axis in dimensions:
-            raise _MixedError
-        return _Own(_run(op, plain)[0], axis - _before(dimensions, axis))
+        wrong = {"div": not linear_in_first, "select_n": linear_in_first}
+        return None if wrong.get(name, False) else axis
+    if name in ("reduce_sum", "squeeze"):
+        gone = op.params["axes" if name == "reduce_sum" else "dimensions"]
+        return None if axis in gone else axis - _before(gone, axis)
     if name == "transpose":
-        return _Own(_run(op, plain)[0], op.params["permutation"].index(axis))
+        return op.params["permutation"].index(axis)
     if name == "broadcast_in_dim":
         to = op.params["broadcast_dimensions"][axis]
-        if op.params["shape"][to] != shape[axis]:
-            raise _MixedError
-        return _Own(_run(op, plain)[0], to)
+        return to if op.params["shape"][to] == shape[axis] else None
     if name == "reshape":
         new = op.params["new_sizes"]
         for to, size in enumerate(new):
             ahead = math.prod(new[:to]) == math.prod(shape[:axis])
             if ahead and size == shape[axis]:
-                return _Own(_run(op, plain)[0], to)
-    raise _MixedError
+                return to
+    return None
 
 
 def _before(axes: Sequence[int], axis: int) -> int:
@@ -193,18 +185,8 @@ def _product(op: Any, inputs: Sequence[Any], most: int) -> Any:
     if axis in contract[side]:
         place = contract[side].index(axis)
         along = tuple((dims[place],) for dims in contract)
-        rest = tuple(
-            tuple(d for i, d in enumerate(dims) if i != place) for dims in contract
-        )
-        numbers: Any = (rest, along)
-        terms = lax.dot_general(
-            plain[0],
-            plain[1],
-            numbers,
-            precision=op.params["precision"],
-            preferred_element_type=op.params["preferred_element_type"],
-        )
-        return _summed(terms, most)
+        rest = tuple((*dims[:place], *dims[place + 1 :]) for dims in contract)
+        return _summed(_run(op, plain, dimension_numbers=(rest, along))[0], most)
     free = [d for d in range(own.ndim) if d not in contract[side]]
     ahead = 0 if side == 0 else plain[0].ndim - len(contract[0])
     return _Own(_run(op, plain)[0], ahead + free.index(axis))

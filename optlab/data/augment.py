@@ -116,10 +116,8 @@ def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
     """
     _check("zoom", inputs, factor=factor, most=0.99)
 
-    def matrix(key):
-        return jnp.eye(2) / (1 + factor * jax.random.uniform(key, minval=-1))
-
-    return _resampled(inputs, jax.vmap(matrix)(keys))
+    draws = jax.vmap(functools.partial(jax.random.uniform, minval=-1))(keys)
+    return _resampled(inputs, jnp.eye(2) / (1 + factor * draws[:, None, None]))
 
 
 @jax.vmap

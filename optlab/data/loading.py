@@ -1,10 +1,4 @@
-"""Data sets by name: built-in, of tensorflow-datasets, or a custom function's.
-
-data.load("digits")                                   # in a package: no file
-data.load("yacht", "../tables")                       # a folder of tables
-data.load("cifar100", "../tfds", label="coarse_label")  # tensorflow-datasets
-data.load("mypackage.mymodule.my_data", noise=0.1)    # a function of yours
-"""
+"""Data sets by name: built-in, of tensorflow-datasets, or a custom function's."""
 
 import functools
 import inspect
@@ -44,10 +38,11 @@ def load(
 
     Built-in are ``digits`` and ``topics`` (classification) and the regression tables
     ``diabetes``, ``concrete``, ``energy`` and ``yacht``, whose targets are
-    standardized by the training split. The dotted path of a custom function may stand
-    for a name: the function returns a :class:`Dataset`, a pair (inputs, targets), or
-    three such pairs (train, validation, test). Integer targets ``[n]`` of a pair are
-    class indices. Every other name is one of tensorflow-datasets.
+    standardized by the training split. A custom function
+    (``"mypackage.mymodule.my_data"``) returns a :class:`Dataset`, a pair (inputs,
+    targets), or three such pairs (train, validation, test). Integer targets ``[n]`` of
+    a pair are class indices. Every other name (``"cifar100"``) is one of
+    tensorflow-datasets.
 
     Args:
       name: name of the data set, or dotted path of a function.
@@ -79,8 +74,8 @@ def load(
         raise InputError(
             f"validation_fraction must lie between 0 and 1, got {validation_fraction}"
         )
-    choices = {"size": size, "label": label}
-    given = options | {key: each for key, each in choices.items() if each is not None}
+    chosen = {"size": size, "label": label}
+    given = options | {key: each for key, each in chosen.items() if each is not None}
     built_in = EMBEDDED | {
         each: functools.partial(tables.read, each, data_dir) for each in tables.TABLES
     }
@@ -109,11 +104,10 @@ def _split(
 ) -> dict[str, Any]:
     """Splits by the fixed shuffle."""
     rows = np.random.default_rng(SPLIT_SEED).permutation(source.count)
-    if source.read_test is None:
+    test = source.test
+    if test is None:
         held_out = max(1, int(source.count * TEST_FRACTION))
         test, rows = source.read(rows[:held_out]), rows[held_out:]
-    else:
-        test = source.read_test()
     if examples is not None:
         if not 2 <= examples <= len(rows):
             raise InputError(
@@ -171,7 +165,8 @@ def _custom(
 def _classes(*splits: Split) -> int | None:
     """Counts the classes where the targets of all splits are integers ``[n]``."""
     targets = [split.targets for split in splits]
-    for each in targets:
-        if not isinstance(each, np.ndarray) or (each.dtype, each.ndim) != (np.int32, 1):
-            return None
-    return 1 + max(int(each.max()) for each in targets)
+    if all(
+        getattr(each, "ndim", 0) == 1 and each.dtype == np.int32 for each in targets
+    ):
+        return 1 + max(int(each.max()) for each in targets)
+    return None

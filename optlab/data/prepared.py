@@ -24,7 +24,7 @@ class Source(NamedTuple):
     classes: int | None  # None where the target is no class label
     count: int  # training examples
     read: Callable[[Any], Split]  # indices -> training examples
-    read_test: Callable[[], Split] | None = None  # None where none is published
+    test: Split | None = None  # None where none is published
 
 
 def find(
@@ -44,7 +44,7 @@ def find(
       download: whether to prepare a set that is not there yet, over the network.
 
     Returns:
-      The data set; no example is read yet.
+      The data set; no training example is read yet.
 
     Raises:
       InputError: the name is unknown, the set is not prepared, or its records have no
@@ -77,13 +77,11 @@ def find(
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")
         builder.download_and_prepare()
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # a package that reading does not need
         raise InputError(
-            f"preparing {name!r} needs a package that reading does not: {error}; "
-            "install it (often tensorflow), or prepare the set elsewhere"
+            f"downloading and preparing {name!r} failed: {error}; install the missing "
+            "package (often tensorflow), or prepare the set elsewhere"
         ) from error
-    except OSError as error:
-        raise InputError(f"downloading {name!r} failed: {error}") from error
     return _source(name, builder, size, label)
 
 
@@ -97,9 +95,12 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
 
     features, splits = builder.info.features, builder.info.splits
     kinds = {key: type(features[key]).__name__ for key in sorted(features)}
+    only = {
+        kind: key for key, kind in kinds.items() if [*kinds.values()].count(kind) == 1
+    }
     chosen = builder.info.supervised_keys or (None, None)
-    source: Any = chosen[0] or _only("Image", kinds)
-    target: Any = label or chosen[1] or _only("ClassLabel", kinds)
+    source: Any = chosen[0] or only.get("Image")
+    target: Any = label or chosen[1] or only.get("ClassLabel")
 
     def refused(problem: str) -> InputError:
         holds = ", ".join(f"{key} ({kind})" for key, kind in kinds.items())
@@ -107,12 +108,9 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
 
     if "train" not in splits:
         raise refused("has no split 'train'")
-    if label and label not in kinds:
-        raise refused(f"has no label {label!r}")
-    if target is None:
-        raise refused("does not say which feature is the target: give label=...")
     if not all(_is_numeric(features, key) for key in (source, target)):
-        raise refused("has no input and target that are arrays of numbers")
+        found = f"input {source!r} and target {target!r}"
+        raise refused(f"has no {found} that are arrays of numbers: give label=...")
     feature, image = features[source], kinds[source] == "Image"
     shape, dtype = feature.shape, feature.np_dtype
     if image and dtype == np.uint16 and shape[2] != 1:
@@ -141,26 +139,18 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
                 targets[row] = record[target]
         return Split(inputs, targets)
 
-    def read_test() -> Split:
-        return read(published[0], range(splits[published[0]].num_examples))
-
-    published = [key for key in ("test", "validation") if key in splits]
+    tests = [key for key in ("test", "validation") if key in splits]
     return Source(
         classes=getattr(goal, "num_classes", None),
         count=splits["train"].num_examples,
         read=functools.partial(read, "train"),
-        read_test=read_test if published else None,
+        test=read(tests[0], range(splits[tests[0]].num_examples)) if tests else None,
     )
 
 
-def _only(kind: str, kinds: dict[str, str]) -> str | None:
-    """Finds the one feature of a kind, None where there is none or more."""
-    keys = [key for key in kinds if kinds[key] == kind]
-    return keys[0] if len(keys) == 1 else None
-
-
 def _is_numeric(features: Any, key: Any) -> bool:
-    dtype = isinstance(key, str) and getattr(features[key], "np_dtype", None)
+    known = isinstance(key, str) and key in features
+    dtype = getattr(features[key], "np_dtype", None) if known else None
     return isinstance(dtype, type | np.dtype) and np.dtype(dtype).kind in "biuf"
 
 

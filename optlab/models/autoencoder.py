@@ -10,9 +10,9 @@ from optlab.models.mlp import MLP
 class Autoencoder(Checked):
     """A net that reconstructs its flattened inputs from a code of few numbers.
 
-    Encoder and decoder mirror each other; code and outputs are linear in the last
-    hidden layer before them. (G. Hinton and R. Salakhutdinov, "Reducing the
-    Dimensionality of Data with Neural Networks", 2006.)
+    Encoder and decoder mirror each other; code and outputs are linear in the hidden
+    layer before them. (G. Hinton and R. Salakhutdinov, "Reducing the Dimensionality of
+    Data with Neural Networks", 2006.)
 
     Attributes:
       classes: number of outputs, which is the number of values of an input.

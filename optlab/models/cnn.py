@@ -28,9 +28,9 @@ class CNN(Checked):
         halvings, shape = len(self.features), images.shape[1:]
         if len(shape) != 3 or min(shape[:2]) < 2**halvings:
             raise InputError(
-                f"cnn: inputs {shape} are no images [height, width, channels] that "
-                f"each of features={self.features} can halve: reshape them, or give "
-                "fewer features"
+                f"cnn: inputs of shape {shape} are no images [height, width, channels] "
+                f"that each of features={self.features} can halve: reshape them, or "
+                "give fewer features"
             )
         x = images
         for channels in self.features:

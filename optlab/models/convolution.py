@@ -123,9 +123,8 @@ def winograd_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
       kernel: ``[3, 3, in, out]``.
 
     Returns:
-      ``[n, height', width', out]``, equal to ``lax.conv_general_dilated`` with
-      strides of one and ``"VALID"`` padding, up to rounding. The root
-      mean square of rounding errors is smaller than with patches in outputs, and less
+      ``[n, height', width', out]``, as `patch_convolution` with strides of one. The
+      root mean square of rounding errors is smaller than there in outputs, and less
       than twice as large in gradients.
 
     >>> x, k = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))

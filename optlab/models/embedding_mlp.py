@@ -12,9 +12,8 @@ from optlab.models.mlp import MLP
 class EmbeddingMLP(Checked):
     """A net from sequences of word indices to logits, whatever the words' order.
 
-    The mean of a sequence's embeddings is the product of the embeddings and the shares
-    of the words in it: lanes, gradients and forward mode are matrix products, too, and
-    nothing is gathered or scattered in the parameters.
+    The mean of a sequence's embeddings is a product of the embeddings and the shares of
+    its words, so that lanes and derivatives are matrix products, too.
 
     Attributes:
       classes: number of outputs.
@@ -22,8 +21,7 @@ class EmbeddingMLP(Checked):
       width: length of an embedding.
       hidden: units of each hidden layer.
       activation: one of ``mlp.ACTIVATIONS``.
-      dropout: share of each layer's hidden units dropped while training; may be a
-        tracer.
+      dropout: share of hidden units dropped while training; may be a tracer.
     """
 
     classes: int

@@ -1,8 +1,7 @@
 """Layers whose steps stay fast inside ``lax.scan`` and under ``vmap`` on a CPU.
 
-A convolution is made of matrix products (``convolution.py``). Max pooling over windows
-that do not overlap is a reshape and maxima of two: its gradient is a comparison, not a
-scatter. Dropout takes a share that may be a tracer.
+Max pooling over windows that do not overlap is a reshape and maxima of two: its
+gradient is a comparison, not a scatter.
 
 Dense layers hold examples as columns, ``W x + b`` with ``W`` ``[out, in]``: with
 examples as rows, lanes (``vmap`` over parameters) transpose the kernels of the first
@@ -11,7 +10,6 @@ layer and the values of the others in every step, a quarter of an MLP's time.
 
 import dataclasses
 import functools
-import numbers
 
 import flax.linen as nn
 import jax
@@ -43,7 +41,7 @@ class Checked(nn.Module):
                     raise TypeError(f"{what} cannot be traced")
                 sizes = (value,) if field.type is int else value
                 if not isinstance(sizes, tuple | list) or not all(
-                    isinstance(size, numbers.Integral) and size > 0 for size in sizes
+                    isinstance(size, int | np.integer) and size > 0 for size in sizes
                 ):
                     many = "" if field.type is int else " for each layer"
                     raise InputError(f"{what}: give an integer of one or more{many}")

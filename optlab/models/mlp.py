@@ -25,8 +25,7 @@ class MLP(Checked):
       hidden: units of each hidden layer.
       activation: one of ``ACTIVATIONS``, after each hidden layer.
       output_activation: likewise, after the last layer.
-      dropout: share of each layer's hidden units dropped while training; may be a
-        tracer.
+      dropout: share of hidden units dropped while training; may be a tracer.
       initial_scale: factor on the initial kernels; may be a tracer.
     """
 

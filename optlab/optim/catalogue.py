@@ -25,7 +25,7 @@ Factory = Callable[..., optax.GradientTransformation]
 METHODS: dict[str, Factory] = {
     name: value
     for name, value in vars(registry).items()
-    if inspect.isfunction(value) and not name.startswith("scale_by_")
+    if inspect.isfunction(value) and not name.startswith(("_", "scale_by_"))
 }
 
 #: Optimizers of optax that no training step of ours can drive, and the reason.

@@ -45,14 +45,11 @@ def extra_args(
         del full_params, obj_fn, residual_fn, output_fn, output_loss_fn
         return value_fn(params)
 
-    given = {
-        key: function for key, function in functions.items() if function is not None
-    }
     return {
         "value": value,
         "grad": grad,
         "value_fn": value_of,
         "obj_fn": lambda part: value_fn(fill(part, params)),
         "full_params": params,
-        **given,
+        **{key: given for key, given in functions.items() if given is not None},
     }

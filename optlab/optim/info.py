@@ -52,8 +52,6 @@ def find(state: Any, *kinds: type) -> list[Any]:
       Every instance of a kind that is not inside another one.
 
     >>> import optax
-    >>> find(optax.chain(optax.sgd(0.1)).init(jnp.zeros(2)))
-    []
     >>> state = optax.chain(optax.trace(0.9), optax.scale(0.1)).init(jnp.zeros(2))
     >>> len(find(state, optax.TraceState))
     1
@@ -66,13 +64,9 @@ def find(state: Any, *kinds: type) -> list[Any]:
 def refuse_accumulation(state: Any) -> None:
     """Refuses ``optax.MultiSteps`` around a method that evaluates the objective.
 
-    ``MultiSteps`` averages gradients over several batches, but the functions it passes
-    on are those of the last batch: the method would judge the step on one and compute
-    it from the other. The method cannot see from inside that its gradient is a mean, so
-    `optlab.solve` and the training step call this; a custom loop can call it too.
-
-    Args:
-      state: a fresh optimizer state.
+    ``MultiSteps`` averages gradients over several batches, but passes on the functions
+    of the last one. A method cannot see this from inside: `optlab.solve` and the
+    training step call this on a fresh state, and a custom loop can, too.
 
     Raises:
       InputError: a ``MultiStepsState`` holds an ``Info``.
@@ -90,11 +84,8 @@ def refuse_evaluation(state: Any) -> None:
     Under ``jax.pmap`` the objective of a device is that of its share of the batch, and
     a derivative through the mean over devices is wrong.
 
-    Args:
-      state: a fresh optimizer state.
-
     Raises:
-      InputError: it holds an ``Info``, or the Hessian's estimate of `optax.contrib`.
+      InputError: a fresh state holds an ``Info`` or an estimate of the Hessian.
     """
     if find(state, Info, optax.contrib.HutchinsonState):
         raise InputError(
@@ -110,12 +101,9 @@ def refuse_schedule(state: Any) -> None:
     value at its end, schedule-free methods from the iterate that it leads to. A scaled
     step makes them wrong without an error.
 
-    Args:
-      state: a fresh state of the optimizer alone.
-
     Raises:
-      InputError: it holds an ``Info``, a line search of optax, or the state of a
-        schedule-free or mechanized optimizer.
+      InputError: a fresh state holds an ``Info``, a line search of optax, or the state
+        of a schedule-free or mechanized optimizer.
     """
     remembering = (
         Info,

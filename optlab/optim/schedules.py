@@ -50,9 +50,7 @@ def make(name: str, /, **options: Any) -> optax.GradientTransformationExtraArgs:
     >>> state = tx.init(jnp.array(0.0))
     >>> for _ in range(3):
     ...     updates, state = tx.update(jnp.array(6.0), state)
-    ...     print(updates)
-    -6.0
-    -3.0
+    >>> print(updates)
     -2.0
     """
     factory = optlab.names.find("schedule", name, SCHEDULES)
@@ -261,12 +259,8 @@ def plateau(
     >>> state = tx.init(jnp.array(0.0))
     >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
     ...     updates, state = tx.update(jnp.array(8.0), state, value=loss)
-    ...     print(updates)
-    8.0
-    8.0
-    8.0
-    4.0
-    4.0
+    ...     print(updates, end=" ")
+    8.0 8.0 8.0 4.0 4.0
     """
     _check(below=1, factor=factor)
     _check(patience=patience, window=window)

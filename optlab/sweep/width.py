@@ -26,10 +26,10 @@ from optlab.sweep.parallel import LANE, Layout, agreed, share_host
 MEMORY_SHARE = 0.5
 
 #: Timed runs of a trial.
-TRIALS = 3
+TRIALS = 2
 
 #: A trial makes as many steps as touch this many bytes in all its lanes, within limits.
-TRIAL_BYTES, TRIAL_STEPS = 2**34, (4, 64)
+TRIAL_BYTES, TRIAL_STEPS = 2**33, (4, 32)
 
 #: From this many points on, their square root is a candidate too.
 MANY_POINTS = 32

@@ -9,31 +9,19 @@ Source: More, Garbow, Hillstrom, Testing Unconstrained Optimization Software, AC
 Math. Software 7 (1981), section 3.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from optlab.testproblems.problem import Problem, least_squares
+from optlab.testproblems.problem import Problem, register
 
 PROBLEMS: list[Problem] = []
 
 
-def _add(
-    number: int, start: Any, squares: tuple[float, ...], minimizer: Any = None
-) -> Callable:
-    """Register the residuals that follow, under their function's name."""
-
-    def register(residual_fn):
-        source = f"More, Garbow, Hillstrom 1981, problem {number}"
-        name = residual_fn.__name__.removeprefix("_")
-        PROBLEMS.append(
-            least_squares(name, source, start, residual_fn, squares, minimizer)
-        )
-        return residual_fn
-
-    return register
+def _add(number: int, *known: Any):
+    """Registers the residuals that follow; see ``register``."""
+    return register(PROBLEMS, f"More, Garbow, Hillstrom 1981, problem {number}", *known)
 
 
 def _range(first, last):
@@ -44,34 +32,48 @@ def _join(*parts):
     return jnp.concatenate([jnp.atleast_1d(part) for part in parts])
 
 
+_BARD = [0.14, 0.18, 0.22, 0.25, 0.29, 0.32, 0.35, 0.39, 0.37, 0.58, 0.73, 0.96]
+_BARD = np.array([*_BARD, 1.34, 2.10, 4.39])
+_GAUSSIAN = [0.0009, 0.0044, 0.0175, 0.0540, 0.1295, 0.2420, 0.3521]
+_GAUSSIAN = np.array([*_GAUSSIAN, 0.3989, *_GAUSSIAN[::-1]])
+_MEYER = [34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005]
+_MEYER = np.array([*_MEYER, 5147, 4427, 3820, 3307, 2872], float)
+_KOWALIK = [0.1957, 0.1947, 0.1735, 0.1600, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323]
+_KOWALIK = np.array([*_KOWALIK, 0.0235, 0.0246])
+_KOWALIK_U = [4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625]
+_OSBORNE_1 = """
+844 908 932 936 925 908 881 850 818 784 751 718 685 658 628 603 580 558 538 522 506 490
+478 467 457 448 438 431 424 420 414 411 406"""
+_OSBORNE_2 = """
+1366 1191 1112 1013 991 885 831 847 786 725 746 679 608 655 616 606 602 626 651 724 649
+649 694 644 624 661 612 558 533 495 500 423 395 375 372 391 396 405 428 429 523 562 607
+653 672 708 633 668 645 632 591 559 597 625 739 710 729 720 636 581 428 292 162 98 54"""
+_T = _range(1, 10) / 11  # inner points of a grid
+
+
 @_add(1, [-1.2, 1], (0,), [1, 1])
-def _rosenbrock(x):
-    return jnp.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+def _rosenbrock(a, b):
+    return [10 * (b - a**2), 1 - a]
 
 
 @_add(2, [0.5, -2], (0, 48.98425), [5, 4])
-def _freudenstein_roth(x):
-    a, b = x
-    return jnp.stack(
-        [-13 + a + ((5 - b) * b - 2) * b, -29 + a + ((b + 1) * b - 14) * b]
-    )
+def _freudenstein_roth(a, b):
+    return [-13 + a + ((5 - b) * b - 2) * b, -29 + a + ((b + 1) * b - 14) * b]
 
 
 @_add(3, [0, 1], (0,), [1.098159327798296e-5, 9.106146740112665])
-def _powell_badly_scaled(x):
-    a, b = x
-    return jnp.stack([1e4 * a * b - 1, jnp.exp(-a) + jnp.exp(-b) - 1.0001])
+def _powell_badly_scaled(a, b):
+    return [1e4 * a * b - 1, jnp.exp(-a) + jnp.exp(-b) - 1.0001]
 
 
 @_add(4, [1, 1], (0,), [1e6, 2e-6])
-def _brown_badly_scaled(x):
-    a, b = x
-    return jnp.stack([a - 1e6, b - 2e-6, a * b - 2])
+def _brown_badly_scaled(a, b):
+    return [a - 1e6, b - 2e-6, a * b - 2]
 
 
 @_add(5, [1, 1], (0,), [3, 0.5])
-def _beale(x):
-    return np.array([1.5, 2.25, 2.625]) - x[0] * (1 - x[1] ** _range(1, 3))
+def _beale(a, b):
+    return np.array([1.5, 2.25, 2.625]) - a * (1 - b ** _range(1, 3))
 
 
 @_add(6, [0.3, 0.4], (124.36218236,), [0.2578252, 0.2578252])
@@ -81,15 +83,10 @@ def _jennrich_sampson(x):
 
 
 @_add(7, [-1, 0, 0], (0,), [1, 0, 0])
-def _helical_valley(x):
-    a, b, c = x
+def _helical_valley(a, b, c):
     theta = jnp.arctan2(b, a) / (2 * jnp.pi)
     theta = jnp.where(theta < -0.25, theta + 1, theta)  # between -1/4 and 3/4
-    return jnp.stack([10 * (c - 10 * theta), 10 * (jnp.hypot(a, b) - 1), c])
-
-
-_BARD = [0.14, 0.18, 0.22, 0.25, 0.29, 0.32, 0.35, 0.39, 0.37, 0.58, 0.73, 0.96]
-_BARD = np.array([*_BARD, 1.34, 2.10, 4.39])
+    return [10 * (c - 10 * theta), 10 * (jnp.hypot(a, b) - 1), c]
 
 
 @_add(8, [1, 1, 1], (8.214877e-3, 17.428692))
@@ -99,18 +96,10 @@ def _bard(x):
     return _BARD - (x[0] + u / (v * x[1] + np.minimum(u, v) * x[2]))
 
 
-_GAUSSIAN = [0.0009, 0.0044, 0.0175, 0.0540, 0.1295, 0.2420, 0.3521]
-_GAUSSIAN = np.array([*_GAUSSIAN, 0.3989, *_GAUSSIAN[::-1]])
-
-
 @_add(9, [0.4, 1, 0], (1.1279327e-8,))
 def _gaussian(x):
     t = (8 - _range(1, 15)) / 2
     return x[0] * jnp.exp(-x[1] * (t - x[2]) ** 2 / 2) - _GAUSSIAN
-
-
-_MEYER = [34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005]
-_MEYER = np.array([*_MEYER, 5147, 4427, 3820, 3307, 2872], float)
 
 
 @_add(10, [0.02, 4000, 250], (87.945855,))
@@ -133,26 +122,15 @@ def _box(x):
     return difference - x[2] * (np.exp(-t) - np.exp(-10 * t))
 
 
-def _powell(a, b, c, d):
-    pairs = [a + 10 * b, 5**0.5 * (c - d), (b - 2 * c) ** 2, 10**0.5 * (a - d) ** 2]
-    return jnp.stack(pairs)
-
-
 @_add(13, [3, -1, 0, 1], (0,), [0, 0, 0, 0])
-def _powell_singular(x):
-    return _powell(*x)
+def _powell_singular(a, b, c, d):
+    return [a + 10 * b, 5**0.5 * (c - d), (b - 2 * c) ** 2, 10**0.5 * (a - d) ** 2]
 
 
 @_add(14, [-3, -1, -3, -1], (0,), [1, 1, 1, 1])
-def _wood(x):
-    a, b, c, d = x
+def _wood(a, b, c, d):
     first = [10 * (b - a**2), 1 - a, 90**0.5 * (d - c**2), 1 - c]
-    return jnp.stack([*first, 10**0.5 * (b + d - 2), 10**-0.5 * (b - d)])
-
-
-_KOWALIK = [0.1957, 0.1947, 0.1735, 0.1600, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323]
-_KOWALIK = np.array([*_KOWALIK, 0.0235, 0.0246])
-_KOWALIK_U = [4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625]
+    return [*first, 10**0.5 * (b + d - 2), 10**-0.5 * (b - d)]
 
 
 @_add(15, [0.25, 0.39, 0.415, 0.39], (3.07505e-4, 1.02734e-3))
@@ -166,11 +144,6 @@ def _brown_dennis(x):
     t = _range(1, 20) / 5
     first = x[0] + t * x[1] - np.exp(t)
     return first**2 + (x[2] + x[3] * np.sin(t) - np.cos(t)) ** 2
-
-
-_OSBORNE_1 = """
-844 908 932 936 925 908 881 850 818 784 751 718 685 658 628 603 580 558 538 522 506 490
-478 467 457 448 438 431 424 420 414 411 406"""
 
 
 @_add(17, [0.5, 1.5, -1, 0.01, 0.02], (5.46489e-5,))
@@ -188,12 +161,6 @@ def _biggs_exp6(x):
     return first + x[5] * jnp.exp(-t * x[4]) - y
 
 
-_OSBORNE_2 = """
-1366 1191 1112 1013 991 885 831 847 786 725 746 679 608 655 616 606 602 626 651 724 649
-649 694 644 624 661 612 558 533 495 500 423 395 375 372 391 396 405 428 429 523 562 607
-653 672 708 633 668 645 632 591 559 597 625 739 710 729 720 636 581 428 292 162 98 54"""
-
-
 @_add(19, [1.3, 0.65, 0.65, 0.7, 0.6, 3, 5, 7, 2, 4.5, 5.5], (4.01377e-2,))
 def _osborne_2(x):
     y = np.array(_OSBORNE_2.split(), float) / 1000
@@ -202,14 +169,12 @@ def _osborne_2(x):
     return y - x[0] * jnp.exp(-t[:, 0] * x[4]) - jnp.sum(peaks, 1)
 
 
+@_add(20, np.zeros(6), (2.28767e-3,))
 def _watson(x):
     t = _range(1, 29)[:, None] / 29
     j = np.arange(x.size)
     slope = jnp.sum(j[1:] * x[1:] * t ** (j[1:] - 1), 1)
     return _join(slope - jnp.sum(x * t**j, 1) ** 2 - 1, x[0], x[1] - x[0] ** 2 - 1)
-
-
-_add(20, np.zeros(6), (2.28767e-3,))(_watson)
 
 
 @_add(21, np.tile([-1.2, 1], 5), (0,), np.ones(10))
@@ -219,7 +184,7 @@ def _extended_rosenbrock(x):
 
 @_add(22, np.tile([3, -1, 0, 1], 3), (0,), np.zeros(12))
 def _extended_powell_singular(x):
-    return _powell(x[::4], x[1::4], x[2::4], x[3::4]).ravel()
+    return _join(*_powell_singular(x[::4], x[1::4], x[2::4], x[3::4]))
 
 
 @_add(23, _range(1, 10), (7.08765e-5,))
@@ -252,9 +217,6 @@ def _trigonometric(x):
 @_add(27, np.full(10, 0.5), (0, 1), np.ones(10))
 def _brown_almost_linear(x):
     return _join((x + jnp.sum(x) - (x.size + 1))[:-1], jnp.prod(x) - 1)
-
-
-_T = _range(1, 10) / 11
 
 
 @_add(28, _T * (_T - 1), (0,))

@@ -79,9 +79,7 @@ MODELS: dict[str, Callable] = {
     "Gauss3": _two_peaks,
     "Misra1c": lambda b, x, _: b[0] * (1 - (1 + 2 * b[1] * x) ** -0.5),
     "Misra1d": lambda b, x, _: b[0] * b[1] * x / (1 + b[1] * x),
-    "Roszman1": lambda b, x, _: (
-        b[0] - b[1] * x - jnp.arctan(b[2] / (x - b[3])) / jnp.pi
-    ),
+    "Roszman1": lambda b, x, _: b[0] - b[1] * x - jnp.arctan(b[2] / (x - b[3])) / np.pi,
     "ENSO": _seasons,
     "MGH09": lambda b, x, _: b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3]),
     "Thurber": _cubics,
@@ -97,7 +95,7 @@ LARGEST = (250, 9)  # observations of Gauss1, parameters of ENSO
 
 
 class Data(NamedTuple):
-    """What a model is fitted to; the arrays of `pad` have the same shape for all."""
+    """Data that a model is fitted to; those of `pad` have the same shape for all."""
 
     model: np.ndarray  # int32 scalar
     x: np.ndarray  # [2, N], the second row zero where there is one predictor
@@ -105,10 +103,9 @@ class Data(NamedTuple):
     weight: np.ndarray  # [N], zero where a row was added
 
     def residual_fn(self, b: jax.Array) -> jax.Array:
-        """Residuals [N] of the model with parameters b; `Data` may be traced."""
-        return self.weight * (
-            jax.lax.switch(self.model, _DISTINCT, b, *self.x) - self.y
-        )
+        """Computes residuals [N] of parameters b [p]; `Data` may be traced."""
+        fitted = jax.lax.switch(self.model, _DISTINCT, b, *self.x)
+        return self.weight * (fitted - self.y)
 
 
 class Regression(NamedTuple):
@@ -121,15 +118,18 @@ class Regression(NamedTuple):
     certified_squares: float  # sum of squared residuals there
 
     def residual_fn(self, b: jax.Array) -> jax.Array:
-        """Residuals [N] of the model with parameters b [p]."""
+        """Computes residuals [N] of the model with parameters b [p]."""
         return MODELS[self.name](b, *self.data.x) - self.data.y
 
 
 def pad(regression: Regression) -> tuple[Data, np.ndarray]:
-    """Data and starts in the shape of the largest problem: one program fits all.
+    """Pads data and starts to the shape of the largest problem: one program fits all.
 
     An added row repeats the last one and weighs nothing; an added parameter is zero,
     and no model reads it.
+
+    Args:
+      regression: problem of any size.
 
     Returns:
       ``Data`` with N = 250, and starts [2, 9].
@@ -137,32 +137,30 @@ def pad(regression: Regression) -> tuple[Data, np.ndarray]:
     rows, columns = LARGEST
     x, y, weight = regression.data[1:]
     more = rows - y.size
-    data = Data(
-        model=regression.data.model,
-        x=np.pad(x, ((0, 0), (0, more)), "edge"),
-        y=np.pad(y, (0, more), "edge"),
-        weight=np.pad(weight, (0, more)),
-    )
+    x, y = np.pad(x, ((0, 0), (0, more)), "edge"), np.pad(y, (0, more), "edge")
+    data = Data(regression.data.model, x, y, weight=np.pad(weight, (0, more)))
     free = columns - regression.certified.size
     return data, np.pad(regression.starts, ((0, 0), (0, free)))
 
 
 def directory() -> pathlib.Path:
-    """Where the .dat files lie: ``OPTLAB_NIST_DIR``, else beside the checkout."""
+    """Finds the folder of .dat files: ``OPTLAB_NIST_DIR``, else beside the checkout."""
     beside = pathlib.Path(__file__).resolve().parents[3] / "shared" / "nist_strd"
     return pathlib.Path(os.environ.get("OPTLAB_NIST_DIR", beside))
 
 
 def load(name: str, data_dir: str | os.PathLike) -> Regression:
-    """Read one problem from its file.
+    """Reads one problem from its file.
 
     Args:
-      name: a key of ``MODELS``, as NIST spells it.
-      data_dir: the folder of NIST's .dat files.
+      name: key of ``MODELS``, as NIST spells it.
+      data_dir: folder of NIST's .dat files.
+
+    Returns:
+      The problem.
 
     Raises:
-      InputError: an unknown name, a folder without the file, or a file that is not one
-        of NIST's.
+      InputError: the name is unknown, or the folder lacks the file or has another one.
     """
     if name not in MODELS:
         raise InputError(f"no NIST problem {name!r}; {near(name, MODELS)}")
@@ -185,14 +183,11 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
     y, *predictors = np.array(table, float).reshape(int(count[1]), -1).T
     x = np.zeros((2, y.size))
     x[: len(predictors)] = predictors
+    y = np.log(y) if name == "Nelson" else y
+    model = np.array(_DISTINCT.index(MODELS[name]), np.int32)
     return Regression(
         name=name,
-        data=Data(
-            model=np.array(_DISTINCT.index(MODELS[name]), np.int32),
-            x=x,
-            y=np.log(y) if name == "Nelson" else y,
-            weight=np.ones_like(y),
-        ),
+        data=Data(model, x, y, weight=np.ones_like(y)),
         starts=values[:, :2].T,
         certified=values[:, 2],
         certified_squares=float(squares[1]),
@@ -200,7 +195,7 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
 
 
 def log_relative_error(found: np.ndarray, certified: np.ndarray) -> np.ndarray:
-    """Correct digits of the worst parameter, from 0 to 11, the digits certified.
+    """Counts the worst parameter's correct digits, from 0 to 11, the digits certified.
 
     >>> float(log_relative_error(np.array([1.001, 200.0]), np.array([1.0, 200.0])))
     3.0

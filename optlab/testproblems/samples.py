@@ -91,9 +91,6 @@ def _standardized(inputs: np.ndarray, targets: np.ndarray, source: str) -> Sampl
 
 #: Name to function that makes the examples.
 SAMPLES: dict[str, Callable[[], Samples]] = {
-    "sinc": _sinc,
-    "xor": _xor,
-    "spirals": _spirals,
-    "diabetes": _diabetes,
-    "digits": _digits,
+    make.__name__.removeprefix("_"): make
+    for make in (_sinc, _xor, _spirals, _diabetes, _digits)
 }

@@ -35,23 +35,23 @@ def changed(array, index, value):
 
 IMAGES, LABELS = a_pair()
 BAD_PAIRS = [
-    ((IMAGES[:0], LABELS[:0]), "the split is empty"),
-    ((IMAGES, LABELS[:3]), "numbers of examples differ: inputs 4, targets 3"),
-    (({"a": IMAGES, "b": IMAGES[:1]}, LABELS), r"inputs\['a'\] 4, inputs\['b'\] 1"),
-    ((IMAGES, LABELS + 1), r"targets: label 2 lies outside the 2 classes 0\.\.1"),
-    ((IMAGES, LABELS - 1), "targets: label -1 lies outside"),
-    ((IMAGES, LABELS + 0.0), "targets is of type float32; class indices are integers"),
-    ((IMAGES, LABELS > 0), "targets is of type bool; class indices are integers"),
-    ((IMAGES.astype(complex), LABELS), "inputs is of type complex128; give numbers"),
-    ((IMAGES.astype(object), LABELS), "inputs is of type object; give numbers"),
-    ((IMAGES, LABELS.astype(str)), "targets is of type <U21; give numbers"),
+    ((IMAGES[:0], LABELS[:0]), r"one or more; found .*inputs=0, targets=0"),
+    ((IMAGES, LABELS[:3]), "same number of examples.* found .*inputs=4, targets=3"),
+    (({"a": IMAGES, "b": IMAGES[:1]}, LABELS), r"found .*'a': 4, 'b': 1"),
+    (({}, LABELS), r"found .*inputs=\{\}, targets=4"),
+    ((IMAGES, LABELS + 1), "targets: .* from 0 to 1; found int32 from 0 to 2"),
+    ((IMAGES, LABELS - 1), "targets: .* from 0 to 1; found int32 from -1 to 0"),
+    ((IMAGES, LABELS + 0.0), "targets: class indices are integers.* found float32"),
+    ((IMAGES, LABELS > 0), "targets: class indices are integers.* found bool"),
+    ((IMAGES.astype(complex), LABELS), "inputs is of type complex128 .* give bool"),
+    ((IMAGES.astype(object), LABELS), "inputs is of type object"),
+    ((IMAGES, LABELS.astype(str)), "targets is of type <U21"),
+    (([1, 2], LABELS), r"inputs\[0\] is .* shape \(\); give .* first axis counting"),
     ((changed(IMAGES, [0, 2], np.nan), LABELS), "inputs: 2 of 4 examples hold NaN"),
     ((changed(IMAGES, 3, np.inf), LABELS), "inputs: 1 of 4 examples hold NaN or inf"),
     ((np.full((4, 2), 1e39), LABELS), "inputs: 4 of 4 examples hold NaN or infinity"),
     (({"a": IMAGES, "b": IMAGES - np.inf}, LABELS), r"inputs\['b'\]: 4 of 4 examples"),
     ((np.full((4, 2), 2**31), LABELS), "inputs has integers beyond 32 bits"),
-    (([1, 2], LABELS), r"inputs\[0\] is a int; give an array whose first axis"),
-    (({}, LABELS), "the inputs hold no array"),
     (IMAGES, r"give a pair \(inputs, targets\), not ndarray"),
     ((IMAGES, LABELS, LABELS), r"give a pair \(inputs, targets\), not tuple"),
 ]
@@ -69,10 +69,7 @@ def test_a_mistake_names_its_split_and_array(split, pair, message):
     ("changes", "message"),
     [
         ({"classes": 0}, "own: classes=0: give a number of one or more"),
-        (
-            {"test": (IMAGES[:, :1], LABELS)},
-            r"test split holds inputs float32\[n, 1, 2",
-        ),
+        ({"test": (IMAGES[:, :1], LABELS)}, r"test split holds inputs float32\[1, 2"),
         (
             {"validation": a_pair(2, np.uint8)},
             r"validation split holds inputs uint8.*, the train split inputs float32",
@@ -126,34 +123,23 @@ def test_quantities_are_standardized_along_the_last_axis(inputs):
     assert np.result_type(found) == np.float32
 
 
-def test_rounding_in_a_constant_column_is_not_magnified():
-    ones = np.ones((1000, 1), np.float32)
-    ones[7] = np.nextafter(ones[7], 2)
-    assert np.abs(same((ones, ones)).prepare(ones)).max() < 1e-6
-
-
 def test_preparation_measures_the_training_split_alone():
     other = IMAGES + 1000, LABELS
     prepared = [each.prepare(IMAGES) for each in (make(), make(test=other))]
     np.testing.assert_array_equal(*prepared)
+    ones = np.ones((1000, 1), np.float32)
+    ones[7] = np.nextafter(ones[7], 2)  # rounding in a constant is not magnified
+    assert np.abs(same((ones, ones)).prepare(ones)).max() < 1e-6
 
 
 @pytest.mark.parametrize(
     "inputs", [np.array([[7, 9], [8, 7]]), {"a": np.eye(2), "b": np.eye(2)}]
 )
-def test_indices_and_trees_are_left_alone(inputs):
-    dataset = same((inputs, {"y": np.zeros((2, 3)), "z": np.ones(2)}))
-    for found, expected in zip(
-        jax.tree.leaves(dataset.prepare(dataset.train.inputs)),
-        jax.tree.leaves(inputs),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_own_preparation_takes_the_place_of_the_default():
-    dataset = same((np.arange(3), np.zeros(3)), prepare=lambda x: x + 1)
-    assert dataset.prepare(dataset.train.inputs).tolist() == [1, 2, 3]
+def test_indices_and_trees_are_left_alone_unless_the_user_prepares_them(inputs):
+    pair = inputs, {"y": np.zeros((2, 3)), "z": np.ones(2)}
+    prepared = same(pair).prepare(inputs)
+    jax.tree.map(np.testing.assert_array_equal, prepared, inputs)
+    assert same(pair, prepare=len).prepare(inputs) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from optlab import data
 from optlab.data import Split
 from optlab.errors import InputError
 
+ZEROS = np.zeros(3)
+
 
 def rows_of(split):
     return {
@@ -45,6 +47,8 @@ def test_the_test_split_is_the_same_whatever_is_trained_on(digits):
     assert (len(few.train.targets), len(few.validation.targets)) == (50, 50)
     np.testing.assert_array_equal(few.test.inputs, digits.test.inputs)
     assert not rows_of(few.train) & rows_of(few.validation)
+    least = data.load("digits", examples=2, validation_fraction=0.01)
+    assert len(least.train.targets) == len(least.validation.targets) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,11 +66,6 @@ def test_the_test_split_is_the_same_whatever_is_trained_on(digits):
 def test_an_option_that_cannot_be_is_an_error(options, message):
     with pytest.raises(InputError, match=message):
         data.load("digits", **options)
-
-
-def test_two_examples_are_enough():
-    least = data.load("digits", examples=2, validation_fraction=0.01)
-    assert len(least.train.targets) == len(least.validation.targets) == 1
 
 
 @pytest.mark.parametrize("name", ["diabetes", "yacht"])
@@ -141,9 +140,6 @@ def test_custom_splits_stay_as_they_are(own):
     assert found.train.inputs["x"].tolist() == [3, 3, 3]
     assert found.test.inputs["x"].tolist() == [1]
     assert found.classes is None
-
-
-def test_classes_of_custom_splits_are_those_of_all_of_them(own):
     pairs = [(np.zeros((4, 1)), np.array([0, 1, 1, top])) for top in (2, 0, 4)]
     assert data.load(own(lambda: pairs)).classes == 5
 
@@ -157,19 +153,15 @@ def test_a_custom_data_set_is_itself(own, digits):
     [
         (lambda: 3, {}, "must return a Dataset, a pair .*, not int"),
         (lambda n: n, {"m": 1}, "argument.*; it takes n"),
-        (lambda: (np.zeros(3), np.zeros(4)), {}, "numbers of examples differ"),
+        (lambda: (np.zeros(3), np.zeros(4)), {}, "same number of examples"),
         (lambda: (np.zeros(2), np.zeros(2)), {"examples": 2}, "1 training examples"),
-        (lambda: [a_third()] * 3, {"examples": 2}, "splits its examples itself"),
-        (lambda: [a_third(), a_third(), 3], {}, "test split: give a pair"),
+        (lambda: [(ZEROS, ZEROS)] * 3, {"examples": 2}, "splits its examples itself"),
+        (lambda: [(ZEROS, ZEROS)] * 2 + [3], {}, "test split: give a pair"),
     ],
 )
 def test_what_a_custom_function_may_return(own, function, options, message):
     with pytest.raises(InputError, match=message):
         data.load(own(function), **options)
-
-
-def a_third():
-    return np.zeros(3), np.zeros(3)
 
 
 @pytest.mark.parametrize(

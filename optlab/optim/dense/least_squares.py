@@ -7,22 +7,18 @@ A sum of squares is the case z = r, l = 0.5 r.r, hence u = r and H = I.
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), section 10.2.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from optlab import curvature
-from optlab.errors import InputError, near
+from optlab.errors import InputError
 from optlab.optim.dense.lift import Objective, half_square
 from optlab.optim.dense.linear import cg_solve, cholesky_solve, qr_solve
 from optlab.optim.dense.trial import judge
 from optlab.optim.info import Info
-
-# A correction longer than this, relative to the step, means that the step has left the
-# region where two derivatives describe the function (Transtrum, Sethna).
-BEND_LIMIT = 0.75
 
 
 class Local(NamedTuple):
@@ -39,16 +35,7 @@ class Local(NamedTuple):
 
 
 def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
-    """Builds the damped linear problem at x, from residuals where these are given.
-
-    Args:
-      objective: objective with ``output_fn`` and ``output_loss_fn``.
-      x: the point [n].
-      solver: one of ``linear.SOLVERS``.
-      name: name of the method, for messages.
-
-    Returns:
-      The objective near x.
+    """Builds the damped linear problem at x [n], by one of ``linear.SOLVERS``.
 
     Raises:
       InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
@@ -115,30 +102,6 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     )
 
 
-def follow_geodesic(
-    here: Local, d: jax.Array, s: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Corrects a step for the curvature of its path (geodesic acceleration).
-
-    The correction a solves the same problem with the second derivative of the outputs
-    along s on the right: s + a / 2 fits them to second order.
-
-    Source: Transtrum, Sethna, arXiv:1201.5885, eq. (15) and (16).
-
-    Args:
-      here: the objective near x.
-      d: diagonal of the damping [n].
-      s: the step [n].
-
-    Returns:
-      The corrected step, a bool that is true where |a| is small enough beside |s| for
-      it to be trusted, and the number of products that it took.
-    """
-    a, products = here.solve(d, here.bend(s))
-    trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
-    return s + 0.5 * a, trusted, products + jnp.int32(2)
-
-
 def attempt(
     here: Local,
     s: jax.Array,
@@ -152,9 +115,9 @@ def attempt(
     """Tries the point x - s, and takes the step where f falls as predicted.
 
     Args:
-      here: the objective near x.
-      s: the step [n]; one that is not finite is rejected.
-      predicted: the decrease that the model promises, from ``predicted_decrease``.
+      here: objective near x.
+      s: step [n]; one that is not finite is rejected.
+      predicted: decrease that the model promises, from ``predicted_decrease``.
       damping: damping or length of this step, for the diagnostics.
       exhausted: bool, whether a rejection leaves nothing smaller to try.
       evaluations: number of evaluations so far, without this trial.
@@ -188,16 +151,3 @@ def predicted_decrease(
     """
     gs = jnp.vdot(g, s)
     return length * gs - 0.5 * length**2 * (gs - jnp.vdot(s, d * s))
-
-
-def check_choice(
-    method: str, argument: str, given: str, known: Collection[str]
-) -> None:
-    """Refuses a name that is not among the known ones.
-
-    >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
-    Traceback (most recent call last):
-    optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
-    """
-    if given not in known:
-        raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")

@@ -15,7 +15,7 @@ is refused: a line search along it fails, and Gauss-Newton would ignore it.
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, ParamSpec
 
 import jax
@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from optlab.errors import InputError
+from optlab.errors import InputError, near
 
 _P = ParamSpec("_P")
 _Transformation = optax.GradientTransformationExtraArgs
@@ -66,14 +66,7 @@ def half_square(r: jax.Array) -> jax.Array:
 
 
 def fill(part: Any, full: Any) -> Any:
-    """Replaces leaves of a whole tree by those of a part.
-
-    Args:
-      part: tree in which ``optax.MaskedNode`` stands for leaves of other methods.
-      full: the whole tree.
-
-    Returns:
-      ``full`` with the leaves of ``part`` in it.
+    """Replaces leaves of a whole tree by those of a part, which has ``MaskedNode``s.
 
     >>> fill({"a": 1, "b": optax.MaskedNode()}, {"a": 0, "b": 2})
     {'a': 1, 'b': 2}
@@ -83,14 +76,7 @@ def fill(part: Any, full: Any) -> Any:
 
 
 def take(full: Any, part: Any) -> Any:
-    """Selects the leaves of a whole tree that a part of it has.
-
-    Args:
-      full: the whole tree, or the same part.
-      part: tree in which ``optax.MaskedNode`` stands for leaves of other methods.
-
-    Returns:
-      A tree like ``part`` with the leaves of ``full``.
+    """Selects the leaves of a whole tree, or of the same part, that a part has.
 
     >>> take({"a": 0, "b": 2}, {"a": 1, "b": optax.MaskedNode()})
     {'a': 0, 'b': MaskedNode()}
@@ -100,15 +86,7 @@ def take(full: Any, part: Any) -> Any:
 
 
 def require_floating(name: str, params: Any, instead: str) -> None:
-    """Refuses parameters that have no derivative.
-
-    Args:
-      name: name of the method, for the message.
-      params: any tree.
-      instead: advice for such a parameter, for the message.
-
-    Raises:
-      InputError: a leaf that is not floating point.
+    """Refuses parameters without a derivative; the message gives the method and advice.
 
     >>> require_floating("bfgs", {"n": 3}, "hold it outside")
     Traceback (most recent call last):
@@ -122,6 +100,19 @@ def require_floating(name: str, params: Any, instead: str) -> None:
                 f"{name}: parameter {where} is {jnp.result_type(leaf)}; "
                 f"give floating-point parameters, or {instead}"
             )
+
+
+def check_choice(
+    method: str, argument: str, given: str, known: Collection[str]
+) -> None:
+    """Refuses a name that is not among the known ones.
+
+    >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
+    Traceback (most recent call last):
+    optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
+    """
+    if given not in known:
+        raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")
 
 
 def lift(
@@ -192,13 +183,7 @@ def lift(
 def part_of(method: Callable[_P, _Transformation]) -> Callable[_P, _Transformation]:
     """Derives the ``scale_by_*`` part of a method: its step, to be subtracted in full.
 
-    Args:
-      method: factory of the method, whose updates are added to the parameters.
-
-    Returns:
-      A factory with the same arguments, whose updates have the opposite sign.
-
-    >>> step = part_of(optax.noisy_sgd)(0.5, eta=0.0)
+    >>> step = part_of(optax.sgd)(0.5)
     >>> step.update(jnp.array(2.0), step.init(jnp.array(0.0)))[0].item()
     1.0
     """

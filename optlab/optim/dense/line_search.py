@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from optlab.optim.dense.lift import Objective
+from optlab.optim.info import Info
+
 SUFFICIENT_DECREASE = 1e-4  # c1
 MAX_EVALUATIONS = 40
 # A trial keeps a distance from the bracket's ends, as a share of its width; without an
@@ -117,6 +120,28 @@ def search(
     # where the evaluations ran out; else a search in vain would look like progress.
     paid = end.low.value <= value + SUFFICIENT_DECREASE * end.low.t * start.slope
     return _where(end.done | paid, end.low, start), end.k
+
+
+def step_along(
+    objective: Objective, before: Info, x, g, d, t, curvature: Any
+) -> tuple[jax.Array, Point, Info]:
+    """Searches along x - t d and records it; a method fills in ``stalled`` itself."""
+    f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
+    point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
+    step = jnp.where(point.t > 0, point.t * d, 0.0)
+    return (
+        step,
+        point,
+        before._replace(
+            loss=f,
+            gradient_norm=jnp.linalg.norm(g),
+            step_norm=jnp.linalg.norm(step),
+            damping=point.t,
+            gain_ratio=(f - point.value) / jnp.vdot(step, g),
+            accepted=jnp.any(x - step != x),
+            evaluations=before.evaluations + evaluations,
+        ),
+    )
 
 
 def _next(low, high, state):

@@ -32,7 +32,7 @@ def cholesky_solve(G: jax.Array, d: jax.Array, g: jax.Array) -> jax.Array:  # no
     [3.0, -1.0]
     """
     A = G + jnp.diag(d)  # noqa: N806
-    c = _scale(jnp.diag(A))
+    c = unit_diagonal(jnp.diag(A))
     A = A / c[:, None] / c[None, :]  # noqa: N806
     guard = g.size * jnp.finfo(g.dtype).eps
     factor = jsl.cho_factor(A + guard * jnp.eye(g.size, dtype=g.dtype))
@@ -49,7 +49,7 @@ def qr_solve(J: jax.Array, d: jax.Array, u: jax.Array) -> jax.Array:  # noqa: N8
     >>> round(float(qr_solve(J, d, u)[0]), 4)
     3.0
     """
-    c = _scale(jnp.sum(J**2, 0) + d)
+    c = unit_diagonal(jnp.sum(J**2, 0) + d)
     rows = jnp.diag(jnp.sqrt(d / c**2 + jnp.finfo(d.dtype).eps ** 2))
     Q, R = jnp.linalg.qr(jnp.concatenate([J / c, rows]))  # noqa: N806
     return jsl.solve_triangular(R, Q[: u.size].T @ u) / c
@@ -87,6 +87,10 @@ def cg_solve(
     return s, products
 
 
-def _scale(diagonal):
-    """Takes roots of a diagonal; one where it is zero (a parameter without effect)."""
+def unit_diagonal(diagonal):
+    """Computes c for which A / c / c^T has a unit diagonal; 1 where that of A is 0.
+
+    >>> unit_diagonal(jnp.array([4.0, 0.0]))
+    Array([2., 1.], dtype=float32)
+    """
     return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))

@@ -25,11 +25,6 @@ def secular_shift(l: jax.Array, c: jax.Array, radius: Any) -> jax.Array:  # noqa
 
     Newton's iteration on 1/|s| - 1/radius, which is almost linear in nu.
 
-    Args:
-      l: eigenvalues [n].
-      c: the gradient in the eigenvectors' basis [n].
-      radius: radius of the region, finite.
-
     Returns:
       nu, to ``RADIUS_TOLERANCE``. In the hard case no nu > -min(l) makes the step long
       enough, and the result is -min(l).
@@ -65,20 +60,15 @@ def secular_shift(l: jax.Array, c: jax.Array, radius: Any) -> jax.Array:  # noqa
 
 
 def exact_step(
-    H: jax.Array,  # noqa: N803
+    H: jax.Array,
     g: jax.Array,
     radius: Any,
     damping: Any = 0.0,
-    absolute: bool = False,
+    absolute: bool = False,  # noqa: N803
 ) -> tuple[jax.Array, jax.Array]:
     """Minimizes -g.s + s.(H + damping I) s / 2 over steps with |s| <= radius.
 
-    Args:
-      H: Hessian [n, n].
-      g: gradient [n].
-      radius: radius of the region, finite.
-      damping: number added to the eigenvalues.
-      absolute: whether to take the eigenvalues' absolute values, static.
+    ``absolute`` (static) takes the absolute values of H's eigenvalues.
 
     Returns:
       s [n], to be subtracted, and the decrease that the model predicts.

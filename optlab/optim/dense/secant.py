@@ -19,10 +19,9 @@ import jax.numpy as jnp
 import optax
 
 from optlab import curvature as curvatures
-from optlab.optim import info as diagnostics
-from optlab.optim.dense.least_squares import check_choice
-from optlab.optim.dense.lift import lift
-from optlab.optim.dense.line_search import search
+from optlab.optim.dense.lift import check_choice, lift
+from optlab.optim.dense.line_search import step_along
+from optlab.optim.info import Info, initial
 
 SCALINGS = ("none", "first", "always")
 
@@ -32,15 +31,15 @@ class SecantState(NamedTuple):
 
     V: jax.Array  # inverse Hessian [n, n], symmetric
     fresh: jax.Array  # bool: V is the identity
-    info: diagnostics.Info
+    info: Info
 
 
 def guarded_update(
     formula: Callable,
-    V: jax.Array,  # noqa: N803
+    V: jax.Array,
     s: jax.Array,
     r: jax.Array,
-    rescale: Any,
+    rescale: Any,  # noqa: N803
 ) -> tuple[jax.Array, jax.Array]:
     """Updates V where the pair has positive curvature, and keeps it elsewhere.
 
@@ -73,18 +72,7 @@ def guarded_update(
 def scale_by_secant(
     formula: Callable, scaling: str, curvature: Any, first_step: Any, *, name: str
 ) -> optax.GradientTransformationExtraArgs:
-    """Builds the step t V g of a secant method, to be subtracted in full.
-
-    Args:
-      formula: (V [n, n], s [n], r [n]) -> V+ [n, n].
-      scaling: one of ``SCALINGS``, static.
-      curvature: c2 of the line search.
-      first_step: length of the first trial while V is the identity.
-      name: name of the method, for messages.
-
-    Returns:
-      The transformation.
-    """
+    """Builds the step t V g of a method by its formula (V, s, r) -> V+; see `bfgs`."""
     check_choice(name, "scaling", scaling, SCALINGS)
 
     def init(x):
@@ -94,7 +82,7 @@ def scale_by_secant(
         return SecantState(
             V=jnp.eye(n, dtype=x.dtype),
             fresh=jnp.ones((), bool),
-            info=diagnostics.initial(x.dtype),
+            info=initial(x.dtype),
         )
 
     def update(g, state, x, objective):
@@ -107,25 +95,13 @@ def scale_by_secant(
         # The identity has no scale. A short first trial costs the search a few more
         # evaluations, a long one may end on a plateau without a gradient.
         t = jnp.where(fresh, first_step / jnp.maximum(jnp.linalg.norm(g), 1.0), 1.0)
-        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
-        point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
-        found = point.t > 0
-        step = jnp.where(found, point.t * d, 0.0)
-        moved = jnp.any(x - step != x)
+        step, point, info = step_along(objective, state.info, x, g, d, t, curvature)
+        found, moved = point.t > 0, info.accepted
         rescale = {"none": False, "first": fresh, "always": True}[scaling]
         r = point.gradient - g
         V, updated = guarded_update(formula, V, -step, r, rescale)  # noqa: N806
-        info = diagnostics.Info(
-            loss=f,
-            gradient_norm=jnp.linalg.norm(g),
-            step_norm=jnp.linalg.norm(step),
-            damping=point.t,
-            gain_ratio=(f - point.value) / jnp.vdot(step, g),
-            accepted=moved,
-            # No decrease along the gradient, or a step that changes no digit of x.
-            stalled=~moved & (fresh | found),
-            evaluations=state.info.evaluations + evaluations,
-        )
+        # No decrease along the gradient, or a step that changes no digit of x.
+        info = info._replace(stalled=~moved & (fresh | found))
         # After a search without success, the next update starts from the identity.
         fresh = ~found | (fresh & ~updated)
         return jnp.where(moved, step, 0.0), SecantState(V=V, fresh=fresh, info=info)

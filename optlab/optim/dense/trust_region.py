@@ -20,16 +20,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.optim import info as diagnostics
 from optlab.optim.dense.lift import lift
 from optlab.optim.dense.trial import judge
+from optlab.optim.info import Info, initial
 
 
 class TrustRegionState(NamedTuple):
     """State between two trials."""
 
     radius: jax.Array  # scalar
-    info: diagnostics.Info
+    info: Info
 
 
 class Trial(NamedTuple):
@@ -60,21 +60,12 @@ def scale_by_trust_region(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds the step s of a trust-region method, to be subtracted in full.
 
-    Args:
-      minimize_model: (g [n], x [n], radius, ``Objective``) -> ``Trial``.
-      radius: radius of the first region.
-      max_radius: upper bound of the radius.
-      name: name of the method, for messages.
-
-    Returns:
-      The transformation.
+    ``minimize_model`` maps (g [n], x [n], radius, ``Objective``) to a ``Trial``.
     """
 
     def init(x):
-        first = jnp.minimum(radius, max_radius)
-        return TrustRegionState(
-            radius=jnp.asarray(first, x.dtype), info=diagnostics.initial(x.dtype)
-        )
+        first = jnp.asarray(jnp.minimum(radius, max_radius), x.dtype)
+        return TrustRegionState(radius=first, info=initial(x.dtype))
 
     def update(g, state, x, objective):
         trial = minimize_model(g, x, state.radius, objective)
@@ -86,7 +77,7 @@ def scale_by_trust_region(
         # A step that changes no digit of x has no smaller one to try.
         stalled = jnp.all(x - s == x)
         accepted = accepted & usable & ~stalled
-        info = diagnostics.Info(
+        info = Info(
             loss=f,
             gradient_norm=jnp.linalg.norm(g),
             step_norm=jnp.linalg.norm(s),

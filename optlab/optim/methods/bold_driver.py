@@ -19,37 +19,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.optim import info as diagnostics
 from optlab.optim.dense.lift import lift
+from optlab.optim.info import Info, initial
 
 
 class BoldDriverState(NamedTuple):
     """State between two trials."""
 
     rate: jax.Array  # eta, scalar
-    info: diagnostics.Info
-
-
-def judge_rise(
-    f: jax.Array, trial: jax.Array, tolerance: Any
-) -> tuple[jax.Array, jax.Array]:
-    """Decides whether f fell, and whether the step may stay.
-
-    Args:
-      f: value before the step.
-      trial: value after it; one that is not finite means neither.
-      tolerance: share of ``f`` by which the value may rise.
-
-    Returns:
-      Both answers, as bools.
-
-    >>> trials = jnp.array([99.0, 103.0, 105.0])
-    >>> fell, stays = judge_rise(jnp.array(100.0), trials, 0.04)
-    >>> fell, stays
-    (Array([ True, False, False], dtype=bool), Array([ True,  True, False], dtype=bool))
-    """
-    finite = jnp.isfinite(trial)
-    return finite & (trial < f), finite & (trial <= f + tolerance * jnp.abs(f))
+    info: Info
 
 
 def bold_driver(
@@ -76,18 +54,19 @@ def bold_driver(
     """
 
     def init(x):
-        return BoldDriverState(
-            rate=jnp.asarray(learning_rate, x.dtype), info=diagnostics.initial(x.dtype)
-        )
+        rate = jnp.asarray(learning_rate, x.dtype)
+        return BoldDriverState(rate=rate, info=initial(x.dtype))
 
     def update(g, state, x, objective):
         f, step = objective.value, state.rate * g
         trial = objective.value_fn(x - step)
         # Guard: a function may have a value at infinity, but no step leads there.
         trial = jnp.where(jnp.all(jnp.isfinite(step)), trial, jnp.nan)
-        fell, stays = judge_rise(f, trial, tolerance)
+        finite = jnp.isfinite(trial)
+        fell = finite & (trial < f)
+        stays = finite & (trial <= f + tolerance * jnp.abs(f))
         squared = jnp.vdot(g, g)
-        info = diagnostics.Info(
+        info = Info(
             loss=f,
             gradient_norm=jnp.sqrt(squared),
             step_norm=jnp.linalg.norm(step),

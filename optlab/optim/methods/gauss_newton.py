@@ -18,22 +18,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.optim import info as diagnostics
-from optlab.optim.dense.least_squares import (
-    attempt,
-    check_choice,
-    local,
-    predicted_decrease,
-)
-from optlab.optim.dense.lift import OUTPUTS, lift
+from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
+from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
 from optlab.optim.dense.linear import SOLVERS
+from optlab.optim.info import Info, initial
 
 
 class GaussNewtonState(NamedTuple):
     """State between two trials."""
 
     length: jax.Array  # scalar a: share of the full step
-    info: diagnostics.Info
+    info: Info
 
 
 def gauss_newton(
@@ -66,9 +61,7 @@ def gauss_newton(
     check_choice("gauss_newton", "solver", solver, SOLVERS)
 
     def init(x):
-        return GaussNewtonState(
-            length=jnp.ones((), x.dtype), info=diagnostics.initial(x.dtype)
-        )
+        return GaussNewtonState(length=jnp.ones((), x.dtype), info=initial(x.dtype))
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step

@@ -59,24 +59,17 @@ def muon(
 
 
 def dimension_numbers(params: optax.Params) -> optax.Params:
-    """Names the axes of each parameter: inputs, which are summed over, and outputs.
-
-    Args:
-      params: any tree of arrays.
-
-    Returns:
-      ``MuonDimensionNumbers`` of each array of two axes or more, else None.
+    """Names the input axes, which are summed over, and output axis of each parameter.
 
     >>> dimension_numbers({"kernel": jnp.ones((30, 784)), "bias": jnp.ones(30)})
     {'bias': None, 'kernel': MuonDimensionNumbers(reduction_axis=1, output_axis=0)}
     """
 
     def numbers(x: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
-        axes = tuple(range(jnp.ndim(x)))
-        if len(axes) < 2:
+        if jnp.ndim(x) < 2:
             return None
-        if len(axes) == 2:
-            return optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0)
-        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1])
+        *inputs, output = range(jnp.ndim(x))
+        axes = (1, 0) if jnp.ndim(x) == 2 else (tuple(inputs), output)
+        return optax.contrib.MuonDimensionNumbers(*axes)
 
     return jax.tree.map(numbers, params)

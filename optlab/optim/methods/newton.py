@@ -15,26 +15,16 @@ Sources: More, Sorensen, Computing a Trust Region Step, SIAM J. Sci. Stat. Compu
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from optlab import curvature
-from optlab.optim.dense.least_squares import check_choice
+from optlab.optim.dense.lift import check_choice
+from optlab.optim.dense.linear import unit_diagonal
 from optlab.optim.dense.more_sorensen import exact_step
 from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
 
 INDEFINITE = ("trust_region", "saddle_free")
-
-
-def unit_diagonal(H: jax.Array) -> jax.Array:  # noqa: N803
-    """Computes D [n], for which H / D / D^T has a diagonal of ones (or H a zero).
-
-    >>> unit_diagonal(jnp.array([[4.0, 1.0], [1.0, 0.0]]))
-    Array([2., 1.], dtype=float32)
-    """
-    diagonal = jnp.abs(jnp.diag(H))
-    return jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
 
 
 def newton(
@@ -77,7 +67,7 @@ def newton(
         H = jnp.where(jnp.all(jnp.isfinite(H)), H, 0.0)  # noqa: N806
         # The absolute value of a matrix depends on the coordinates: the paper's are x.
         absolute = indefinite == "saddle_free"
-        D = jnp.ones_like(x) if absolute else unit_diagonal(H)  # noqa: N806
+        D = jnp.ones_like(x) if absolute else unit_diagonal(jnp.abs(jnp.diag(H)))  # noqa: N806
         shift = jnp.asarray(damping, x.dtype)
         s, predicted = exact_step(H / D[:, None] / D, g / D, radius, shift, absolute)
         return Trial(

@@ -46,8 +46,7 @@ def steihaug_step(
       max_products: greatest number of products.
 
     Returns:
-      s [n], to be subtracted; the decrease that the model predicts; the number of
-      products.
+      s [n], to be subtracted; the predicted decrease; the number of products.
 
     >>> s, predicted, k = steihaug_step(
     ...     lambda v: v * jnp.array([1.0, 4.0]), jnp.array([1.0, 4.0]), 9.0, 1e-3, 9
@@ -68,7 +67,10 @@ def steihaug_step(
         curved, rr = jnp.vdot(i.p, Hp), jnp.vdot(i.r, i.r)
         alpha = rr / curved
         ended = ~(curved > 0) | (jnp.linalg.norm(i.s + alpha * i.p) >= radius)
-        alpha = jnp.where(ended, _to_boundary(i.s, i.p, radius), alpha)
+        # |s + tau p| = radius with tau > 0, without cancellation where s.p > 0.
+        sp, pp = jnp.vdot(i.s, i.p), jnp.vdot(i.p, i.p)
+        room = jnp.maximum(radius**2 - jnp.vdot(i.s, i.s), 0.0)
+        alpha = jnp.where(ended, room / (sp + jnp.sqrt(sp**2 + pp * room)), alpha)
         r = i.r - alpha * Hp
         return _Iterate(
             s=i.s + alpha * i.p,
@@ -83,13 +85,6 @@ def steihaug_step(
     start = _Iterate(zeros, zeros, g, g, k, jnp.zeros((), bool))
     end = jax.lax.while_loop(going, iterate, start)
     return end.s, jnp.vdot(g, end.s) - 0.5 * jnp.vdot(end.s, end.Hs), end.k
-
-
-def _to_boundary(s, p, radius):
-    """Solves |s + tau p| = radius for tau > 0, without cancellation where s.p > 0."""
-    sp, pp = jnp.vdot(s, p), jnp.vdot(p, p)
-    room = jnp.maximum(radius**2 - jnp.vdot(s, s), 0.0)
-    return room / (sp + jnp.sqrt(sp**2 + pp * room))
 
 
 def newton_cg(
@@ -121,15 +116,9 @@ def newton_cg(
     def minimize_model(g, x, radius, objective):
         product = curvature.hessian_product(objective.value_fn, x)
         forcing = jnp.minimum(tolerance, jnp.sqrt(jnp.linalg.norm(g)))
-        s, predicted, products = steihaug_step(
-            product, g, radius, forcing, max_products
-        )
-        return Trial(
-            step=s,
-            length=jnp.linalg.norm(s),
-            predicted=predicted,
-            evaluations=products + 1,
-        )
+        s, predicted, k = steihaug_step(product, g, radius, forcing, max_products)
+        length = jnp.linalg.norm(s)
+        return Trial(step=s, length=length, predicted=predicted, evaluations=k + 1)
 
     step = scale_by_trust_region(minimize_model, radius, max_radius, name="newton_cg")
     return optax.chain(step, optax.scale(-1.0))

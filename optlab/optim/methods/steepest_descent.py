@@ -12,16 +12,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.optim import info as diagnostics
 from optlab.optim.dense.lift import lift
-from optlab.optim.dense.line_search import search
+from optlab.optim.dense.line_search import step_along
+from optlab.optim.info import Info, initial
 
 
 class SteepestDescentState(NamedTuple):
     """State between two searches."""
 
     gain: jax.Array  # t g.g of the last step, scalar; 0 before the first step
-    info: diagnostics.Info
+    info: Info
 
 
 def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraArgs:
@@ -41,32 +41,16 @@ def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraA
     """
 
     def init(x):
-        return SteepestDescentState(
-            gain=jnp.zeros((), x.dtype), info=diagnostics.initial(x.dtype)
-        )
+        return SteepestDescentState(gain=jnp.zeros((), x.dtype), info=initial(x.dtype))
 
     def update(g, state, x, objective):
         squared = jnp.vdot(g, g)
         # Without a last step, or after a failed one, the first trial is at most 1 long.
-        t = jnp.where(
-            state.gain > 0,
-            state.gain / squared,
-            1 / jnp.maximum(jnp.sqrt(squared), 1.0),
-        )
-        f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
-        point, evaluations = search(value_and_grad, x, f, g, g, t, curvature)
-        step = point.t * g
-        moved = jnp.any(x - step != x) & (point.t > 0)
-        info = diagnostics.Info(
-            loss=f,
-            gradient_norm=jnp.sqrt(squared),
-            step_norm=jnp.linalg.norm(step),
-            damping=point.t,
-            gain_ratio=(f - point.value) / (point.t * squared),
-            accepted=moved,
-            stalled=~moved & (state.gain == 0),
-            evaluations=state.info.evaluations + evaluations,
-        )
+        first = 1 / jnp.maximum(jnp.sqrt(squared), 1.0)
+        t = jnp.where(state.gain > 0, state.gain / squared, first)
+        step, point, info = step_along(objective, state.info, x, g, g, t, curvature)
+        moved = info.accepted
+        info = info._replace(stalled=~moved & (state.gain == 0))
         gain = jnp.where(moved, point.t * squared, 0.0)
         return jnp.where(moved, step, 0.0), SteepestDescentState(gain=gain, info=info)
 
