@@ -37,20 +37,18 @@ REFUSED = {
     "selective_transform": "it is a mask: use optax.masked in a custom factory",
 }
 
-_FINITE = """
-learning_rate adam_learning_rate damping eps initial_accumulator_value weight_decay"""
-_POSITIVE = "decrease first_step increase max_damping max_radius radius"
-_SHARE = "b1 b2 curvature decay momentum"
+# Names of hyperparameters by the range of their numbers.
+_FINITE = ["learning_rate", "adam_learning_rate", "damping", "eps", "weight_decay"]
+_FINITE += ["initial_accumulator_value"]
+_POSITIVE = ["decrease", "increase", "first_step", "radius", "max_radius"]
+_POSITIVE += ["max_damping"]
+_SHARE = ["b1", "b2", "curvature", "decay", "momentum"]
 
 #: Valid range of each hyperparameter of a built-in method: description and predicate.
 RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(
-        _FINITE.split(), ("finite and at least 0", lambda x: 0 <= x < np.inf)
-    ),
-    **dict.fromkeys(_POSITIVE.split(), ("more than 0", lambda x: x > 0)),
-    **dict.fromkeys(
-        _SHARE.split(), ("at least 0 and less than 1", lambda x: 0 <= x < 1)
-    ),
+    **dict.fromkeys(_FINITE, ("finite and at least 0", lambda x: 0 <= x < np.inf)),
+    **dict.fromkeys(_POSITIVE, ("more than 0", lambda x: x > 0)),
+    **dict.fromkeys(_SHARE, ("at least 0 and less than 1", lambda x: 0 <= x < 1)),
 }
 
 

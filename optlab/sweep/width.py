@@ -18,7 +18,6 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.lax import linalg
 
-from optlab import machine
 from optlab.sweep.lanes import chunk_size
 from optlab.sweep.parallel import LANE, Layout, agreed, share_host
 
@@ -55,7 +54,8 @@ def measure(
 ) -> dict[int, float]:
     """Times a few steps at each width that is worth a trial.
 
-    Candidates are one lane, the points of one seed and all lanes, as far as they fit.
+    Candidates are one lane, the points of one seed and all lanes, as far as they fit;
+    wider ones are left out once the widest so far is not the fastest.
 
     Args:
       step: program of one step of one lane.
@@ -80,17 +80,19 @@ def measure(
         return dict.fromkeys(widths, math.nan)
     fewest, longest = TRIAL_STEPS
     budget = TRIAL_BYTES // computed_bytes(step)
-    trials = {
-        width: trial(width, min(max(budget // width, fewest), longest))
-        for width in sorted(widths)
-    }
-    with ThreadPoolExecutor(machine.cores()) as pool:
-        runs = list(pool.map(lambda trial: trial.compile(), trials.values()))
-    seconds = {
-        width: _seconds(run) / trial.made
-        for (width, trial), run in zip(trials.items(), runs, strict=True)
-    }
-    return dict(zip(seconds, agreed(list(seconds.values())), strict=True))
+    first, second, *others = sorted(widths)
+    seconds: dict[int, float] = {}
+    for wave in ([first, second], *([width] for width in others)):
+        if seconds and min(seconds, key=seconds.__getitem__) != max(seconds):
+            break
+        trials = [trial(w, min(max(budget // w, fewest), longest)) for w in wave]
+        with ThreadPoolExecutor(len(wave)) as pool:
+            runs = list(pool.map(lambda trial: trial.compile(), trials))
+        times = [
+            _seconds(run) / trial.made for run, trial in zip(runs, trials, strict=True)
+        ]
+        seconds |= zip(wave, agreed(times), strict=True)
+    return seconds
 
 
 def _seconds(run: Callable[[], Any]) -> float:

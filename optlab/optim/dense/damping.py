@@ -35,6 +35,9 @@ def next_damping(
       accepted: bool, whether the step was taken.
       factors: decrease and increase.
 
+    Returns:
+      The next nu and v.
+
     >>> nu, v = next_damping("nielsen", 1.0, 2.0, 1.0, jnp.array(True), (1 / 3, 2.0))
     >>> round(float(nu), 4), float(v)
     (0.3333, 2.0)

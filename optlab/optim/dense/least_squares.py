@@ -8,7 +8,7 @@ Source: Nocedal, Wright, Numerical Optimization (2nd ed.), section 10.2.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,14 +103,7 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
 
 
 def attempt(
-    here: Local,
-    s: jax.Array,
-    predicted: jax.Array,
-    *,
-    damping: jax.Array,
-    exhausted: jax.Array,
-    evaluations: jax.Array,
-    trusted: jax.Array | bool = True,
+    here: Local, s, predicted, *, damping, exhausted, evaluations, trusted: Any = True
 ) -> tuple[jax.Array, Info]:
     """Tries the point x - s, and takes the step where f falls as predicted.
 

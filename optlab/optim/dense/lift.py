@@ -66,7 +66,7 @@ def half_square(r: jax.Array) -> jax.Array:
 
 
 def fill(part: Any, full: Any) -> Any:
-    """Replaces leaves of a whole tree by those of a part, which has ``MaskedNode``s.
+    """Replaces leaves of a whole tree by those of a part, but at its ``MaskedNode``s.
 
     >>> fill({"a": 1, "b": optax.MaskedNode()}, {"a": 0, "b": 2})
     {'a': 1, 'b': 2}
@@ -76,7 +76,7 @@ def fill(part: Any, full: Any) -> Any:
 
 
 def take(full: Any, part: Any) -> Any:
-    """Selects the leaves of a whole tree, or of the same part, that a part has.
+    """Selects the leaves of a whole tree that a part has, but at its ``MaskedNode``s.
 
     >>> take({"a": 0, "b": 2}, {"a": 1, "b": optax.MaskedNode()})
     {'a': 0, 'b': MaskedNode()}

@@ -60,13 +60,7 @@ def cubic_minimizer(a: Point, b: Point) -> jax.Array:
 
 
 def search(
-    value_and_grad: Callable,
-    x: jax.Array,
-    value: jax.Array,
-    gradient: jax.Array,
-    d: jax.Array,
-    t: jax.Array,
-    curvature: Any = 0.9,
+    value_and_grad: Callable, x, value, gradient, d, t, curvature: Any = 0.9
 ) -> tuple[Point, jax.Array]:
     """Finds a length t for the step x - t d.
 
@@ -129,19 +123,16 @@ def step_along(
     f, value_and_grad = objective.value, jax.value_and_grad(objective.value_fn)
     point, evaluations = search(value_and_grad, x, f, g, d, t, curvature)
     step = jnp.where(point.t > 0, point.t * d, 0.0)
-    return (
-        step,
-        point,
-        before._replace(
-            loss=f,
-            gradient_norm=jnp.linalg.norm(g),
-            step_norm=jnp.linalg.norm(step),
-            damping=point.t,
-            gain_ratio=(f - point.value) / jnp.vdot(step, g),
-            accepted=jnp.any(x - step != x),
-            evaluations=before.evaluations + evaluations,
-        ),
+    info = before._replace(
+        loss=f,
+        gradient_norm=jnp.linalg.norm(g),
+        step_norm=jnp.linalg.norm(step),
+        damping=point.t,
+        gain_ratio=(f - point.value) / jnp.vdot(step, g),
+        accepted=jnp.any(x - step != x),
+        evaluations=before.evaluations + evaluations,
     )
+    return step, point, info
 
 
 def _next(low, high, state):

@@ -60,11 +60,11 @@ def secular_shift(l: jax.Array, c: jax.Array, radius: Any) -> jax.Array:  # noqa
 
 
 def exact_step(
-    H: jax.Array,
+    H: jax.Array,  # noqa: N803
     g: jax.Array,
     radius: Any,
     damping: Any = 0.0,
-    absolute: bool = False,  # noqa: N803
+    absolute: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Minimizes -g.s + s.(H + damping I) s / 2 over steps with |s| <= radius.
 

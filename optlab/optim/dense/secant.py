@@ -36,10 +36,10 @@ class SecantState(NamedTuple):
 
 def guarded_update(
     formula: Callable,
-    V: jax.Array,
+    V: jax.Array,  # noqa: N803
     s: jax.Array,
     r: jax.Array,
-    rescale: Any,  # noqa: N803
+    rescale: Any,
 ) -> tuple[jax.Array, jax.Array]:
     """Updates V where the pair has positive curvature, and keeps it elsewhere.
 
