@@ -46,7 +46,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     """
     if variant not in ("full", "reduced"):
         raise InputError(f"no variant {variant!r} of this config; known: full, reduced")
-    config = digits_optimizers.get_config()
+    config: Any = digits_optimizers.get_config()
     config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
     config.data.name = "cifar10"
     config.data.validation_fraction = 0.1

@@ -66,57 +66,30 @@ def get_config() -> ConfigDict:
     # Orders expected near a minimum with a regular Hessian, with theorems and sections
     # of Nocedal, Wright, Numerical Optimization (2nd ed.), and exponents of n expected
     # in the time and the memory of a step.
-    config.theory = ConfigDict()
-    for method, order, exponents, remark in (
-        (
-            "steepest_descent",
-            "linear",
-            (1, 1),
-            "ratio (k - 1)/(k + 1) or less for exact searches on a quadratic of "
-            "condition k, in its own norm (theorem 3.3)",
-        ),
-        ("bfgs", "superlinear", (2, 2), "theorem 6.6"),
-        ("dfp", "superlinear", (2, 2), "as BFGS, by the same condition (theorem 3.6)"),
-        (
-            "newton",
-            "quadratic",
-            (3, 2),
-            "theorem 3.5; one step on a quadratic; linear with ratio 2/3 towards "
-            "powell_singular, whose Hessian is singular at the minimum and whose value "
-            "grows with the fourth power",
-        ),
-        (
-            "newton_cg",
-            "superlinear",
-            (1, 1),
-            "theorem 7.2: its tolerance is the root of the gradient norm, or 0.1 as "
-            "long as that is less, and then it is linear",
-        ),
-        (
-            "gauss_newton",
-            "quadratic",
-            (3, 2),
-            "section 10.3; linear where residuals remain, f(x*) > 0",
-        ),
-        (
-            "levenberg_marquardt",
-            "superlinear",
-            (3, 2),
-            "section 10.3, as its damping falls tenfold a step; linear where residuals "
-            "remain",
-        ),
-    ):
-        expected = config.theory[method] = ConfigDict()
-        expected.order, expected.remark = order, remark
-        expected.seconds, expected.memory = exponents
-
-    config.optimizers = ConfigDict()
-    config.optimizers.steepest_descent = ConfigDict()
-    config.optimizers.bfgs = ConfigDict()
-    config.optimizers.dfp = ConfigDict()
-    config.optimizers.newton = ConfigDict()
-    config.optimizers.newton_cg = ConfigDict()
-    config.optimizers.gauss_newton = ConfigDict()
-    config.optimizers.gauss_newton.damping = 1e-14  # more makes the end linear
-    config.optimizers.levenberg_marquardt = ConfigDict()
+    config.theory, config.optimizers = ConfigDict(), ConfigDict()
+    for method, order, seconds, memory, remark in (
+        ("steepest_descent", "linear", 1, 1,
+         "ratio (k - 1)/(k + 1) or less for exact searches on a quadratic of condition "
+         "k, in its own norm (theorem 3.3)"),
+        ("bfgs", "superlinear", 2, 2, "theorem 6.6"),
+        ("dfp", "superlinear", 2, 2, "as BFGS, by the same condition (theorem 3.6)"),
+        ("newton", "quadratic", 3, 2,
+         "theorem 3.5; one step on a quadratic; linear with ratio 2/3 towards "
+         "powell_singular, whose Hessian is singular at the minimum and whose value "
+         "grows with the fourth power"),
+        ("newton_cg", "superlinear", 1, 1,
+         "theorem 7.2: its tolerance is the root of the gradient norm, or 0.1 as long "
+         "as that is less, and then it is linear"),
+        ("gauss_newton", "quadratic", 3, 2,
+         "section 10.3; linear where residuals remain, f(x*) > 0"),
+        ("levenberg_marquardt", "superlinear", 3, 2,
+         "section 10.3, as its damping falls tenfold a step; linear where residuals "
+         "remain"),
+    ):  # fmt: skip
+        config.theory[method] = ConfigDict(
+            {"order": order, "seconds": seconds, "memory": memory, "remark": remark}
+        )
+        config.optimizers[method] = ConfigDict()
+    # More damping makes the end of Gauss-Newton linear.
+    config.optimizers.gauss_newton = ConfigDict({"damping": 1e-14})
     return config

@@ -7,6 +7,8 @@ are the generalized ones. The full batch is all 1,150 training images, one step 
 epoch.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
@@ -14,7 +16,7 @@ from configs import digits_optimizers
 
 def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
-    config = digits_optimizers.get_config()
+    config: Any = digits_optimizers.get_config()
     config.title = "Second-order methods and Adam on handwritten digits"
     config.model = ConfigDict({"name": "mlp", "hidden": (8,), "activation": "tanh"})
     config.epochs = 10

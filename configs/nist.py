@@ -31,13 +31,10 @@ def get_config() -> ConfigDict:
     config.stop.steps = 20_000  # MGH10 from start 1 is a long, bent valley
 
     config.optimizers = ConfigDict()
-    lm = config.optimizers.levenberg_marquardt = ConfigDict()
-    lm.damping = 1.0
-    lm.rule = "nielsen"
-    lm.scaling = "fading"
-    lm.geodesic = True
-    config.optimizers.gauss_newton = ConfigDict()
-    config.optimizers.gauss_newton.damping = 1e-14
+    config.optimizers.levenberg_marquardt = ConfigDict(
+        {"damping": 1.0, "rule": "nielsen", "scaling": "fading", "geodesic": True}
+    )
+    config.optimizers.gauss_newton = ConfigDict({"damping": 1e-14})
     config.optimizers.bfgs = ConfigDict()
     config.optimizers.dfp = ConfigDict()
     return config

@@ -10,6 +10,8 @@ the 283 training rows. The mean squared error decides, in units of the target's
 variance; R^2 stands beside it. concrete, energy and yacht are read from a folder.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
@@ -17,7 +19,7 @@ from configs import digits_optimizers
 
 def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
-    config = digits_optimizers.get_config()
+    config: Any = digits_optimizers.get_config()
     config.title = "Adam and second-order methods on a regression table"
     config.data.name = "diabetes"
     config.problem = "regression"

@@ -9,6 +9,8 @@ targets, C = 1/(2m) sum (y - yhat)^2 and gradient descent at a rate of 0.8; the 
 ReLU, softmax with cross-entropy and Adam. Batches of 10, 10 epochs.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
@@ -16,7 +18,7 @@ from configs import digits_optimizers
 
 def get_config() -> ConfigDict:
     """The experiment as plain data; every line can be overridden by a flag."""
-    config = digits_optimizers.get_config()
+    config: Any = digits_optimizers.get_config()
     config.title = "Sigmoid, squared error and SGD; or ReLU, cross-entropy and Adam"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
     config.epochs = 10

@@ -33,8 +33,7 @@ from experiments.benchmarks.suite import SuiteResult
 from optlab import report
 from optlab.errors import InputError, near
 from optlab.report import Picture, Section, Table
-from optlab.report.document import Block
-from optlab.report.figures.ratios import ratio_bars
+from optlab.report.figures.ratios import Bar, ratio_bars
 
 CONFIG = cli.define_config("configs/bench.py")
 flags.declare_key_flag("config")
@@ -59,7 +58,7 @@ CAPTION = (
 
 def main(given: cli.Given) -> None:
     """Runs the suites of a command line."""
-    names = choose(SUITE.value)
+    names = _chosen(SUITE.value)
     config = cli.settings(CONFIG.value, given)
     settings = {name: config[name] for name in names if name in config}
     if unknown := [name for name in names if name not in settings]:
@@ -79,44 +78,15 @@ def main(given: cli.Given) -> None:
                 settings[name],
                 lambda text, name=name: spinner.update(f"{name}: {text}"),
             )
-        show(name, found[name], console)
+        console.print(Text(f"\n{name}", style="bold cyan"))
+        for block in tables.blocks(found[name]):
+            if isinstance(block, Table):
+                report.show_table(block, console)
+                console.print()
+            elif isinstance(block, str):
+                console.print(Text(block))
     page = write(folder, found, settings, versions() | {"load at the start": load})
     console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
-
-
-def choose(names: str | None) -> list[str]:
-    """Splits the names of suites.
-
-    Args:
-      names: names with commas between them; None for all suites.
-
-    Returns:
-      The names, each once.
-
-    Raises:
-      InputError: a name is unknown.
-
-    >>> choose("sweep, sweep")
-    ['sweep']
-    """
-    if names is None:
-        return list(SUITES)
-    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    for name in chosen:
-        if name not in SUITES:
-            raise InputError(f"unknown suite {name!r}; {near(name, SUITES)}")
-    return chosen
-
-
-def show(name: str, result: SuiteResult, console: Console) -> None:
-    """Prints a suite's measurements."""
-    console.print(Text(f"\n{name}", style="bold cyan"))
-    for block in _blocks(result):
-        if isinstance(block, Table):
-            report.show_table(block, console)
-            console.print()
-        elif isinstance(block, str):
-            console.print(Text(block))
 
 
 def write(
@@ -136,42 +106,42 @@ def write(
     Returns:
       The path of the page.
     """
-    sections = [Section(name, _blocks(result)) for name, result in found.items()]
-    bars = tables.bars(ratio for each in found.values() for ratio in each.ratios)
+    sections = [Section(name, tables.blocks(result)) for name, result in found.items()]
+    bars = [
+        Bar(ratio.work, ratio.peer, ratio.median, min(ratio.each), max(ratio.each))
+        for result in found.values()
+        for ratio in result.ratios
+    ]
     if bars:
-        title, label = "Times as fast as its peers", "peer's time / optlab's"
+        figure = ratio_bars(
+            bars, "Times as fast as its peers", "peer's time / optlab's"
+        )
         alt = "Medians and ranges of the tables below, as bars."
-        chart = Picture("ratios", ratio_bars(bars, title, label), CAPTION, alt)
+        chart = Picture("ratios", figure, CAPTION, alt)
         sections.insert(0, Section("Ratios", (chart,)))
     suites = {
         name: {
-            "ratios": [each._asdict() | {"median": each.median}
-                       for each in result.ratios],
+            "ratios": [x._asdict() | {"median": x.median} for x in result.ratios],
             "values": result.values,
             "tables": [each for each in result.blocks if isinstance(each, Table)],
             "notes": result.notes,
         }
         for name, result in found.items()
-    }  # fmt: skip
+    }
+    content = {"suites": suites}
     return workdir.write_results(
-        folder,
-        TITLE,
-        settings,
-        {"suites": suites},
-        sections,
-        lead=(LEAD,),
-        made_with=made_with,
+        folder, TITLE, settings, content, sections, lead=(LEAD,), made_with=made_with
     )
 
 
-def _blocks(result: SuiteResult) -> tuple[Block, ...]:
-    """A suite's measurements in the order in which they are read."""
-    found: list[Block] = []
-    if result.ratios:
-        found.append(tables.ratio_table(result.ratios))
-    if result.values:
-        found.append(tables.value_table(result.values))
-    return (*found, *result.blocks, *result.notes)
+def _chosen(names: str | None) -> list[str]:
+    """Splits names of suites at commas, each once; None selects all suites."""
+    chosen = list(SUITES) if names is None else names.split(",")
+    chosen = list(dict.fromkeys(name.strip() for name in chosen))
+    for name in chosen:
+        if name not in SUITES:
+            raise InputError(f"unknown suite {name!r}; {near(name, SUITES)}")
+    return chosen
 
 
 if __name__ == "__main__":

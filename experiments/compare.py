@@ -81,7 +81,7 @@ def main(given: cli.Given) -> None:
     )
     contenders = compare.make_contenders(
         {key: settings[key] for key in recipe.KEYS},
-        overrides(settings),
+        recipe.overrides(settings),
         lambda settings: recipe.load_dataset(settings, DATA_DIR.value, DOWNLOAD.value),
         Search(settings["search"], settings["points"]),
     )
@@ -151,34 +151,6 @@ def choose(settings: dict[str, Any], given: cli.Given) -> dict[str, Any]:
             f"set --config.optimizers.{next(iter(chosen), 'NAME')}.learning_rate"
         )
     return {**settings, "optimizers": chosen}
-
-
-def overrides(settings: dict[str, Any]) -> dict[str, Any]:
-    """Lists the contenders of a config.
-
-    Args:
-      settings: ``contenders``, label to what each changes in the recipe; and
-        ``optimizers``, label to options of the optimizer, where ``optimizer`` names one
-        that is not the label.
-
-    Returns:
-      Label to changes.
-
-    Raises:
-      InputError: two of one label.
-
-    >>> overrides({"contenders": {}, "optimizers": {"my.lion": {"b1": 0.9}}})
-    {'lion': {'optimizer': {'name': 'my.lion', 'b1': 0.9}}}
-    """
-    found = dict(settings["contenders"])
-    for name, entry in settings["optimizers"].items():
-        options = dict(entry)
-        label = name.rpartition(".")[2]
-        if label in found:
-            raise InputError(f"two contenders are called {label!r}")
-        part = {"name": options.pop("optimizer", name), **options}
-        found[label] = {"optimizer": part}
-    return found
 
 
 def title(

@@ -79,20 +79,19 @@ def ratios(seconds: Mapping[str, Sequence[float]], lanes: int) -> list[Ratio]:
       A ratio a program; and of the step of all lanes, over steps of one lane, by optlab
       and by PyTorch's fastest form.
     """
-    others = [name for name in seconds if name not in (OWN, LANES)]
-    torch = [name for name in others if name.startswith(TORCH)]
+    torch = [name for name in seconds if name.startswith(TORCH)]
     fastest = sorted(torch, key=lambda name: np.median(seconds[name]))[:1]
-    found = [
-        Ratio("a step", name, tuple(seconds[name]), tuple(seconds[OWN]))
-        for name in others
+    steps = [
+        Ratio("a step", name, tuple(times), tuple(seconds[OWN]))
+        for name, times in seconds.items()
+        if name not in (OWN, LANES)
     ]
-    for name in (OWN, *fastest):
-        times = tuple(lanes * each for each in seconds[name])
-        peer = f"{name}, {lanes} times"
-        found.append(
-            Ratio(f"a step of {lanes} lanes", peer, times, tuple(seconds[LANES]))
-        )
-    return found
+    work, together = f"a step of {lanes} lanes", tuple(seconds[LANES])
+    return steps + [
+        Ratio(work, f"{name}, {lanes} times", tuple(lanes * np.array(times)), together)
+        for name in (OWN, *fastest)
+        if (times := seconds[name])
+    ]
 
 
 def _torch_forms(
@@ -104,7 +103,7 @@ def _torch_forms(
     found, notes = {}, []
     for form in pytorch.FORMS:
         status(f"warm-up: {TORCH}{form}")
-        call = pytorch.later_loop(classifier, form)
+        call = pytorch.make_loop(classifier, form)(1e-3, 0)
         try:
             call()
         except Exception as error:  # of PyTorch's compiler: the rest is worth measuring

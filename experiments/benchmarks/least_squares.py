@@ -8,8 +8,7 @@ serves all of them in optlab. LAPACK has one thread on all sides.
 
 import functools
 import itertools
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,29 +46,31 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
       Ratios of times, and the number of fits that each solves.
     """
     notes = {name: missing(name) for name in ("optimistix", "scipy")}
-    parts = []
+    found: list[Ratio | Value] = []
     if not notes["optimistix"]:
-        parts.append(_single_fits(settings, status))
+        found += _single_fits(settings, status)
     if not notes["scipy"]:
-        parts.append(_restarts(settings, status))
+        with jax.enable_x64(True):
+            found += _restarts(settings, status)
     folder = Path(settings["nist_dir"] or nist.directory())
     if settings["nist_dir"] or folder.is_dir():
         names = list(nist.MODELS)[: settings["nist_problems"]]
         problems = [nist.load(name, folder) for name in names]
-        parts.append(_tables(problems, notes, status))
+        with jax.enable_x64(True):
+            found += _tables(problems, notes, status)
     else:
         notes["nist"] = (
             "NIST's fits are left out: give --config.least_squares.nist_dir=DIR"
         )
     return SuiteResult(
-        ratios=tuple(ratio for part in parts for ratio in part.ratios),
-        values=tuple(value for part in parts for value in part.values),
+        ratios=tuple(each for each in found if isinstance(each, Ratio)),
+        values=tuple(each for each in found if isinstance(each, Value)),
         notes=tuple(note for note in notes.values() if note),
     )
 
 
-def _single_fits(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """The net from one start after another, beside optimistix."""
+def _single_fits(settings: Mapping[str, Any], status: Status) -> list[Ratio | Value]:
+    """Fits the net from one start after another, beside optimistix."""
     count, steps = settings["starts"], settings["steps"]
     net = _net(count)
     residual_fn = net.functions["residual_fn"]
@@ -86,124 +87,110 @@ def _single_fits(settings: Mapping[str, Any], status: Status) -> SuiteResult:
         for name, fit in fits.items()
     }
     seconds = interleaved(calls, settings["repeats"], status)
-
-    def medians(name):
-        each = [seconds[f"{name}, start {i}"] for i in range(count)]
-        return tuple(statistics.median(times) for times in zip(*each, strict=True))
-
-    def reached(fit):
-        values = [0.5 * jnp.sum(residual_fn(fit(x)) ** 2) for x in starts]
-        return sum(float(value) <= 1.001 * net.target for value in values)
-
+    own, peer = (
+        tuple(np.median([seconds[f"{name}, start {i}"] for i in range(count)], axis=0))
+        for name in fits
+    )
     work = f"LM on sinc(10 x), {net.parameters} weights, to mse {net.target:g}"
-    note = f"median of {count} starts, one at a time"
-    return SuiteResult(
-        (Ratio(work, OPTIMISTIX, medians(OPTIMISTIX), medians(OWN), note),),
-        tuple(
-            Value(f"{name}: starts that reach {net.target:g}", reached(fit),
-                  f"of {count}")
-            for name, fit in fits.items()
-        ),
-    )  # fmt: skip
+    found: list[Ratio | Value] = [
+        Ratio(work, OPTIMISTIX, peer, own, f"median of {count} starts, one at a time")
+    ]
+    for name, fit in fits.items():
+        values = [float(0.5 * jnp.sum(residual_fn(fit(x)) ** 2)) for x in starts]
+        reached = sum(value <= 1.001 * net.target for value in values)
+        text = f"{name}: starts that reach {net.target:g}"
+        found.append(Value(text, reached, f"of {count}"))
+    return found
 
 
-def _restarts(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """The net from many starts as lanes of one program, beside SciPy."""
+def _restarts(settings: Mapping[str, Any], status: Status) -> list[Ratio | Value]:
+    """Fits the net from many starts, the lanes of one program, beside SciPy."""
     count, sample = settings["restarts"], settings["scipy_runs"]
-    with jax.enable_x64(True):
-        net = _net(count)
-        params = jax.tree.map(lambda x: x.astype(jnp.float64), net.starts)
-        search = multistart.Search(
-            lambda point: optim.make(METHOD, **settings["method"], **point),
-            net.functions,
-        )
-        starts = multistart.make_starts(params)
-        status(f"compiling {count} restarts")
-        layout = parallel.layout("jit", count, 1)
-        program = multistart.compile_program(search, starts, layout)
-        stop = Stop(gradient=-1.0, target=net.target, steps=settings["steps"])
-        found = jax.device_get(program.run(starts, stop))
-        _, unravel = ravel_pytree(jax.tree.map(lambda x: x[0], params))
-        vectors = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(params))
-        make_fit = functools.partial(
-            scipy_fits.make_fit,
-            lambda x: net.functions["residual_fn"](unravel(x)),
-            net.target,
-            max_nfev=settings["steps"],
-        )
-        fits = {SCIPY: make_fit(False), SCIPY_LM: make_fit(True, method="lm")}
+    net = _net(count)
+    params = jax.tree.map(lambda x: x.astype(jnp.float64), net.starts)
+    search = multistart.Search(
+        lambda point: optim.make(METHOD, **settings["method"], **point), net.functions
+    )
+    starts = multistart.make_starts(params)
+    status(f"compiling {count} restarts")
+    layout = parallel.layout("jit", count, 1)
+    program = multistart.compile_program(search, starts, layout)
+    stop = Stop(gradient=-1.0, target=net.target, steps=settings["steps"])
+    solution = jax.device_get(program.run(starts, stop))
+    _, unravel = ravel_pytree(jax.tree.map(lambda x: x[0], params))
+    vectors = np.asarray(jax.vmap(lambda x: ravel_pytree(x)[0])(params))
 
-        def next_starts(fit, vectors):
-            for vector in itertools.islice(vectors, sample):
-                fit(vector)
+    def scipy_fits_of(*args, **options):  # the next few starts, round by round
+        residual_fn = lambda x: net.functions["residual_fn"](unravel(x))  # noqa: E731
+        options["max_nfev"] = settings["steps"]
+        fit = scipy_fits.make_fit(residual_fn, net.target, *args, **options)
+        ahead = itertools.cycle(vectors)
+        return lambda: [fit(next(ahead)) for _ in range(sample)]
 
-        calls: dict[str, Callable[[], Any]] = {
-            name: functools.partial(next_starts, fit, itertools.cycle(vectors))
-            for name, fit in fits.items()
-        }
-        calls[OWN] = lambda: jax.block_until_ready(program.run(starts, stop))
-        seconds = interleaved(calls, settings["repeats"], status)
+    calls = {
+        SCIPY: scipy_fits_of(False),
+        SCIPY_LM: scipy_fits_of(True, method="lm"),
+        OWN: lambda: jax.block_until_ready(program.run(starts, stop)),
+    }
+    seconds = interleaved(calls, settings["repeats"], status)
     work = f"{count} restarts of LM on sinc(10 x), to mse {net.target:g}"
     scale, note = count / sample, f"{sample} starts a round x {count / sample:g}"
-    reached = int((found.value <= net.target).sum())
-    return SuiteResult(
-        tuple(
-            Ratio(work, name, tuple(scale * each for each in seconds[name]),
-                  seconds[OWN], note)
-            for name in fits
+    reached = int((solution.value <= net.target).sum())
+    return [
+        *(
+            Ratio(
+                work, name, tuple(scale * x for x in seconds[name]), seconds[OWN], note
+            )
+            for name in (SCIPY, SCIPY_LM)
         ),
-        (
-            Value(f"restarts that reach {net.target:g}", reached, f"of {count}"),
-            Value("steps of a restart, median", float(np.median(found.steps))),
-            Value("restarts at a time", program.width),
-        ),
-    )  # fmt: skip
+        Value(f"restarts that reach {net.target:g}", reached, f"of {count}"),
+        Value("steps of a restart, median", float(np.median(solution.steps))),
+        Value("restarts at a time", program.width),
+    ]
 
 
 def _tables(
-    problems: Sequence[nist.Regression], missing: Mapping[str, str], status: Status
-) -> SuiteResult:
-    """NIST's problems from both starts, compiling included, once."""
+    problems: list[nist.Regression], missing: Mapping[str, str], status: Status
+) -> list[Ratio | Value]:
+    """Fits NIST's problems from both starts, compiling included, once."""
     config = nist_config.get_config().to_dict()
-    make: dict[str, Callable[[nist.Regression], Callable]] = {}
-    for method in () if missing["scipy"] else ("lm", "trf"):
-        make[f"SciPy {method}"] = lambda problem, method=method: scipy_fits.make_fit(
-            problem.residual_fn, method=method, x_scale="jac", max_nfev=2000, **TIGHT
-        )
-    if not missing["optimistix"]:
-        make[OPTIMISTIX] = lambda problem: optimistix_fits.make_fit(
-            problem.residual_fn, 1e-12, 2000
-        )
-    digits: dict[str, list[np.ndarray]] = {}
+    digits: dict[str, np.ndarray] = {}
 
     def own():
         tx = optim.make(METHOD, **config["optimizers"][METHOD])
         program, _ = nist_study.compile_fit(tx, Stop(**config["stop"]), problems[0])
-        digits[OWN] = [nist_study.fit(program, each).digits for each in problems]
+        fits = [nist_study.fit(program, problem) for problem in problems]
+        digits[OWN] = np.concatenate([fit.digits for fit in fits])
 
-    def peer(name):
-        digits[name] = []
+    def peer(name, make_fit, *args, **options):
+        digits[name] = np.zeros(0)
         for problem in problems:
-            fit = make[name](problem)
+            fit = make_fit(problem.residual_fn, *args, **options)
             ends = np.array([np.asarray(fit(start)) for start in problem.starts])
-            digits[name].append(nist.log_relative_error(ends, problem.certified))
+            found = nist.log_relative_error(ends, problem.certified)
+            digits[name] = np.append(digits[name], found)
 
-    calls = {OWN: own, **{name: functools.partial(peer, name) for name in make}}
-    with jax.enable_x64(True):
-        seconds = interleaved(calls, 1, status, warm_up=False)
+    calls: dict[str, Callable[[], None]] = {OWN: own}
+    options = {"x_scale": "jac", "max_nfev": 2000} | TIGHT
+    for method in () if missing["scipy"] else ("lm", "trf"):
+        name, make_fit = f"SciPy {method}", scipy_fits.make_fit
+        calls[name] = functools.partial(peer, name, make_fit, method=method, **options)
+    if not missing["optimistix"]:
+        make_fit = optimistix_fits.make_fit
+        calls[OPTIMISTIX] = functools.partial(peer, OPTIMISTIX, make_fit, 1e-12, 2000)
+    seconds = interleaved(calls, 1, status, warm_up=False)
     fits = 2 * len(problems)
-    return SuiteResult(
-        tuple(
-            Ratio(f"NIST, {fits} fits, compiling included", name, seconds[name],
-                  seconds[OWN], "one round")
-            for name in make
-        ),
-        tuple(
-            Value(f"NIST, four digits by {name}",
-                  int((np.concatenate(each) >= config["digits"]).sum()), f"of {fits}")
-            for name, each in digits.items()
-        ),
-    )  # fmt: skip
+    work = f"NIST, {fits} fits, compiling included"
+    ratios = [
+        Ratio(work, name, seconds[name], seconds[OWN], "one round")
+        for name in calls
+        if name != OWN
+    ]
+    solved = {name: int((x >= config["digits"]).sum()) for name, x in digits.items()}
+    return ratios + [
+        Value(f"NIST, four digits by {name}", number, f"of {fits}")
+        for name, number in solved.items()
+    ]
 
 
 def _net(starts: int) -> small_nets.Net:

@@ -14,6 +14,7 @@ from experiments.benchmarks import programs
 from experiments.benchmarks.suite import SuiteResult, Value
 from experiments.benchmarks.sweep import make_task
 from experiments.benchmarks.timing import Status, interleaved
+from experiments.tabulate import tabulate
 from optlab.errors import InputError
 from optlab.report import Picture, Table
 from optlab.report.figures.scaling import Growth, scaling
@@ -64,11 +65,10 @@ def _growth(
         name = f"{size} {axis}"
         status(f"compiling {name}")
         points = programs.rates(here["lanes"])
-        compiled = programs.compile_sweep(task, (0,), points, devices)
-        timed = interleaved(
-            {name: compiled.later_epochs()}, settings["repeats"], status
+        call = programs.compile_sweep(task, (0,), points, devices).later_epochs()
+        seconds.append(
+            min(interleaved({name: call}, settings["repeats"], status)[name])
         )
-        seconds.append(min(timed[name]))
         drawn.append(_parameters(task) if axis == "hidden" else size)
     label = "parameters" if axis == "hidden" else axis
     upper = slice(min(len(drawn) // 2, len(drawn) - 2), None)
@@ -77,21 +77,17 @@ def _growth(
 
 
 def _table(growths: Sequence[Growth]) -> Table:
-    cells = [
-        (each.label, size, seconds)
+    rows = [
+        {
+            "axis": each.label,
+            "size": f"{size:,}",
+            "seconds": number(seconds),
+            "microseconds\n/ size": number(1e6 * seconds / size),
+        }
         for each in growths
         for size, seconds in zip(each.sizes, each.seconds, strict=True)
     ]
-    return Table(
-        title="Time of an epoch of all lanes",
-        columns=("axis", "size", "seconds", "microseconds\n/ size"),
-        align="lrrr",
-        rows=tuple(
-            (label, f"{size:,}", number(seconds), number(1e6 * seconds / size))
-            for label, size, seconds in cells
-        ),
-        groups=("",) * len(cells),
-    )
+    return tabulate("Time of an epoch of all lanes", rows, ["axis"])
 
 
 def _parameters(task: Any) -> int:

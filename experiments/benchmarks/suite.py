@@ -30,12 +30,8 @@ class Ratio(NamedTuple):
     def faster(self) -> str:
         """Who is faster in every round; ``neither`` where rounds disagree.
 
-        >>> Ratio("work", "SciPy", (3.0, 4.0), (2.0, 2.0)).faster
-        'optlab'
         >>> Ratio("work", "SciPy", (1.0, 1.5), (2.0, 2.0)).faster
         'the peer'
-        >>> Ratio("work", "SciPy", (1.0, 4.0), (2.0, 2.0)).faster
-        'neither'
         """
         if self.each.min() > 1:
             return "optlab"

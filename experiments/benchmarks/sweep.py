@@ -41,16 +41,15 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
       Ratios of the time of all runs; width and compile time.
     """
     status("compiling")
-    task = make_task(settings)
-    rates, seeds = settings["learning_rates"], settings["seeds"]
-    points = grid({"learning_rate": rates})
+    task, seeds = make_task(settings), settings["seeds"]
+    points = grid({"learning_rate": settings["learning_rates"]})
     own = programs.compile_sweep(task, range(seeds), points)
     single = programs.compile_sweep(task, (0,), points[:1])
     calls = {OWN: own.fresh_epoch, SINGLE: single.fresh_epoch}
     peers, notes = _peers(task, settings)
     seconds = interleaved(calls | peers, settings["repeats"], status)
     return SuiteResult(
-        ratios=tuple(ratios(seconds, len(rates), seeds)),
+        ratios=tuple(ratios(seconds, len(points), seeds)),
         values=(
             Value("runs at a time", own.program.width),
             Value("compile time, all runs", own.program.compile_seconds, "s"),
@@ -75,47 +74,35 @@ def ratios(
     """
     runs, cores = points * seeds, machine.cores()
     each = f"one run x {runs}"
+    ideal = "as if processes did not slow each other down"
     scales = {
         TORCH: (runs, each),
         SPREAD: (
-            runs / cores,
-            f"one run on one thread x {runs} / {cores} cores, as if processes did not "
-            "slow each other down",
+            runs / cores, f"one run on one thread x {runs} / {cores} cores, {ideal}"
         ),
         KERAS: (runs, f"{each}; every run compiles its model"),
         FLAX: (1, f"first run, which compiles, x {points} + later x {runs - points}"),
         FLAX_ONCE: (runs, each),
         SINGLE: (runs, each),
-    }
-    anew = [
-        points * first + (runs - points) * later
-        for first, later in zip(seconds[FLAX], seconds[FLAX_LATER], strict=True)
-    ]
-    times = {**seconds, FLAX: anew}
+    }  # fmt: skip
+    flax = zip(seconds[FLAX], seconds[FLAX_LATER], strict=True)
+    anew = [points * first + (runs - points) * later for first, later in flax]
+    own, work = tuple(seconds[OWN]), f"{runs} runs, an epoch each"
     return [
-        Ratio(
-            f"{runs} runs, an epoch each",
-            name,
-            tuple(scale * one for one in times[name]),
-            tuple(seconds[OWN]),
-            note,
-        )
+        Ratio(work, name, tuple(scale * one for one in times), own, note)
         for name, (scale, note) in scales.items()
-        if name in seconds
+        if (times := anew if name == FLAX else seconds.get(name))
     ]
 
 
 def make_task(settings: Mapping[str, Any]) -> Task:
-    """Makes the task of an MLP on random images.
+    """Makes the task of an MLP on random images; see `programs.make_task`.
 
     Args:
       settings: ``examples``, ``batch_size`` and ``hidden``.
 
     Returns:
       The task.
-
-    Raises:
-      InputError: the examples do not fill one batch.
     """
     module = models.make("mlp", classes=CLASSES, hidden=settings["hidden"])
     size = settings["batch_size"]
@@ -142,8 +129,8 @@ def _peers(
     }
     notes = missing("torch"), missing("keras")
     if not notes[0]:
-        train = pytorch.fresh_loop(classifier)
-        calls[TORCH] = lambda: train(next(rates), 0)
+        start = pytorch.make_loop(classifier)
+        calls[TORCH] = lambda: start(next(rates), 0)()
         if jax.default_backend() == "cpu":
             calls[SPREAD] = pytorch.on_one_thread(calls[TORCH])
     if not notes[1]:

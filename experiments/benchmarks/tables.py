@@ -1,75 +1,66 @@
-"""Measurements of the suites as tables and bars, for the terminal and the page."""
+"""Measurements of a suite as tables, for the terminal and the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.benchmarks.suite import Ratio, Value
+from experiments.benchmarks.suite import Ratio, SuiteResult, Value
+from experiments.tabulate import tabulate
 from optlab.report import Table
-from optlab.report.figures.ratios import Bar
+from optlab.report.document import Block
 from optlab.report.tables import number
 
 
-def ratio_table(ratios: Sequence[Ratio]) -> Table:
-    """Tabulates ratios, a row a peer.
+def blocks(result: SuiteResult) -> tuple[Block, ...]:
+    """Lists a suite's measurements in the order in which they are read.
 
     Args:
-      ratios: measurements of a suite.
+      result: measurements of a suite.
 
     Returns:
-      The table; its notes say how times were scaled up that were not measured whole.
+      Tables of ratios and of other figures, further tables and pictures, remarks.
     """
-    notes = [f"{ratio.peer}: {ratio.note}." for ratio in ratios if ratio.note]
-    return Table(
-        title="Ratio: the peer's time / optlab's; below 1 the peer is faster",
-        columns=(
-            "peer", "optlab's\ntime", "peer's\ntime", "ratio,\nmedian", "min..max",
-            "faster in\nevery round",
-        ),
-        align="lrrrrl",
-        rows=tuple(
-            (
-                ratio.peer,
-                clock(float(np.median(ratio.own_seconds))),
-                clock(float(np.median(ratio.peer_seconds))),
-                number(ratio.median),
-                f"{number(ratio.each.min())}..{number(ratio.each.max())}",
-                ratio.faster,
-            )
-            for ratio in ratios
-        ),
-        groups=tuple(ratio.work for ratio in ratios),
-        notes=tuple(dict.fromkeys(notes)),
-    )  # fmt: skip
+    ratios = [_ratio_table(result.ratios)] if result.ratios else []
+    values = [_value_table(result.values)] if result.values else []
+    return (*ratios, *values, *result.blocks, *result.notes)
 
 
-def value_table(values: Sequence[Value]) -> Table:
-    """Tabulates figures that are no ratios of times."""
-    texts = [f"{x:g}" if x % 1 == 0 else number(x) for _, x, _ in values]
-    return Table(
-        title="Figures",
-        columns=("figure", "value", "unit"),
-        align="lrl",
-        rows=tuple(
-            (each.name, text, each.unit)
-            for each, text in zip(values, texts, strict=True)
-        ),
-        groups=("",) * len(values),
-    )
-
-
-def bars(ratios: Iterable[Ratio]) -> list[Bar]:
-    """Makes a bar of each ratio: its median and its range."""
-    return [
-        Bar(each.work, each.peer, each.median, min(each.each), max(each.each))
-        for each in ratios
+def _ratio_table(ratios: Sequence[Ratio]) -> Table:
+    """A row a peer; the notes say how times that were not measured whole are scaled."""
+    rows = [
+        {
+            "peer": ratio.peer,
+            "optlab's\ntime": _clock(float(np.median(ratio.own_seconds))),
+            "peer's\ntime": _clock(float(np.median(ratio.peer_seconds))),
+            "ratio,\nmedian": number(ratio.median),
+            "min..max": f"{number(ratio.each.min())}..{number(ratio.each.max())}",
+            "faster in\nevery round": ratio.faster,
+        }
+        for ratio in ratios
     ]
+    title = "Ratio: the peer's time / optlab's; below 1 the peer is faster"
+    notes = [f"{ratio.peer}: {ratio.note}." for ratio in ratios if ratio.note]
+    groups = [ratio.work for ratio in ratios]
+    left = ["peer", "faster in\nevery round"]
+    return tabulate(title, rows, left, tuple(dict.fromkeys(notes)), groups)
 
 
-def clock(seconds: float) -> str:
+def _value_table(values: Sequence[Value]) -> Table:
+    rows = [
+        {
+            "figure": name,
+            "value": f"{value:g}" if value % 1 == 0 else number(value),
+            "unit": unit,
+        }
+        for name, value, unit in values
+    ]
+    return tabulate("Figures", rows, ["figure", "unit"])
+
+
+def _clock(seconds: float) -> str:
     """Formats seconds in the unit that reads best.
 
-    >>> clock(0.0385), clock(0.52), clock(103.4)
+    >>> _clock(0.0385), _clock(0.52), _clock(103.4)
     ('38.5 ms', '520 ms', '103 s')
     """
     if seconds < 1e-3:

@@ -1,12 +1,13 @@
 """The side effects of a study: its folder of data, its results, its console."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from experiments import workdir
-from optlab.report import Table, show_table
+from optlab.report import Section, Table, show_table
 
 
 class Context(NamedTuple):
@@ -37,10 +38,25 @@ class Context(NamedTuple):
         show_table(table, self.console)
         self.console.print()
 
-    def show_path(self, page: Path) -> None:
-        """Prints the path of the finished page.
+    def write(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        content: Mapping[str, Any],
+        sections: Sequence[Section],
+        lead: Sequence[str],
+    ) -> None:
+        """Writes results and page, and prints the path of the page.
 
         Args:
-          page: path of the page.
+          folder: working directory from `claim`.
+          settings: config with the page's ``title``.
+          content: results for ``results.json``.
+          sections: sections of the page.
+          lead: paragraphs before the first section.
         """
+        title = settings["title"]
+        page = workdir.write_results(
+            folder, title, settings, content, sections, lead=lead
+        )
         self.console.print(f"page: {page}", soft_wrap=True, markup=False)

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from experiments.studies.context import Context
+from experiments.tabulate import tabulate
 from optlab import optim
 from optlab.errors import InputError
 from optlab.report import Table
@@ -57,33 +58,23 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for method, tx in methods.items():
             program, compiled = compile_fit(tx, stop, problems[0])
             fits = [fit(program, problem) for problem in problems]
-            context.show(fits_table(method, fits, needed))
+            context.show(_fits_table(method, fits, needed))
             digits = np.concatenate([each.digits for each in fits])
-            totals.append(
-                (
-                    method,
-                    f"{(digits >= needed).sum()}/{digits.size}",
-                    f"{np.median(digits):.1f}",
-                    str(sum(each.steps.sum() for each in fits)),
-                    str(sum(each.evaluations.sum() for each in fits)),
-                    f"{compiled:.1f} s",
-                    f"{sum(each.seconds for each in fits):.1f} s",
-                )
-            )
-    table = Table(
-        title="Totals",
-        columns=(
-            "method", "solved", "median\nLRE", "steps", "evaluations", "compile", "run",
-        ),
-        align="lrrrrrr",
-        rows=tuple(totals),
-        groups=("",) * len(totals),
-        notes=(
-            f"Solved: {needed:g} digits of every parameter agree with the certified "
-            "ones (LRE: log relative error of the worst one).",
-        ),
-    )  # fmt: skip
-    context.show(table)
+            row = {
+                "method": method,
+                "solved": f"{(digits >= needed).sum()}/{digits.size}",
+                "median\nLRE": f"{np.median(digits):.1f}",
+                "steps": str(sum(each.steps.sum() for each in fits)),
+                "evaluations": str(sum(each.evaluations.sum() for each in fits)),
+                "compile": f"{compiled:.1f} s",
+                "run": f"{sum(each.seconds for each in fits):.1f} s",
+            }
+            totals.append(row)
+    note = (
+        f"Solved: {needed:g} digits of every parameter agree with the certified ones "
+        "(LRE: log relative error of the worst one)."
+    )
+    context.show(tabulate("Totals", totals, ["method"], [note]))
 
 
 def compile_fit(
@@ -138,40 +129,23 @@ def fit(program: Callable[..., Solution], problem: nist.Regression) -> Fit:
     )
 
 
-def fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
-    """Tabulates the fits of a method, a row a start.
-
-    Args:
-      method: name of the method.
-      fits: fits of all problems.
-      needed: digits from which a fit counts as solved.
-
-    Returns:
-      The table.
-    """
-    lanes = [(each, i) for each in fits for i in range(len(each.digits))]
-    return Table(
-        title=method,
-        columns=(
-            "problem", "start", "solved", "LRE", "steps", "evaluations", "ended by",
-            "ms, both\nstarts",
-        ),
-        align="lrlrrrlr",
-        rows=tuple(
-            (
-                "" if i else each.name,
-                str(i + 1),
-                "yes" if each.digits[i] >= needed else "no",
-                f"{each.digits[i]:.1f}",
-                str(each.steps[i]),
-                str(each.evaluations[i]),
-                each.reasons[i],
-                "" if i else f"{1e3 * each.seconds:.1f}",
-            )
-            for each, i in lanes
-        ),
-        groups=("",) * len(lanes),
-    )  # fmt: skip
+def _fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
+    """Tabulates the fits of a method, a row a start."""
+    rows = [
+        {
+            "problem": "" if i else each.name,
+            "start": str(i + 1),
+            "solved": "yes" if each.digits[i] >= needed else "no",
+            "LRE": f"{each.digits[i]:.1f}",
+            "steps": str(each.steps[i]),
+            "evaluations": str(each.evaluations[i]),
+            "ended by": each.reasons[i],
+            "ms, both\nstarts": "" if i else f"{1e3 * each.seconds:.1f}",
+        }
+        for each in fits
+        for i in range(len(each.digits))
+    ]
+    return tabulate(method, rows, ["problem", "solved", "ended by"])
 
 
 def _check_folder(folder: Path, names: Iterable[str]) -> None:

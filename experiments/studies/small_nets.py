@@ -16,18 +16,13 @@ import optax
 from rich.console import Console
 from rich.progress import Progress
 
-from experiments import workdir
 from experiments.studies.context import Context
+from experiments.tabulate import tabulate
 from optlab import losses, models, optim, report, sweep
 from optlab.errors import InputError, near
 from optlab.optim import info
-from optlab.report.figures.descent import (
-    GROUPS,
-    HIGHEST,
-    LOWEST,
-    Descent,
-    descents,
-)
+from optlab.report.figures import descent
+from optlab.report.figures.descent import Descent
 from optlab.solving import Reason, Stop
 from optlab.sweep import multistart, parallel
 from optlab.testproblems import samples
@@ -79,8 +74,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         make_method(name, entry, settings["learning_rate"])
         for name, entry in settings["optimizers"].items()
     ]
-    names = _names(settings)
-    nets = [make_net(name, settings, context.data_dir) for name in names]
+    nets = [make_net(name, settings, context.data_dir) for name in _names(settings)]
     folder = context.claim(settings)
     sections, records = [], []
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -91,9 +85,10 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
                 bar.update(task, description=f"{net.name}, {method.name}")
                 fits.append(fit(method, net, settings))
                 bar.advance(task)
-            table = fits_table(net, fits)
+            table = _fits_table(net, fits)
             context.show(table)
-            sections.append(_section(net, table, fits))
+            content = net.description, table, _picture(net, fits)
+            sections.append(report.Section(net.name, content))
             records += [_record(net, each) for each in fits]
     lead = (
         f"{len(methods)} methods from the same {settings['starts']} starts of each "
@@ -102,10 +97,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         "a Jacobian or Hessian, counts one. Time: of the compiled steps, one start "
         "after another, without compiling."
     )
-    page = workdir.write_results(
-        folder, settings["title"], settings, {"fits": records}, sections, lead=(lead,)
-    )
-    context.show_path(page)
+    context.write(folder, settings, {"fits": records}, sections, (lead,))
 
 
 def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Net:
@@ -138,17 +130,14 @@ def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Ne
     def residual_fn(params):  # half their sum of squares is the mean squared error
         return 2**0.5 * losses.squared_residuals(output_fn(params), targets)
 
+    functions = {"output_fn": output_fn, "output_loss_fn": output_loss_fn}
     keys = jax.random.split(jax.random.key(settings["seed"]), settings["starts"])
     starts = jax.jit(jax.vmap(lambda key: module.init(key, inputs)["params"]))(keys)
     sizes = f"{inputs.shape[1]}-{hidden}-{outputs}"
     return Net(
         name=name,
         description=f"{sizes} tanh net, {len(inputs):,} examples: {examples.source}.",
-        functions=(
-            {"output_fn": output_fn, "output_loss_fn": output_loss_fn}
-            if classes
-            else {"residual_fn": residual_fn}
-        ),
+        functions=functions if classes else {"residual_fn": residual_fn},
         starts=starts,
         parameters=sum(leaf[0].size for leaf in jax.tree.leaves(starts)),
         measure="cross-entropy" if classes else "mean squared error",
@@ -235,46 +224,30 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     )
 
 
-def fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:
-    """Tabulates final values and costs until the target, a row a method.
-
-    Args:
-      net: net that was fitted.
-      fits: fits of every method.
-
-    Returns:
-      The table; costs are medians over the starts that reached the target.
-    """
+def _fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:
+    """Tabulates final values and median costs until the target, a row a method."""
     fits = sorted(fits, key=lambda each: each.descent.evaluates)  # stable
     rows = []
     for each in fits:
-        descent = each.descent
-        reached = descent.reached(net.target)
-        costs = [np.median(x[np.isfinite(x)]) for x in reached if np.isfinite(x).any()]
-        steps, evaluations, seconds = costs or [np.nan] * 3
-        rows.append(
-            (
-                descent.method,
-                " ".join(f"{value:g}" for value in each.point.values()) or "-",
-                report.number(float(np.median(descent.values[:, -1]))),
-                f"{np.isfinite(reached.steps).sum()}/{len(reached.steps)}",
-                _count(steps),
-                _count(evaluations),
-                report.number(1e3 * seconds),
-                report.number(1e3 * descent.step_seconds),
-            )
+        runs, reached = each.descent, each.descent.reached(net.target)
+        hits = np.isfinite(reached.steps)
+        steps, evaluations, seconds = (
+            float(np.median(cost[hits])) if hits.any() else np.nan for cost in reached
         )
-    return report.Table(
-        title=f"{net.name}: {net.parameters} parameters, {net.measure} to "
-        f"{net.target:g}",
-        columns=(
-            "method", "rate", "final\nmedian", "reached", "steps\nto target",
-            "evals\nto target", "ms\nto target", "ms\na step",
-        ),
-        align="lrrrrrrr",
-        rows=tuple(rows),
-        groups=tuple(GROUPS[each.descent.evaluates] for each in fits),
-    )  # fmt: skip
+        row = {
+            "method": runs.method,
+            "rate": " ".join(f"{value:g}" for value in each.point.values()) or "-",
+            "final\nmedian": report.number(float(np.median(runs.values[:, -1]))),
+            "reached": f"{hits.sum()}/{hits.size}",
+            "steps\nto target": f"{steps:,.0f}".replace("nan", "-"),
+            "evals\nto target": f"{evaluations:,.0f}".replace("nan", "-"),
+            "ms\nto target": report.number(1e3 * seconds),
+            "ms\na step": report.number(1e3 * runs.step_seconds),
+        }
+        rows.append(row)
+    title = f"{net.name}: {net.parameters} parameters, {net.measure} to {net.target:g}"
+    groups = [descent.GROUPS[each.descent.evaluates] for each in fits]
+    return tabulate(title, rows, ["method"], groups=groups)
 
 
 def _names(settings: Mapping[str, Any]) -> list[str]:
@@ -290,24 +263,19 @@ def _names(settings: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _count(number: float) -> str:
-    return f"{number:,.0f}" if np.isfinite(number) else "-"
-
-
-def _section(net: Net, table: report.Table, fits: Sequence[Fit]) -> report.Section:
+def _picture(net: Net, fits: Sequence[Fit]) -> report.Picture:
     runs = [each.descent for each in fits]
-    figure = descents(net.name, runs, net.measure, net.target)
     starts = len(runs[0].values)
     caption = (
         f"Median of {starts} starts, band: their middle half. " if starts > 1 else ""
     ) + (
         "The dotted line is the target. Lines end where the last of the starts did; "
-        f"values below {LOWEST:g} times the target, or above {HIGHEST:g} times the "
-        "start, leave the panel."
+        f"values below {descent.LOWEST:g} times the target, or above "
+        f"{descent.HIGHEST:g} times the start, leave the panel."
     )
+    figure = descent.descents(net.name, runs, net.measure, net.target)
     alt = f"{net.measure} of {net.name} by steps, evaluations and seconds"
-    picture = report.Picture(net.name, figure, caption, alt)
-    return report.Section(net.name, (net.description, table, picture))
+    return report.Picture(net.name, figure, caption, alt)
 
 
 def _record(net: Net, fit: Fit) -> dict[str, Any]:

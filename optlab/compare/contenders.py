@@ -65,9 +65,13 @@ def make_contenders(
     workshop = _Workshop(load, search)
     found: list[Contender] = []
     for name, changes in overrides.items():
-        recipe.check_keys(name, changes)
-        settings = recipe.override(base, changes)
-        found += workshop.contenders(name, settings, recipe.flatten(changes))
+        try:
+            recipe.check_keys(name, changes)
+            settings = recipe.override(base, changes)
+            found += workshop.contenders(name, settings, recipe.flatten(changes))
+        except InputError as error:
+            text = str(error)
+            raise InputError(text if name in text else f"{name}: {text}") from error
     labels = [contender.label for contender in found]
     for label in labels:
         if labels.count(label) > 1:

@@ -180,6 +180,34 @@ def make_optimizer(
     return optim.schedules.chained(tx, schedule)
 
 
+def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists the contenders of a config.
+
+    Args:
+      settings: ``contenders``, label to what each changes in the recipe; and
+        ``optimizers``, label to options of the optimizer, where ``optimizer`` names one
+        that is not the label.
+
+    Returns:
+      Label to changes.
+
+    Raises:
+      InputError: two of one label.
+
+    >>> overrides({"contenders": {}, "optimizers": {"my.lion": {"b1": 0.9}}})
+    {'lion': {'optimizer': {'name': 'my.lion', 'b1': 0.9}}}
+    """
+    found = dict(settings["contenders"])
+    for name, entry in settings["optimizers"].items():
+        options = dict(entry)
+        label = name.rpartition(".")[2]
+        if label in found:
+            raise InputError(f"two contenders are called {label!r}")
+        part = {"name": options.pop("optimizer", name), **options}
+        found[label] = {"optimizer": part}
+    return found
+
+
 def check_keys(label: str, changes: Mapping[str, Any]) -> None:
     """Refuses overrides of keys that no recipe has.
 

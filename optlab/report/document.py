@@ -64,7 +64,7 @@ def write_page(
 
     Args:
       directory: folder to write in; made where it is missing.
-      title: of the page.
+      title: title of the page.
       sections: sections in their order.
       note: text shown in a frame above all else, such as "reduced"; may be empty.
       lead: paragraphs before the first section.

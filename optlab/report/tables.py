@@ -57,7 +57,7 @@ def measured(interval: Interval, metric: Metric) -> str:
 
     Args:
       interval: mean and bounds of a metric.
-      metric: says whether it is printed as a percentage.
+      metric: metric of the values, with its unit.
 
     Returns:
       Such as ``98.00 ± 1.00``; without the second part where there are no bounds.

@@ -2,13 +2,7 @@
 
 from optlab.results.files import plain, write_atomic, write_csv, write_json
 from optlab.results.provenance import environment
-from optlab.results.rates import (
-    Convergence,
-    PowerLaw,
-    convergence,
-    extrapolate,
-    power_law,
-)
+from optlab.results.rates import PowerLaw, convergence, extrapolate, power_law
 from optlab.results.records import Entry, Results, Runs
 from optlab.results.statistics import (
     Difference,
@@ -32,7 +26,6 @@ from optlab.results.summary import (
 )
 
 __all__ = [
-    "Convergence",
     "Difference",
     "Entry",
     "Interval",

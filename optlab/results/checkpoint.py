@@ -23,10 +23,8 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
 
     Args:
       path: name of the file; its folder is made where it is missing.
-      tree: arrays, numbers, typed keys.
+      tree: tree of arrays, numbers and typed keys.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, serialization.to_bytes(jax.tree.map(_raw, tree)))
 
 

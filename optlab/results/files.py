@@ -45,40 +45,32 @@ def write_csv(
 
     Args:
       path: name of the CSV file.
-      runs: label of a contender, its points, and lanes of it.
+      runs: label, points and lanes of each contender.
     """
     runs = list(runs)
-    metrics = dict.fromkeys(
-        metric
-        for _, _, lanes in runs
-        for split in lanes.evaluations.values()
-        for metric in split
-    )
+    splits = [split for *_, lanes in runs for split in lanes.evaluations.values()]
+    metrics = dict.fromkeys(metric for split in splits for metric in split)
     swept = dict.fromkeys(key for _, points, _ in runs for p in points for key in p)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ("contender", "phase", "seed", "point", "epoch", "step", "split")
     writer.writerow([*head, *metrics, "seconds", "diverged", *swept])
     for label, points, lanes in runs:
-        for (i, seed), (j, point), split, epoch in itertools.product(
+        nothing = np.full(lanes.seconds.shape, np.nan)
+        for (i, seed), (j, point), (split, measured), epoch in itertools.product(
             enumerate(lanes.seeds),
             enumerate(lanes.points),
-            lanes.evaluations,
+            lanes.evaluations.items(),
             range(lanes.epochs + 1),
         ):
-            measured = lanes.evaluations[split]
-            values = [
-                float(measured[name][epoch, i, j]) if name in measured else math.nan
-                for name in metrics
-            ]
+            lane = epoch, i, j
+            values = [float(measured.get(name, nothing)[lane]) for name in metrics]
             if all(map(math.isnan, values)):
                 continue
             step = epoch * lanes.steps_per_epoch
-            seconds = float(lanes.seconds[epoch, i, j])
-            diverged = bool(lanes.diverged[i, j])
             own = [points[point].get(key, math.nan) for key in swept]
-            row = [label, lanes.phase, seed, point, epoch, step, split]
-            row += [*values, seconds, diverged, *own]
+            row = [label, lanes.phase, seed, point, epoch, step, split, *values]
+            row += [float(lanes.seconds[lane]), bool(lanes.diverged[i, j]), *own]
             writer.writerow(["" if value != value else value for value in row])
     write_atomic(path, text.getvalue())
 
@@ -121,7 +113,7 @@ def plain(value: Any) -> Any:
     """Converts a value to JSON's own types; a number that is not finite becomes None.
 
     Args:
-      value: named tuples, mappings, sequences, numpy or Python scalars, text.
+      value: tree of named tuples, mappings, sequences, scalars and text.
 
     Returns:
       Dictionaries, lists, strings, numbers, booleans and None.

@@ -30,10 +30,13 @@ def environment(command: Sequence[str]) -> dict[str, str]:
     >>> made_with["command"]
     'python -m experiments.compare'
     """
+    program, *rest = command
+    if os.path.isabs(program):
+        program = Path(program).name
     devices = jax.devices()
     kinds = dict.fromkeys(device.device_kind for device in devices)
     return {
-        "command": _command(command),
+        "command": shlex.join([program, *rest]),
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "python": platform.python_version(),
@@ -64,19 +67,10 @@ def commit() -> str:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(
-        ["git", *words],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=True,
-    ).stdout.strip()
-
-
-def _command(words: Sequence[str]) -> str:
-    program = [Path(word).name if os.path.isabs(word) else word for word in words[:1]]
-    return shlex.join([*program, *words[1:]])
+    folder = Path(__file__).parent
+    made = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True,
+                          timeout=10, check=True)  # fmt: skip
+    return made.stdout.strip()
 
 
 def _version(package: str) -> str:

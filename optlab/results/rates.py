@@ -30,21 +30,10 @@ QUADRATIC, SUPERLINEAR, FAST = 1.75, 1.1, 0.01
 # SPEED_UP on (where a step gains at least one digit), sublinear up to SLOW_DOWN.
 SPEED_UP, SLOW_DOWN = 1.1, 0.5
 
-QUADRATIC_VERDICT = "quadratic"
-SUPERLINEAR_VERDICT = "superlinear"
-LINEAR_VERDICT = "linear"
-SUBLINEAR_VERDICT = "sublinear"
-ASTRAY_VERDICT = "not falling"
-UNKNOWN_VERDICT = "too few steps"
-#: From fast to slow.
+#: Verdicts from fast to slow.
 VERDICTS = (
-    QUADRATIC_VERDICT,
-    SUPERLINEAR_VERDICT,
-    LINEAR_VERDICT,
-    SUBLINEAR_VERDICT,
-    ASTRAY_VERDICT,
-    UNKNOWN_VERDICT,
-)
+    "quadratic", "superlinear", "linear", "sublinear", "not falling", "too few steps",
+)  # fmt: skip
 
 
 class Convergence(NamedTuple):
@@ -70,7 +59,7 @@ def progress(errors: np.ndarray, rounding: float) -> np.ndarray:
     """Cuts the errors of a run where rounding begins.
 
     Args:
-      errors: ``[k]``, from the start on.
+      errors: errors from the start on, ``[k]``.
       rounding: greatest error that counts as rounding; so do all errors after it.
 
     Returns:
@@ -110,8 +99,8 @@ def convergence(errors: np.ndarray, rounding: float, scale: float = 1.0) -> Conv
     larger: a lower bound, for a method whose last step leaps there.
 
     Args:
-      errors: ``[k]``, of the accepted steps only: a rejected one repeats its error.
-      rounding: as for ``progress``.
+      errors: errors of the accepted steps, ``[k]``: a rejected one repeats its error.
+      rounding: greatest error that counts as rounding.
       scale: magnitude of the solution; errors above it are not local.
 
     Returns:
@@ -126,7 +115,7 @@ def convergence(errors: np.ndarray, rounding: float, scale: float = 1.0) -> Conv
     """
     above = progress(errors, rounding)
     if above.size < 3:
-        return Convergence(np.nan, np.nan, above.size, 0, UNKNOWN_VERDICT)
+        return Convergence(np.nan, np.nan, above.size, 0, "too few steps")
     found = _three_errors(np.log(above), np.log(scale))
     if (np.asarray(errors)[: above.size + 1] <= rounding).any():
         # The next error is rounding or less: that bounds the order from below.
@@ -161,23 +150,23 @@ def _three_errors(logs: np.ndarray, scale: float) -> _Tail:
 def _verdict(tail: _Tail, digits: float) -> str:
     order, ratio, h, speed_up = tail
     if np.isnan(order):
-        return ASTRAY_VERDICT
+        return "not falling"
     if order >= QUADRATIC:
-        return QUADRATIC_VERDICT
+        return "quadratic"
     shrinks = ratio <= 0.1 and speed_up >= SPEED_UP
     if order >= SUPERLINEAR or ratio <= FAST or shrinks:
-        return SUPERLINEAR_VERDICT
+        return "superlinear"
     if digits < CONVERGED_DIGITS and h >= 10 and speed_up <= SLOW_DOWN:
-        return SUBLINEAR_VERDICT
-    return LINEAR_VERDICT
+        return "sublinear"
+    return "linear"
 
 
 def power_law(sizes: np.ndarray, costs: np.ndarray) -> PowerLaw:
     """Fits a power law to costs, by least squares of their logarithms.
 
     Args:
-      sizes: ``[k]``, two different values or more, above zero.
-      costs: ``[k]``, above zero.
+      sizes: two different values or more, above zero, ``[k]``.
+      costs: costs above zero, ``[k]``.
 
     Returns:
       The law.

@@ -5,7 +5,7 @@
 Student, "The probable error of a mean", Biometrika 6 (1908).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,11 +67,11 @@ def mean_interval(values: Iterable[float]) -> Interval:
     """Computes the mean of a sample and its 95% t interval.
 
     Args:
-      values: one value a seed; values that are not finite are left out, and ``n``
-        counts the others.
+      values: one value a seed; those that are not finite are left out.
 
     Returns:
-      The interval; its bounds are nan for a single value, its mean too for none.
+      The interval; its bounds are nan for a single value, its mean too for none, and
+      ``n`` counts the finite values.
 
     >>> mean_interval([1.0, 2.0, 3.0])  # 2 +- 4.303 * 1 / sqrt(3)
     Interval(mean=2.0, low=-0.484..., high=4.484..., n=3)
@@ -83,46 +83,23 @@ def mean_interval(values: Iterable[float]) -> Interval:
     return Interval(float(mean), float(low), float(high), sample.size)
 
 
-def paired_difference(
-    first: Mapping[int, float], second: Mapping[int, float]
-) -> Interval:
-    """Computes the mean of first minus second over the seeds that both have.
-
-    Runs of one seed share their initial parameters and data order, so the effect of
-    the seed cancels in the difference, and the interval narrows.
-
-    Args:
-      first: value by seed.
-      second: value by seed.
-
-    Returns:
-      The t interval of the differences; ``n`` counts the pairs.
-
-    >>> paired_difference({0: 0.9, 1: 0.8, 2: 0.7}, {0: 0.8, 1: 0.6, 3: 0.1}).n
-    2
-    """
-    return mean_interval(_paired(first, second))
-
-
-def paired_p(first: Mapping[int, float], second: Mapping[int, float]) -> float:
+def paired_p(differences: Sequence[float]) -> float:
     """Computes the two-sided p value of the paired t test.
 
     Args:
-      first: value by seed.
-      second: value by seed.
+      differences: first minus second contender, one value a seed.
 
     Returns:
       The p value; nan for fewer than two pairs. Where all differences are equal it is
       1 if they are zero, else 0.
 
-    >>> round(paired_p({0: 1.0, 1: 2.0, 2: 3.0}, {0: 0.0, 1: 0.0, 2: 0.0}), 4)
+    >>> round(paired_p([1.0, 2.0, 3.0]), 4)
     0.0742
     """
-    differences = np.array(_paired(first, second))
     n = len(differences)
     if n < 2:
         return np.nan
-    mean, deviation = differences.mean(), differences.std(ddof=1)
+    mean, deviation = np.mean(differences), np.std(differences, ddof=1)
     if deviation == 0:
         return float(mean == 0)
     return float(2 * special.stdtr(n - 1, -abs(mean) / deviation * np.sqrt(n)))
@@ -137,7 +114,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Scandinavian Journal of Statistics 6 (1979).
 
     Args:
-      p_values: one a test; nan for a test that was not made, which does not count.
+      p_values: p value of each test; nan for a test that was not made.
 
     Returns:
       The corrected p values, in the same order.
@@ -153,37 +130,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def verdict(
-    difference: float, p: float, first: str, second: str, higher: bool = True
-) -> str:
-    """Says which of two contenders is the better one, if the test separates them.
-
-    Args:
-      difference: mean of first minus second.
-      p: corrected p value; nan separates nothing.
-      first: name.
-      second: name.
-      higher: whether a higher value is the better one.
-
-    Returns:
-      ``FIRST better``, ``SECOND better`` or ``not separated``.
-
-    >>> verdict(0.02, 0.01, "adam", "sgd"), verdict(0.02, 0.01, "adam", "sgd", False)
-    ('adam better', 'sgd better')
-    >>> verdict(0.02, 0.05, "adam", "sgd")
-    'not separated'
-    """
-    if not p < LEVEL:
-        return "not separated"
-    return f"{first if (difference > 0) == higher else second} better"
-
-
 def ranks(differences: Sequence[Difference]) -> dict[str, tuple[int, int]]:
     """Finds the ranks each contender may hold, given which pairs are separated.
 
     The best rank is one more than the number of contenders shown better; the worst is
-    their total less the number shown worse. The two agree only where the differences
-    settle the rank.
+    their total less the number shown worse.
 
     Args:
       differences: every pair of one group.
@@ -198,16 +149,14 @@ def ranks(differences: Sequence[Difference]) -> dict[str, tuple[int, int]]:
     {'adam': (1, 1), 'sgd': (2, 3), 'lamb': (2, 3)}
     """
     names = dict.fromkeys(name for pair in differences for name in pair[:2])
-    better = dict.fromkeys(names, 0)
-    worse = dict.fromkeys(names, 0)
-    for pair in differences:
-        if pair.verdict == "not separated":
-            continue
-        ahead = pair.verdict.removesuffix(" better")
-        behind = pair.second if ahead == pair.first else pair.first
-        worse[ahead] += 1
-        better[behind] += 1
-    return {name: (1 + better[name], len(names) - worse[name]) for name in names}
+    ranks = {name: (1, len(names)) for name in names}
+    for first, second, *_, said in differences:
+        if said != "not separated":
+            ahead = said.removesuffix(" better")
+            behind = second if ahead == first else first
+            ranks[ahead] = ranks[ahead][0], ranks[ahead][1] - 1
+            ranks[behind] = ranks[behind][0] + 1, ranks[behind][1]
+    return ranks
 
 
 def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
@@ -219,8 +168,8 @@ def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
     observations", Journal of the American Statistical Association 53 (1958).
 
     Args:
-      seconds: ``[runs]``, time of the event, or of the end of a run that missed it.
-      reached: ``[runs]``, bool.
+      seconds: time of the event, or of the end of a run that missed it, ``[runs]``.
+      reached: whether each run reached it, ``[runs]``.
 
     Returns:
       The median; nan where S(t) never falls to a half.
@@ -228,16 +177,12 @@ def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
     >>> median_time(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, False, True, True]))
     3.0
     """
-    from scipy import stats  # half a second, and only this needs it
-
     if not len(seconds):
         return np.nan
+    from scipy import stats  # half a second, and only this needs it
+
     censored = stats.CensoredData.right_censored(seconds, ~np.asarray(reached))
     survival = stats.ecdf(censored).sf
     # Guard: a product of shares may end a rounding error above one half.
     half = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
     return float(survival.quantiles[half[0]]) if half.size else np.nan
-
-
-def _paired(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
-    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]

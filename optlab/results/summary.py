@@ -12,14 +12,13 @@ import numpy as np
 from optlab.problems import Metric
 from optlab.results.records import Entry, Results, Runs
 from optlab.results.statistics import (
+    LEVEL,
     Difference,
     Interval,
     holm,
     mean_interval,
     median_time,
-    paired_difference,
     paired_p,
-    verdict,
 )
 
 
@@ -45,9 +44,9 @@ def final(runs: Runs, split: str, metric: str) -> np.ndarray:
     """Reads the last evaluation of every lane.
 
     Args:
-      runs: lanes.
+      runs: lanes that were evaluated.
       split: "train", "validation" or "test".
-      metric: name.
+      metric: name of the metric.
 
     Returns:
       ``[seeds, points]``; nan where a lane diverged.
@@ -66,39 +65,34 @@ def rank_points(tune: Runs, metrics: Sequence[Metric]) -> list[int]:
 
     Args:
       tune: lanes of a sweep.
-      metrics: names and directions; the first one decides.
+      metrics: metrics of the comparison; the first one decides.
 
     Returns:
       Indices into the contender's points, without those whose every lane diverged.
     """
-    alive = ~np.asarray(tune.diverged, bool)
-    sign = -1.0 if metrics[0].higher else 1.0
+    lanes = np.flatnonzero(~np.all(tune.diverged, axis=0))
+    alive = ~np.asarray(tune.diverged, bool)[:, lanes]
+    points = np.asarray(tune.points)[lanes]
 
-    def mean(metric: str, lane: int) -> float:
-        values = tune.evaluations["validation"][metric][-1][:, lane]
-        value = np.asarray(values, float)[alive[:, lane]].mean()
-        return float(value) if np.isfinite(value) else np.inf
+    def mean(metric: str) -> np.ndarray:
+        values = np.asarray(tune.evaluations["validation"][metric][-1], float)
+        means = values[:, lanes].mean(axis=0, where=alive)
+        return np.where(np.isfinite(means), means, np.inf)
 
-    def merit(lane: int) -> tuple[float, ...]:
-        value = mean(metrics[0].name, lane)
-        return (
-            np.isinf(value),
-            (~alive[:, lane]).sum(),
-            sign * value,
-            mean("loss", lane),
-            tune.points[lane],
-        )
-
-    lanes = np.flatnonzero(alive.any(axis=0)).tolist()
-    return [tune.points[lane] for lane in sorted(lanes, key=merit)]
+    value = mean(metrics[0].name)
+    merit = -value if metrics[0].higher else value
+    order = np.lexsort(  # the last key counts first
+        (points, mean("loss"), merit, (~alive).sum(axis=0), np.isinf(value))
+    )
+    return points[order].tolist()
 
 
 def choose_point(tune: Runs, metrics: Sequence[Metric]) -> int | None:
     """Chooses the best point of a sweep, by the validation split.
 
     Args:
-      tune: lanes of the sweep.
-      metrics: names and directions; the first one decides, see `rank_points`.
+      tune: lanes of a sweep.
+      metrics: metrics of the comparison; the first one decides, see `rank_points`.
 
     Returns:
       Index into the contender's points, or None where every lane diverged.
@@ -128,7 +122,7 @@ def edge(points: Sequence[Mapping[str, float]], best: int | None) -> dict[str, s
 
     Args:
       points: points of the sweep.
-      best: index of the chosen one.
+      best: index of the chosen point.
 
     Returns:
       Dotted key to "lower" or "upper". A lower end of 0 is left out: it is the natural
@@ -158,7 +152,7 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
       keys: dotted keys.
 
     Returns:
-      Key to its short name.
+      Dotted key to its short name.
 
     >>> short_names(["schedule.learning_rate", "model.size", "data.size"])
     {'schedule.learning_rate': 'learning_rate', 'model.size': 'model.size',
@@ -191,7 +185,7 @@ def times_to_target(
     Args:
       report: runs at one point.
       metric: deciding metric, whose direction says on which side the target is met.
-      target: value of it.
+      target: value to reach.
 
     Returns:
       Seconds at the first evaluation that meets the target, or at the end of a run that
@@ -221,14 +215,13 @@ def summarize(results: Results) -> tuple[Summary, ...]:
 
 def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summary:
     tune, report = entry.tune, entry.report
-    decides, nothing = results.metrics[0], np.full((0, 1), np.nan)
 
     def last(split: str, metric: str) -> np.ndarray:
-        return nothing if report is None else final(report, split, metric)
+        return np.zeros(0) if report is None else final(report, split, metric).ravel()
 
     times, reached = np.zeros(0), np.zeros(0, bool)
     if report is not None and results.target is not None:
-        times, reached = times_to_target(report, decides, results.target)
+        times, reached = times_to_target(report, results.metrics[0], results.target)
     spent = np.zeros(0) if report is None else report.seconds[-1][~report.diverged]
     spent = spent[np.isfinite(spent)]
     best = None if entry.best is None else entry.points[entry.best]
@@ -242,13 +235,10 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
         of = f"{lost} of {len(report.seeds)} report runs"
         remarks.append(f"{of} diverged and are left out of the means")
     return Summary(
-        train_loss=mean_interval(last("train", "loss").ravel()),
-        validation_loss=mean_interval(last("validation", "loss").ravel()),
-        gap=mean_interval((last("test", "loss") - last("train", "loss")).ravel()),
-        test={
-            metric.name: mean_interval(last("test", metric.name).ravel())
-            for metric in results.metrics
-        },
+        train_loss=mean_interval(last("train", "loss")),
+        validation_loss=mean_interval(last("validation", "loss")),
+        gap=mean_interval(last("test", "loss") - last("train", "loss")),
+        test={m.name: mean_interval(last("test", m.name)) for m in results.metrics},
         seconds=float(np.median(spent)) if spent.size else np.nan,
         best=best,
         at_edge=at_edge,
@@ -264,8 +254,9 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
 def differences(results: Results) -> tuple[Difference, ...]:
     """Compares every two contenders of one group, paired by seed.
 
-    The values are those of the deciding metric on the test split. The p values are
-    corrected for the number of pairs of the whole comparison.
+    The values are those of the deciding metric on the test split. Runs of one seed
+    share their initial parameters and data order, so the effect of the seed cancels.
+    The p values are corrected for the number of pairs of the whole comparison.
 
     Args:
       results: a whole comparison.
@@ -277,19 +268,22 @@ def differences(results: Results) -> tuple[Difference, ...]:
     decides = results.metrics[0]
     by_seed = {entry.label: _by_seed(entry, decides.name) for entry in results.entries}
     groups = list(dict.fromkeys(entry.group for entry in results.entries))
-    pairs = [
-        (first, second)
-        for first, second in itertools.combinations(results.entries, 2)
-        if first.group == second.group
-        and by_seed[first.label].keys() & by_seed[second.label].keys()
-    ]
-    pairs.sort(key=lambda pair: groups.index(pair[0].group))
-    values = [(by_seed[a.label], by_seed[b.label]) for a, b in pairs]
-    p = [paired_p(*pair) for pair in values]
+    pairs, values = [], []
+    for group in groups:
+        entries = [entry for entry in results.entries if entry.group == group]
+        for a, b in itertools.combinations(entries, 2):
+            first, second = by_seed[a.label], by_seed[b.label]
+            gaps = [value - second[seed] for seed, value in first.items()
+                    if seed in second]  # fmt: skip
+            if gaps:
+                pairs.append((a, b))
+                values.append(gaps)
+    p = list(map(paired_p, values))
     found = []
-    for (a, b), pair, plain, holms in zip(pairs, values, p, holm(p), strict=True):
-        interval = paired_difference(*pair)
-        said = verdict(interval.mean, holms, a.name, b.name, decides.higher)
+    for (a, b), gaps, plain, holms in zip(pairs, values, p, holm(p), strict=True):
+        interval = mean_interval(gaps)
+        ahead = a.name if (interval.mean > 0) == decides.higher else b.name
+        said = f"{ahead} better" if holms < LEVEL else "not separated"
         found.append(Difference(a.name, b.name, a.group, interval, plain, holms, said))
     return tuple(found)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import configs
-from experiments.compare import overrides
 from optlab import compare, data, optim
 from optlab.compare import recipe
 
@@ -61,7 +60,7 @@ def test_its_parts_fit_each_other(config):
     settings = config.to_dict()
     contenders = compare.make_contenders(
         {key: settings[key] for key in recipe.KEYS},
-        overrides(settings),
+        recipe.overrides(settings),
         lambda settings: few(settings["data"]["name"]),
     )
     labels = [contender.label for contender in contenders]

@@ -93,9 +93,8 @@ def test_pytorch_trains():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     from experiments.benchmarks.peers import pytorch
 
-    pytorch.fresh_loop(classifier())(1e-3, 0)
     for form in ("eager", "channels_last"):
-        pytorch.later_loop(classifier(), form)()
+        pytorch.make_loop(classifier(), form)(1e-3, 0)()
 
 
 def test_keras_trains():

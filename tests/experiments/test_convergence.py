@@ -51,9 +51,9 @@ def test_newton_is_linear_with_two_thirds_at_a_singular_minimum():
 
 
 def test_newton_ends_a_quadratic_of_known_condition_in_one_step():
-    newton = measure(order.quadratic(100.0, 4), ["newton"])["newton"]
+    newton = measure(order.problems((), (100.0,), 4)[0], ["newton"])["newton"]
     assert newton.errors[1] < 1e-13
-    assert "(1 step)" in tables.matrix([newton]).rows[0]
+    assert "(1 step)" in tables.orders([newton], {})[1].rows[0]
     eigenvalues = newton.minimizer.eigenvalues
     np.testing.assert_allclose(eigenvalues[[0, -1]], [1, 100], rtol=1e-9)
 

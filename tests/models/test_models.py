@@ -1,7 +1,6 @@
 """Layers, time of a step in a loop, and models by name."""
 
 import sys
-import time
 import types
 
 import flax.linen as nn
@@ -11,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from jax import lax
 
 from optlab import models
 from optlab.errors import InputError
@@ -58,43 +56,15 @@ def test_max_pool_is_flax_s_with_the_remainder_cut_off(shape, window):
     assert shared.ravel().tolist() == [0.25] * 4  # where pixels tie
 
 
-def test_a_step_in_a_scan_costs_what_it_costs_outside():
-    """XLA's own convolution is 17 to 80 times slower there."""
+def test_no_program_for_a_cpu_has_xla_s_convolution():
+    """In a loop that is 17 to 80 times slower."""
     module = models.make("cnn", classes=10, features=(8, 16), dense=16)
-    images, steps = normal(1, 16, 16, 16, 3), 8
+    images = normal(1, 4, 16, 16, 3)
     variables = variables_of(module, images)
-
-    def step(variables):
-        gradient = jax.grad(lambda v: jnp.sum(module.apply(v, images) ** 2))(variables)
-        return jax.tree.map(lambda v, g: v - 1e-6 * g, variables, gradient)
-
-    plain = jax.jit(step)
-    scanned = jax.jit(
-        lambda v: lax.scan(lambda v, _: (step(v), None), v, length=steps)[0]
-    )
-
-    def outside():
-        carry = variables
-        for _ in range(steps):
-            carry = plain(carry)
-        return carry
-
-    def seconds(run):
-        started = time.perf_counter()
-        jax.block_until_ready(run())
-        return time.perf_counter() - started
-
-    seconds(outside), seconds(lambda: scanned(variables))  # compile
-    ratios = []
-    for _ in range(3):  # a loaded machine may disturb some; a slow loop slows all
-        pairs = [
-            (seconds(lambda: scanned(variables)), seconds(outside)) for _ in range(10)
-        ]
-        inside, plainly = map(min, zip(*pairs, strict=True))
-        ratios.append(inside / plainly)
-        if ratios[-1] <= 1.3:
-            break
-    assert min(ratios) <= 1.3, ratios
+    step = jax.grad(lambda v: jnp.sum(module.apply(v, images) ** 2))
+    program = jax.jit(step).lower(variables).compile().as_text()
+    assert " dot(" in program
+    assert " convolution(" not in program
 
 
 #: Inputs and options of every model.

@@ -58,24 +58,11 @@ def test_interval_of_nothing_is_nan(values):
     assert interval.n == 0
 
 
-def test_pairing_removes_the_effect_of_the_seed():
-    luck = {seed: 0.05 * seed for seed in range(5)}
-    better = {seed: value + 0.01 + 0.001 * (seed % 2) for seed, value in luck.items()}
-    paired = statistics.paired_difference(better, luck)
-    # differences .010 .011 .010 .011 .010: mean .0104, s = .000547723, t = 2.776445
-    half = 2.776445 * 0.000547723 / math.sqrt(5)
-    np.testing.assert_allclose(paired[:3], [0.0104, 0.0104 - half, 0.0104 + half], 1e-5)
-    alone = statistics.mean_interval(better.values())
-    assert alone.high - alone.low > 50 * (paired.high - paired.low)
-
-
 def test_p_value_is_that_of_the_t_table():
     # differences 1 to 5: mean 3, deviation sqrt(2.5), t = 3 / sqrt(2.5 / 5) = 4.242641.
     # Of 4 degrees of freedom, with s = t / sqrt(4 + t^2): p = 1 - 1.5 s (1 - s^2 / 3).
     s = 4.242641 / math.sqrt(4 + 18)
-    p = statistics.paired_p(
-        dict(enumerate([1.0, 2, 3, 4, 5])), dict.fromkeys(range(5), 0.0)
-    )
+    p = statistics.paired_p([1.0, 2.0, 3.0, 4.0, 5.0])
     assert p == pytest.approx(1 - 1.5 * s * (1 - s**2 / 3), rel=1e-5)
 
 
@@ -83,8 +70,7 @@ def test_p_value_is_that_of_the_t_table():
     ("values", "p"), [([0.5, 0.5], 0.0), ([0.0, 0.0], 1.0), ([0.5], NAN), ([], NAN)]
 )
 def test_p_value_without_spread_or_without_pairs(values, p):
-    found = statistics.paired_p(dict(enumerate(values)), dict.fromkeys(range(2), 0.0))
-    np.testing.assert_equal(found, p)
+    np.testing.assert_equal(statistics.paired_p(values), p)
 
 
 def test_holm_is_the_step_down_worked_by_hand():
@@ -94,10 +80,6 @@ def test_holm_is_the_step_down_worked_by_hand():
     )
     assert statistics.holm([0.9, 0.8]) == [1.0, 1.0]
     assert statistics.holm([]) == []
-
-
-def test_a_single_pair_separates_nothing():
-    assert statistics.verdict(0.8, NAN, "a", "b") == "not separated"
 
 
 def test_ranks_are_ranges_where_pairs_are_not_separated():
@@ -220,12 +202,26 @@ def test_differences_are_within_groups_and_corrected_over_all(make_results):
     assert first.p == pytest.approx(0.0153924, rel=1e-3)
     assert first.corrected == pytest.approx(2 * first.p)
     assert first.verdict == "adam better"
+    # The seeds' luck, ten times the difference, is not in its interval.
+    half = 3.182446 * 0.0005 / 2  # t(0.975; 3) * s / sqrt(4)
+    assert first.interval.high - first.interval.mean == pytest.approx(half, rel=1e-4)
     worse = results._replace(metrics=(SHARE._replace(higher=False), LOSS))
     assert lab.differences(worse)[0].verdict == "sgd better"
     # Of four pairs, the same difference is no longer separated.
     first = lab.differences(compared(make_results, ("a", "b", "c", "d")))[0]
     assert first.p < 0.05 < first.corrected
     assert first.verdict == "not separated"
+
+
+def test_differences_pair_the_seeds_at_which_both_are_measured(make_results):
+    results = compared(make_results, ("a",))
+    results.entries[0].report.diverged[2] = True
+    (pair,) = lab.differences(results)
+    # seeds 0, 1 and 3: all differences are -0.001, up to float32
+    assert pair.interval.n == 3
+    assert pair.interval.mean == pytest.approx(-0.001, rel=1e-4)
+    (alone,) = lab.differences(make_results(("sgd", "adam"), seeds=1))
+    assert (alone.interval.n, alone.verdict) == (1, "not separated")
 
 
 def test_csv_has_one_tidy_row_for_each_measured_lane(tmp_path, make_results):

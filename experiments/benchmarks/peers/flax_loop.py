@@ -14,17 +14,11 @@ from experiments.benchmarks.peers import Classifier
 
 
 class Net(nn.Module):
-    """Flax's own layers: convolutions with pooling, dense layers, ReLU between them.
-
-    Attributes:
-      classes: number of outputs.
-      features: channels of each convolution; none for an MLP.
-      hidden: units of each hidden dense layer.
-    """
+    """Flax's own layers: convolutions with pooling, dense layers, ReLU between them."""
 
     classes: int
-    features: tuple[int, ...]
-    hidden: tuple[int, ...]
+    features: tuple[int, ...]  # channels of each convolution; none for an MLP
+    hidden: tuple[int, ...]  # units of each hidden dense layer
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
@@ -56,10 +50,8 @@ def make_loop(
     module = Net(classifier.classes, classifier.features, classifier.hidden)
     inputs, targets = jax.device_put((classifier.inputs, classifier.targets))
     size = classifier.batch_size
-    if learning_rate is None:
-        tx: Any = optax.inject_hyperparams(optax.adam)(learning_rate=0.001)
-    else:
-        tx = optax.adam(learning_rate)
+    injected: Any = optax.inject_hyperparams(optax.adam)(learning_rate=0.001)
+    tx = injected if learning_rate is None else optax.adam(learning_rate)
 
     @jax.jit
     def init(seed):

@@ -34,7 +34,14 @@ def load() -> tuple[Any, Any]:
 
 
 def on_one_thread(run: Callable[[], Any]) -> Callable[[], None]:
-    """Makes a call run on one thread of PyTorch's, which then gets its others back."""
+    """Limits a call to one thread of PyTorch, which then gets its other threads back.
+
+    Args:
+      run: call to limit.
+
+    Returns:
+      The limited call.
+    """
     torch, _ = load()
 
     def limited() -> None:
@@ -46,46 +53,47 @@ def on_one_thread(run: Callable[[], Any]) -> Callable[[], None]:
     return limited
 
 
-def fresh_loop(classifier: Classifier) -> Callable[[float, int], None]:
-    """Makes a function that trains a new net for one shuffled epoch.
-
-    Args:
-      classifier: net and examples.
-
-    Returns:
-      Function of a learning rate and a seed, which returns when the last step is done.
-    """
-    torch, device = load()
-    examples = _examples(classifier, torch.contiguous_format)
-
-    def run(learning_rate: float, seed: int) -> None:
-        torch.manual_seed(seed)
-        net = _net(classifier).to(device)
-        optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
-        _epoch(net, optimizer, examples, classifier.batch_size)
-
-    return run
-
-
-def later_loop(classifier: Classifier, form: str) -> Callable[[], None]:
-    """Makes a call that trains one net for one more shuffled epoch.
+def make_loop(
+    classifier: Classifier, form: str = "eager"
+) -> Callable[[float, int], Callable[[], None]]:
+    """Makes a function that starts the training of a new net.
 
     Args:
       classifier: net and examples.
       form: key of ``FORMS``.
 
     Returns:
-      The call; it returns when the last step is done. The first one compiles, where
-      the form says so.
+      Function of a learning rate and a seed that returns a call, which trains the net
+      for one more shuffled epoch and returns when the last step is done. The first
+      call compiles, where the form says so.
     """
     torch, device = load()
     name, compiled = FORMS[form]
     memory_format = getattr(torch, name)
-    net = _net(classifier).to(device, memory_format=memory_format)
-    optimizer = torch.optim.Adam(net.parameters())
-    forward = torch.compile(net) if compiled else net
-    examples = _examples(classifier, memory_format)
-    return lambda: _epoch(forward, optimizer, examples, classifier.batch_size)
+    images = torch.from_numpy(np.moveaxis(classifier.inputs, -1, 1).copy())
+    inputs = images.contiguous(memory_format=memory_format).to(device)
+    targets = torch.from_numpy(classifier.targets).long().to(device)
+    whole = len(targets) - len(targets) % classifier.batch_size
+
+    def start(learning_rate: float, seed: int) -> Callable[[], None]:
+        torch.manual_seed(seed)
+        net = _net(classifier).to(device, memory_format=memory_format)
+        optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
+        forward = torch.compile(net) if compiled else net
+
+        def epoch() -> None:
+            order = torch.randperm(len(targets), device=device)[:whole]
+            for indices in order.split(classifier.batch_size):
+                optimizer.zero_grad()
+                outputs = forward(inputs[indices])
+                torch.nn.functional.cross_entropy(outputs, targets[indices]).backward()
+                optimizer.step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        return epoch
+
+    return start
 
 
 def _net(classifier: Classifier) -> Any:
@@ -101,27 +109,3 @@ def _net(classifier: Classifier) -> Any:
         layers += [nn.Linear(size, units), nn.ReLU()]
         size = units
     return nn.Sequential(*layers, nn.Linear(size, classifier.classes))
-
-
-def _examples(classifier: Classifier, memory_format: Any) -> tuple[Any, Any]:
-    """Inputs, channels first, and targets on the device."""
-    torch, device = load()
-    inputs = np.ascontiguousarray(np.moveaxis(classifier.inputs, -1, 1))
-    return (
-        torch.from_numpy(inputs).contiguous(memory_format=memory_format).to(device),
-        torch.from_numpy(classifier.targets).long().to(device),
-    )
-
-
-def _epoch(forward: Any, optimizer: Any, examples: Any, batch_size: int) -> None:
-    torch = importlib.import_module("torch")
-    inputs, targets = examples
-    whole = len(targets) - len(targets) % batch_size
-    order = torch.randperm(len(targets), device=targets.device)[:whole]
-    for indices in order.split(batch_size):
-        optimizer.zero_grad()
-        outputs = forward(inputs[indices])
-        torch.nn.functional.cross_entropy(outputs, targets[indices]).backward()
-        optimizer.step()
-    if targets.device.type == "cuda":
-        torch.cuda.synchronize()

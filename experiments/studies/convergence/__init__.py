@@ -5,9 +5,8 @@ from typing import Any
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress
 
-from experiments import workdir
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
 from optlab import optim
@@ -37,66 +36,45 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     cost.check(settings["cost"]["sizes"], settings["cost"]["fitted"])
     folder = context.claim(settings)
 
-    runs, curves = _measure(methods, problems, settings)
-    summary, matrix = tables.summary(runs, theory), tables.matrix(runs)
-    laws = tables.laws(curves, theory)
-    matrices = tables.matrices(settings["nets"])
-    nets = tables.nets(curves, settings["nets"])
-    for table in (summary, matrix, laws, matrices, nets):
+    runs: list[order.Run] = []
+    curves: list[cost.Curve] = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(problems) + len(methods))
+        with jax.enable_x64(True):
+            for problem in problems:
+                bar.update(task, description=f"order: {problem.name}")
+                runs += order.measure(methods, problem, wanted["steps"])
+                bar.advance(task)
+        for name, tx in methods.items():
+            bar.update(task, description=f"cost: {name}")
+            curves.append(cost.measure(name, tx, settings["cost"]))
+            bar.advance(task)
+
+    summary, matrix, details, orders = tables.orders(runs, theory)
+    laws, hessians, nets, costs = tables.costs(curves, theory, settings["nets"])
+    for table in (summary, matrix, laws, hessians, nets):
         context.show(table)
-    page = workdir.write_results(
+    errors, growth = _errors_figure(runs), _cost_figure(curves)
+    context.write(
         folder,
-        settings["title"],
         settings,
         {
             "orders": [each._asdict() for each in runs],
             "costs": [each._asdict() for each in curves],
         },
         (
-            Section(
-                "Order of convergence",
-                (summary, _errors_figure(runs), matrix, tables.details(runs)),
-            ),
-            Section("Cost against n", (laws, _cost_figure(curves))),
-            Section("Real nets", (matrices, nets)),
+            Section("Order of convergence", (summary, errors, matrix, details)),
+            Section("Cost against n", (laws, growth)),
+            Section("Real nets", (hessians, nets)),
         ),
-        lead=tables.conclusions(runs, curves, settings["nets"]),
+        (orders, costs),
     )
-    context.show_path(page)
-
-
-def _measure(
-    methods: order.Methods, problems: list[order.Problem], settings: Mapping[str, Any]
-) -> tuple[list[order.Run], list[cost.Curve]]:
-    """Measures every run and every curve, under a bar."""
-    runs: list[order.Run] = []
-    curves: list[cost.Curve] = []
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=len(problems) + len(methods))
-        with jax.enable_x64(True):
-            for problem in problems:
-                bar.update(task, description=f"order: {problem.name}")
-                runs += order.measure(methods, problem, settings["order"]["steps"])
-                bar.advance(task)
-        for name, tx in methods.items():
-            bar.update(task, description=f"cost: {name}")
-            curves.append(cost.measure(name, tx, settings["cost"]))
-            bar.advance(task)
-    return runs, curves
 
 
 def _errors_figure(runs: list[order.Run]) -> Picture:
-    figure = errors_by_step([Descent(r.problem, r.method, r.errors) for r in runs])
     return Picture(
         "errors",
-        figure,
+        errors_by_step([Descent(r.problem, r.method, r.errors) for r in runs]),
         "Distance to the minimizer that the run ends in, from the standard start. A "
         "straight line is linear convergence; one that bends down gains more digits "
         "with every step.",
@@ -111,10 +89,9 @@ def _cost_figure(curves: list[cost.Curve]) -> Picture:
         for c in curves
     ]
     memory = [Growth(c.method, c.sizes, c.memory, c.memory_law) for c in curves]
-    figure = cost_by_size((("seconds", seconds), ("bytes", memory)))
     return Picture(
         "cost",
-        figure,
+        cost_by_size((("seconds", seconds), ("bytes", memory))),
         "One compiled step (value, gradient and update, float32) on Broyden's "
         "tridiagonal function: the median of several, warm; and the memory of its "
         "arguments, results and temporaries as the compiler reports it. The slope of a "

@@ -6,7 +6,7 @@ costs the method's own work.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,6 @@ from optlab.optim.contract import extra_args
 from optlab.results.rates import PowerLaw, extrapolate, power_law
 from optlab.testproblems.unconstrained import PROBLEMS
 
-PROBLEM = "broyden_tridiagonal"
 #: Updates before the timed one: the first has no history to work with.
 EARLIER = 2
 
@@ -43,7 +42,7 @@ def check(sizes: Sequence[int], fitted: Mapping[str, int]) -> None:
       fitted: cost to the number of largest sizes that its law is fitted to.
 
     Raises:
-      InputError: fewer than two, not ascending, or none above 1.
+      InputError: there are fewer than two, they do not rise, or one is below 2.
     """
     if len(sizes) < 2 or list(sizes) != sorted(set(sizes)) or sizes[0] < 2:
         raise InputError(
@@ -68,132 +67,80 @@ def measure(
       tx: method.
       settings: ``sizes``, ``repeats``, ``fitted``; and ``memory`` and ``seconds``, the
         largest costs that a step may be expected to have, by the law through the last
-        two sizes. Where it is only too slow, the compiler still tells its memory.
+        two sizes. A step that is only too slow is compiled, which gives its memory.
 
     Returns:
       The curve.
     """
-    fitted = settings["fitted"]
     sizes: list[int] = []
     memory: list[float] = []
     seconds: list[float] = []
+
+    def law(costs: Sequence[float], last: int) -> PowerLaw:
+        reached = sizes[: len(costs)]
+        return power_law(np.array(reached[-last:]), np.array(costs[-last:]))
+
+    def affordable(costs: Sequence[float], size: int, most: float) -> bool:
+        return len(costs) < 2 or extrapolate(law(costs, 2), size) <= most
+
     for size in settings["sizes"]:
-        if _expected(sizes, memory, size) > settings["memory"]:
+        if not affordable(memory, size, settings["memory"]):
             break
-        program = compile_step(tx, size)
-        quick = _expected(sizes, seconds, size) <= settings["seconds"]
-        if quick and len(seconds) == len(sizes):
-            seconds.append(time_step(program, tx, size, settings["repeats"]))
+        program = _compile_step(tx, size)
+        stopped = len(seconds) < len(sizes)
+        if not stopped and affordable(seconds, size, settings["seconds"]):
+            seconds.append(_time_step(program, tx, size, settings["repeats"]))
         sizes.append(size)
-        memory.append(memory_of(program))
+        used = program.memory_analysis()
+        assert used is not None  # all of JAX's own backends give it
+        memory.append(
+            float(
+                used.argument_size_in_bytes
+                + used.output_size_in_bytes
+                + used.temp_size_in_bytes
+            )
+        )
     return Curve(
         method=method,
         sizes=np.array(sizes),
         memory=np.array(memory),
         seconds=np.array(seconds),
-        memory_law=_upper_law(sizes, memory, fitted["memory"]),
-        seconds_law=_upper_law(sizes[: len(seconds)], seconds, fitted["seconds"]),
+        memory_law=law(memory, settings["fitted"]["memory"]),
+        seconds_law=law(seconds, settings["fitted"]["seconds"]),
     )
 
 
-def compile_step(
+def _compile_step(
     tx: optax.GradientTransformationExtraArgs, size: int
 ) -> jax.stages.Compiled:
-    """Compiles one step: value and gradient, update, new parameters.
+    """Compiles one step: value and gradient, update, new parameters."""
+    problem = PROBLEMS["broyden_tridiagonal"]
 
-    Args:
-      tx: method.
-      size: number of parameters.
+    def step(x, state):
+        value, grad = jax.value_and_grad(problem.value_fn)(x)
+        functions = {"value_fn": problem.value_fn, "residual_fn": problem.residual_fn}
+        given = extra_args(x, value, grad, **functions)
+        updates, state = tx.update(grad, state, x, **given)
+        return optax.apply_updates(x, updates), state
 
-    Returns:
-      The program.
-    """
-    residual_fn = PROBLEMS[PROBLEM].residual_fn
-    assert residual_fn is not None  # a sum of squares
     x = jax.ShapeDtypeStruct((size,), jnp.float32)
-    step = make_step(tx, residual_fn)
     return jax.jit(step).lower(x, jax.eval_shape(tx.init, x)).compile()
 
 
-def memory_of(program: jax.stages.Compiled) -> float:
-    """Adds up a program's memory.
-
-    Args:
-      program: compiled program.
-
-    Returns:
-      Bytes of its arguments, results and temporaries.
-    """
-    sizes = program.memory_analysis()
-    assert sizes is not None  # JAX's own backends all say
-    return float(
-        sizes.argument_size_in_bytes
-        + sizes.output_size_in_bytes
-        + sizes.temp_size_in_bytes
-    )
-
-
-def time_step(
+def _time_step(
     program: jax.stages.Compiled,
     tx: optax.GradientTransformationExtraArgs,
     size: int,
     repeats: int,
 ) -> float:
-    """Times one warm step.
-
-    Args:
-      program: program from `compile_step`.
-      tx: method.
-      size: number of parameters.
-      repeats: number of timed repetitions of the same step.
-
-    Returns:
-      Median seconds.
-    """
+    """Times one warm step several times and returns the median seconds."""
     x = jnp.full(size, -1.0, jnp.float32)  # the standard start
     state = tx.init(x)
-    seconds = []
     for _ in range(EARLIER):
         x, state = jax.block_until_ready(program(x, state))
+    seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
         jax.block_until_ready(program(x, state))
         seconds.append(time.perf_counter() - begin)
     return float(np.median(seconds))
-
-
-def make_step(
-    tx: optax.GradientTransformationExtraArgs, residual_fn: Callable
-) -> Callable:
-    """Makes one update on 0.5 * sum(residuals**2).
-
-    Args:
-      tx: method.
-      residual_fn: function from x to residuals.
-
-    Returns:
-      Function ``(x, state) -> (x, state)``.
-    """
-
-    def value_fn(x):
-        return 0.5 * jnp.sum(residual_fn(x) ** 2)
-
-    def step(x, state):
-        value, grad = jax.value_and_grad(value_fn)(x)
-        given = extra_args(x, value, grad, value_fn=value_fn, residual_fn=residual_fn)
-        updates, state = tx.update(grad, state, x, **given)
-        return optax.apply_updates(x, updates), state
-
-    return step
-
-
-def _expected(sizes: Sequence[int], costs: Sequence[float], size: int) -> float:
-    """Extrapolates the last two costs; 0 where there are fewer."""
-    if len(costs) < 2:
-        return 0.0
-    two = slice(len(costs) - 2, len(costs))
-    return extrapolate(power_law(np.array(sizes[two]), np.array(costs[two])), size)
-
-
-def _upper_law(sizes: Sequence[int], costs: Sequence[float], fitted: int) -> PowerLaw:
-    return power_law(np.array(sizes[-fitted:]), np.array(costs[-fitted:]))

@@ -18,11 +18,8 @@ from optlab.solving import Reason, Stop, solve
 from optlab.testproblems.problem import Problem, least_squares
 from optlab.testproblems.unconstrained import PROBLEMS
 
-#: Name to optimizer.
-Methods = Mapping[str, optax.GradientTransformationExtraArgs]
-
-#: Above this condition, scaled to a diagonal of ones, a Hessian counts as singular.
-SINGULAR = 1e12
+# Above this condition, scaled to a diagonal of ones, a Hessian counts as singular.
+_SINGULAR = 1e12
 # Newton steps from a run's end to its minimizer.
 _POLISHING = 20
 _EPS = float(np.finfo(float).eps)
@@ -35,6 +32,11 @@ class Minimizer(NamedTuple):
     value: float
     eigenvalues: np.ndarray  # [n], of the Hessian, ascending
     condition: float  # of the Hessian scaled to a diagonal of ones; inf: singular
+
+    @property
+    def regular(self) -> bool:
+        """Whether the Hessian has an inverse."""
+        return bool(np.isfinite(self.condition))
 
 
 class Run(NamedTuple):
@@ -62,45 +64,32 @@ def problems(
     """Lists quadratics, then test functions.
 
     Args:
-      names: names of test functions, keys of
-        ``optlab.testproblems.unconstrained.PROBLEMS``.
-      conditions: condition numbers, of one quadratic each.
+      names: names of test functions of ``optlab.testproblems.unconstrained``.
+      conditions: condition number of each quadratic.
       n: number of parameters of each quadratic.
 
     Returns:
       The problems.
 
     Raises:
-      InputError: a name is unknown, or a condition below 1.
+      InputError: a name is unknown, a condition below 1, or n below 2.
     """
     for name in names:
         if name not in PROBLEMS:
             raise InputError(f"no test problem {name!r}; {near(name, PROBLEMS)}")
-    quadratics = [quadratic(condition, n) for condition in conditions]
-    return [*quadratics, *(PROBLEMS[name] for name in names)]
+    quadratics = [_quadratic(condition, n) for condition in conditions]
+    return quadratics + [PROBLEMS[name] for name in names]
 
 
-def quadratic(condition: float, n: int) -> Problem:
-    """Makes 0.5 x.H x with eigenvalues from 1 up, evenly spread on a log axis.
-
-    The eigenvectors are a reflection, H = Q diag(lambda) Q with Q = I - 2 u u', so that
-    a method that scales coordinates has no advantage.
-
-    Args:
-      condition: largest eigenvalue over the smallest.
-      n: number of parameters, 2 or more.
-
-    Returns:
-      The problem.
-
-    Raises:
-      InputError: the condition is below 1, or n below 2.
-    """
+def _quadratic(condition: float, n: int) -> Problem:
+    """Makes 0.5 x.H x with eigenvalues from 1 up, evenly spread on a log axis."""
     if not condition >= 1 or n < 2:
         raise InputError(
             f"a quadratic needs a condition of 1 or more and 2 parameters or more, not "
             f"{condition:g} and {n}"
         )
+    # H = Q diag(lambda) Q with a reflection Q = I - 2 u u': scaling coordinates is no
+    # advantage.
     u = np.cos(np.arange(1.0, n + 1))
     Q = np.eye(n) - 2 * np.outer(u, u) / (u @ u)  # noqa: N806
     J = np.geomspace(1, condition, n)[:, None] ** 0.5 * Q  # noqa: N806
@@ -114,7 +103,9 @@ def quadratic(condition: float, n: int) -> Problem:
     )
 
 
-def measure(methods: Methods, problem: Problem, steps: int) -> list[Run]:
+def measure(
+    methods: Mapping[str, optax.GradientTransformation], problem: Problem, steps: int
+) -> list[Run]:
     """Runs every method on one problem; call it under ``jax.enable_x64``.
 
     Args:
@@ -138,7 +129,7 @@ def measure(methods: Methods, problem: Problem, steps: int) -> list[Run]:
         end = min(known, key=lambda each: np.linalg.norm(each.x - path[-1]))
         errors = np.linalg.norm(path[moved] - end.x, axis=1)
         scale = max(1.0, float(np.linalg.norm(end.x)))
-        spread = end.condition if np.isfinite(end.condition) else 1.0
+        rounding = 8 * _EPS * scale * (end.condition if end.regular else 1.0)
         run = Run(
             problem=problem.name,
             method=method,
@@ -147,24 +138,16 @@ def measure(methods: Methods, problem: Problem, steps: int) -> list[Run]:
             evaluations=int(solution.evaluations),
             reason=Reason(int(solution.reason)).name.lower(),
             minimizer=end,
-            found=convergence(errors, 8 * _EPS * scale * spread, scale),
+            found=convergence(errors, rounding, scale),
         )
         runs.append(run)
     return runs
 
 
-def record_path(
+def _record_path(
     tx: optax.GradientTransformation, length: int
 ) -> optax.GradientTransformationExtraArgs:
-    """Records the parameters before each update in a method's state.
-
-    Args:
-      tx: method for one vector.
-      length: number of updates to record.
-
-    Returns:
-      The transformation; its state has ``path``, ``[length, n]``.
-    """
+    """Records the parameters, one vector, before each update in a method's state."""
     tx = optax.with_extra_args_support(tx)
 
     def init(params):
@@ -199,15 +182,18 @@ def minimizers(problem: Problem, ends: Sequence[np.ndarray]) -> list[Minimizer]:
     found, rest = [], []
     if problem.minimizer is not None:
         found.append(_polish(problem, slopes, problem.minimizer)[0])
-    for end in ends:
-        if any(_close(end, each.x) for each in found):
-            continue
+
+    def new(x):
+        return all(
+            np.linalg.norm(x - y.x) > 1e-3 * (1 + np.linalg.norm(y.x)) for y in found
+        )
+
+    for end in filter(new, ends):
         each, slope = _polish(problem, slopes, end)
+        rest.append((slope, each))
         # Newton's iteration may also end at a saddle.
         least = each.eigenvalues[0] >= -1e-8 * abs(each.eigenvalues[-1])
-        rest.append((slope, each))
-        new = not any(_close(each.x, other.x) for other in found)
-        if least and new and slope <= 1e-9 * max(1.0, start):
+        if least and new(each.x) and slope <= 1e-9 * max(1.0, start):
             found.append(each)
     return found or [min(rest, key=lambda pair: pair[0])[1]]
 
@@ -219,7 +205,7 @@ def _solution(tx: optax.GradientTransformation, problem: Problem, steps: int):
         functions = {"residual_fn": problem.residual_fn}
     # Only rounding ends a run, and single steps that gain no digit are not yet that.
     stop = Stop(gradient=0.0, step=1e-16, decrease=1e-15, steps=steps, patience=5)
-    recorded = record_path(tx, steps)
+    recorded = _record_path(tx, steps)
     run = jax.jit(lambda x: solve(recorded, x, stop=stop, **functions))
     try:
         return jax.device_get(run(jnp.asarray(problem.start)))
@@ -246,12 +232,8 @@ def _polish(
     root = np.sqrt(np.abs(np.diag(H)))
     root = np.where(root > 0, root, 1.0)
     scaled = np.linalg.eigvalsh(H / root[:, None] / root)
-    singular = not scaled[0] > scaled[-1] / SINGULAR
+    singular = not scaled[0] > scaled[-1] / _SINGULAR
     condition = np.inf if singular else float(scaled[-1] / scaled[0])
     value = float(problem.value_fn(jnp.asarray(x)))
     end = Minimizer(x, value, np.linalg.eigvalsh(H), condition)
     return end, float(np.linalg.norm(g))
-
-
-def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.linalg.norm(a - b) <= 1e-3 * (1 + np.linalg.norm(b)))

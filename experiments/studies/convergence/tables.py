@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.studies.convergence.cost import Curve
 from experiments.studies.convergence.order import Run
+from experiments.tabulate import tabulate
 from optlab.report import Table
 from optlab.report.tables import duration, number
 from optlab.results.rates import VERDICTS, extrapolate
@@ -21,260 +22,181 @@ _RULES = (
 _YEAR = 365.25 * 24 * 3600
 
 
-def summary(runs: Sequence[Run], theory: Mapping[str, Any]) -> Table:
-    """Counts the verdicts of each method, over minima with a regular Hessian.
+def orders(
+    runs: Sequence[Run], theory: Mapping[str, Any]
+) -> tuple[Table, Table, Table, str]:
+    """Tabulates the measured orders of convergence.
 
     Args:
       runs: runs on all problems.
-      theory: method to ``order`` and ``remark``.
+      theory: method to its expected ``order`` and a ``remark``.
 
     Returns:
-      The table; the remarks are its notes.
-    """
-    regular = [run for run in runs if np.isfinite(run.minimizer.condition)]
-    rows, notes = [], []
-    for method in dict.fromkeys(run.method for run in runs):
-        here = [run for run in regular if run.method == method]
-        orders = [run.found.order for run in here if np.isfinite(run.found.order)]
-        expected = theory.get(method, {})
-        rows.append(
-            (
-                method,
-                expected.get("order", "-"),
-                f"{np.median(orders):.2f}" if orders else "-",
-                _counts(here),
-            )
-        )
-        if expected.get("remark"):
-            notes.append(f"{method}: {expected['order']}; {expected['remark']}.")
-    return Table(
-        title="Measured orders, over the minima with a regular Hessian",
-        columns=("method", "theory", "median\nq", "measured"),
-        align="llrl",
-        rows=tuple(rows),
-        groups=("",) * len(rows),
-        notes=(_RULES, *notes),
-    )
-
-
-def matrix(runs: Sequence[Run]) -> Table:
-    """Tabulates orders, a row a problem and a column a method.
-
-    Args:
-      runs: runs on all problems.
-
-    Returns:
-      The table.
+      A row a method, over the minima with a regular Hessian; a row a problem and a
+      column a method; a row a run; and the verdicts as one paragraph.
     """
     methods = list(dict.fromkeys(run.method for run in runs))
-    cells = {(run.problem, run.method): run for run in runs}
-    problems = list(dict.fromkeys(run.problem for run in runs))
-    rows = tuple(
-        (problem, *(_order(cells.get((problem, method))) for method in methods))
-        for problem in problems
+    rows, notes, said = [], [_RULES], []
+    for method in methods:
+        found = [r.found for r in runs if r.method == method and r.minimizer.regular]
+        measured = [each.order for each in found if np.isfinite(each.order)]
+        verdicts = [each.verdict for each in found]
+        counts = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+        text = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+        expected = theory.get(method, {})
+        row = {
+            "method": method,
+            "theory": expected.get("order", "-"),
+            "median\nq": f"{np.median(measured):.2f}" if measured else "-",
+            "measured": text,
+        }
+        rows.append(row)
+        if expected.get("remark"):
+            notes.append(f"{method}: {expected['order']}; {expected['remark']}.")
+        if found:
+            said.append(f"{method}: {text}")
+    title = "Measured orders, over the minima with a regular Hessian"
+    summary = tabulate(title, rows, ["method", "theory", "measured"], notes)
+    lead = f"Measured near minima with a regular Hessian. {'; '.join(said)}."
+    return summary, _matrix(runs, methods), _details(runs), lead
+
+
+def _matrix(runs: Sequence[Run], methods: Sequence[str]) -> Table:
+    cells = {(run.problem, run.method): _order(run) for run in runs}
+    rows = [
+        {"problem": problem}
+        | {m.replace("_", "\n"): cells.get((problem, m), "-") for m in methods}
+        for problem in dict.fromkeys(run.problem for run in runs)
+    ]
+    notes = (
+        "quadratic_k has a Hessian of condition k.",
+        "* The Hessian at the minimizer is singular. In brackets: steps, where an "
+        "order needs more. An order far above 2 is one leap to the minimum, as "
+        "of quasi-Newton methods on a quadratic after about n steps.",
     )
-    return Table(
-        title="Measured order q of each run",
-        columns=("problem", *(method.replace("_", "\n") for method in methods)),
-        align="l" + "r" * len(methods),
-        rows=rows,
-        groups=("",) * len(rows),
-        notes=(
-            "quadratic_k has a Hessian of condition k.",
-            "* The Hessian at the minimizer is singular. In brackets: steps, where an "
-            "order needs more. An order far above 2 is one leap to the minimum, as "
-            "of quasi-Newton methods on a quadratic after about n steps.",
-        ),
+    return tabulate("Measured order q of each run", rows, ["problem"], notes)
+
+
+def _details(runs: Sequence[Run]) -> Table:
+    rows = [
+        {
+            "method": run.method,
+            "steps": f"{run.steps:,}",
+            "evaluations": f"{run.evaluations:,}",
+            "f(x*)": f"{run.minimizer.value:.3g}",
+            "condition": f"{run.minimizer.condition:.3g}".replace("inf", "singular"),
+            "last error": f"{run.errors[-1]:.0e}",
+            "ratio": number(run.found.ratio),
+            "order q": _order(run),
+            "verdict": run.found.verdict,
+        }
+        for run in runs
+    ]
+    notes = (
+        "x*: the minimizer that the run comes nearest to; condition: of the Hessian "
+        "there, once its diagonal is scaled to ones.",
+        "Ratio: e' / e of successive errors, the geometric mean of the last h steps "
+        "above rounding. An evaluation is a value with its gradient, or a product; a "
+        "Jacobian or Hessian is n of them.",
     )
+    groups = [f"{run.problem}, n = {run.minimizer.x.size}" for run in runs]
+    return tabulate("Every run", rows, ["method", "verdict"], notes, groups)
 
 
-def details(runs: Sequence[Run]) -> Table:
-    """Tabulates every run, a block a problem.
-
-    Args:
-      runs: runs on all problems.
-
-    Returns:
-      The table.
-    """
-    rows = []
-    for run in runs:
-        regular = np.isfinite(run.minimizer.condition)
-        rows.append(
-            (
-                run.method,
-                f"{run.steps:,}",
-                f"{run.evaluations:,}",
-                f"{run.minimizer.value:.3g}",
-                f"{run.minimizer.condition:.3g}" if regular else "singular",
-                f"{run.errors[-1]:.0e}",
-                number(run.found.ratio),
-                _order(run),
-                run.found.verdict,
-            )
-        )
-    return Table(
-        title="Every run",
-        columns=(
-            "method", "steps", "evaluations", "f(x*)", "condition", "last error",
-            "ratio", "order q", "verdict",
-        ),
-        align="lrrrrrrrl",
-        rows=tuple(rows),
-        groups=tuple(f"{r.problem}, n = {r.minimizer.x.size}" for r in runs),
-        notes=(
-            "x*: the minimizer that the run comes nearest to; condition: of the "
-            "Hessian there, once its diagonal is scaled to ones.",
-            "Ratio: e' / e of successive errors, the geometric mean of the last h "
-            "steps above rounding. An evaluation is a value with its gradient, or a "
-            "product; a Jacobian or Hessian is n of them.",
-        ),
-    )  # fmt: skip
-
-
-def laws(curves: Sequence[Curve], theory: Mapping[str, Any]) -> Table:
-    """Tabulates the exponents, a row a method.
+def costs(
+    curves: Sequence[Curve], theory: Mapping[str, Any], nets: Mapping[str, int]
+) -> tuple[Table, Table, Table, str]:
+    """Tabulates the growth of a step's cost, and extrapolates it to real nets.
 
     Args:
       curves: curves of all methods.
       theory: method to its expected exponents ``seconds`` and ``memory``.
+      nets: name of a net to its number of weights.
 
     Returns:
-      The table.
+      Exponents, a row a method; the size of each net's Hessian; a step of each method
+      on each net; and the exponents and the largest Hessian as one paragraph.
     """
-    rows = []
-    for curve in curves:
-        expected = theory.get(curve.method, {})
-        rows.append(
-            (
-                curve.method,
-                f"{curve.seconds_law.exponent:.2f}",
-                str(expected.get("seconds", "-")),
-                f"{curve.memory_law.exponent:.2f}",
-                str(expected.get("memory", "-")),
-                f"{curve.sizes[curve.seconds.size - 1]:,}",
-                duration(curve.seconds[-1]),
-            )
-        )
-    return Table(
-        title="One step: exponents of n on the largest sizes",
-        columns=(
-            "method", "time\nexponent", "theory", "memory\nexponent", "theory",
-            "largest\nn timed", "time\nthere",
-        ),
-        align="l" + "r" * 6,
-        rows=tuple(rows),
-        groups=("",) * len(rows),
-        notes=(
-            "In theory eigenvectors and Cholesky factors cost n^3, updates of a matrix "
-            "n^2 and products without one n. How many products a step of conjugate "
-            "gradients needs depends on the problem. LAPACK works on one thread.",
-        ),
-    )  # fmt: skip
-
-
-def matrices(nets: Mapping[str, int]) -> Table:
-    """Tabulates the size of one dense matrix of real nets.
-
-    Args:
-      nets: name to number of weights.
-
-    Returns:
-      The table.
-    """
-    rows = tuple(
-        (name, f"{n:,}", f"{n**2:.3g}", memory(4.0 * n**2)) for name, n in nets.items()
-    )
-    return Table(
-        title="One Hessian of a real net, in float32",
-        columns=("net", "weights", "entries", "bytes"),
-        align="lrrr",
-        rows=rows,
-        groups=("",) * len(rows),
-    )
-
-
-def nets(curves: Sequence[Curve], weights: Mapping[str, int]) -> Table:
-    """Extrapolates the cost of a step to real nets, by the fitted laws.
-
-    Args:
-      curves: curves of all methods.
-      weights: name of a net to its number of weights.
-
-    Returns:
-      The table.
-    """
-    cells = [(name, n, curve) for name, n in weights.items() for curve in curves]
-    return Table(
-        title="One step with as many parameters, by the fitted laws",
-        columns=("net", "method", "memory", "time"),
-        align="llrr",
-        rows=tuple(
-            (
-                name,
-                curve.method,
-                memory(extrapolate(curve.memory_law, n)),
-                long_duration(extrapolate(curve.seconds_law, n)),
-            )
-            for name, n, curve in cells
-        ),
-        groups=("",) * len(cells),
-        notes=(
-            "Extrapolated, on this machine, for a function as cheap as the one "
-            "measured: the net's own gradient comes on top, and matrices that outgrow "
-            "the cache take longer still.",
-        ),
-    )
-
-
-def conclusions(
-    runs: Sequence[Run], curves: Sequence[Curve], weights: Mapping[str, int]
-) -> tuple[str, ...]:
-    """Writes the page's first paragraphs.
-
-    Args:
-      runs: runs on all problems.
-      curves: curves of all methods.
-      weights: name of a net to its number of weights.
-
-    Returns:
-      One paragraph on orders, one on costs.
-    """
-    regular = [run for run in runs if np.isfinite(run.minimizer.condition)]
-    said = [
-        f"{method}: {_counts([run for run in regular if run.method == method])}"
-        for method in dict.fromkeys(run.method for run in regular)
+    laws = [
+        {
+            "method": curve.method,
+            "time\nexponent": f"{curve.seconds_law.exponent:.2f}",
+            "time,\ntheory": str(theory.get(curve.method, {}).get("seconds", "-")),
+            "memory\nexponent": f"{curve.memory_law.exponent:.2f}",
+            "memory,\ntheory": str(theory.get(curve.method, {}).get("memory", "-")),
+            "largest\nn timed": f"{curve.sizes[curve.seconds.size - 1]:,}",
+            "time\nthere": duration(curve.seconds[-1]),
+        }
+        for curve in curves
     ]
-    orders = f"Measured near minima with a regular Hessian. {'; '.join(said)}."
+    hessians = [
+        {
+            "net": net,
+            "weights": f"{n:,}",
+            "entries": f"{n**2:.3g}",
+            "bytes": memory(4.0 * n**2),
+        }
+        for net, n in nets.items()
+    ]
+    steps = [
+        {
+            "net": net,
+            "method": curve.method,
+            "memory": memory(extrapolate(curve.memory_law, n)),
+            "time": long_duration(extrapolate(curve.seconds_law, n)),
+        }
+        for net, n in nets.items()
+        for curve in curves
+    ]
     exponents = "; ".join(
         f"{curve.method} n^{curve.seconds_law.exponent:.1f} in time, "
         f"n^{curve.memory_law.exponent:.1f} in memory"
         for curve in curves
     )
-    largest = max(weights, key=weights.__getitem__)
-    n = weights[largest]
-    cost = (
-        f"One step grows as: {exponents}. {largest} has {n:,} weights, so its Hessian "
-        f"has {n**2:.2g} entries, {memory(4.0 * n**2)} in float32."
+    net, n = max(nets.items(), key=lambda item: item[1])
+    return (
+        tabulate(
+            "One step: exponents of n on the largest sizes",
+            laws,
+            ["method"],
+            (
+                "In theory eigenvectors and Cholesky factors cost n^3, updates of a "
+                "matrix n^2 and products without one n. How many products a step of "
+                "conjugate gradients needs depends on the problem. LAPACK works on one "
+                "thread.",
+            ),
+        ),
+        tabulate("One Hessian of a real net, in float32", hessians, ["net"]),
+        tabulate(
+            "One step with as many parameters, by the fitted laws",
+            steps,
+            ["net", "method"],
+            (
+                "Extrapolated, on this machine, for a function as cheap as the one "
+                "measured: the net's own gradient comes on top, and matrices that "
+                "outgrow the cache take longer still.",
+            ),
+        ),
+        f"One step grows as: {exponents}. {net} has {n:,} weights, so its Hessian has "
+        f"{n**2:.2g} entries, {memory(4.0 * n**2)} in float32.",
     )
-    return orders, cost
 
 
 def memory(size: float) -> str:
-    """Writes bytes in the largest fitting unit, in powers of 1000.
+    """Formats bytes in the largest fitting unit, in powers of 1000.
 
     >>> memory(512), memory(61_706.0**2 * 4), memory(7.657e16)
     ('512 B', '15.2 GB', '76.6 PB')
     """
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 999.5 or unit == "PB":
-            return f"{size:.3g} {unit}"
+    units = ["PB", "TB", "GB", "MB", "kB", "B"]
+    while size >= 999.5 and len(units) > 1:
         size /= 1000
-    raise AssertionError  # the last unit takes all
+        units.pop()
+    return f"{size:.3g} {units[-1]}"
 
 
 def long_duration(seconds: float) -> str:
-    """Writes seconds in the largest fitting unit, up to years.
+    """Formats seconds in the largest fitting unit, up to years.
 
     >>> long_duration(0.5), long_duration(1e6), long_duration(1e12)
     ('0.5 s', '12 days', '3.2e+04 years')
@@ -286,16 +208,9 @@ def long_duration(seconds: float) -> str:
     return f"{seconds / _YEAR:.2g} years"
 
 
-def _counts(runs: Sequence[Run]) -> str:
-    verdicts = [run.found.verdict for run in runs]
-    counts = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
-    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-
-
-def _order(run: Run | None) -> str:
-    if run is None:
-        return "-"
-    star = "" if np.isfinite(run.minimizer.condition) else "*"
+def _order(run: Run) -> str:
+    """Formats the order, or the number of steps where an order needs more of them."""
+    star = "" if run.minimizer.regular else "*"
     if np.isfinite(run.found.order):
         return f"{run.found.order:.2f}{star}"
     steps = max(run.found.errors - 1, 0) + (run.found.errors < run.errors.size)

@@ -26,7 +26,7 @@ def cost_by_size(panels: Sequence[tuple[str, Sequence[Growth]]]) -> Figure:
     """Draws measured points and fitted lines on log axes: the slope is the exponent.
 
     Args:
-      panels: label of the vertical axis and the growths of each panel.
+      panels: label of the vertical axis and growths of each panel.
 
     Returns:
       The figure, the panels in one row.

@@ -96,7 +96,7 @@ def moving_average(values: np.ndarray, decay: float = DECAY) -> np.ndarray:
     Kingma and Ba, "Adam" (2015), section 3, for the correction.
 
     Args:
-      values: ``[..., steps]``.
+      values: values by step, ``[..., steps]``.
       decay: weight of the past at each step.
 
     Returns:
@@ -117,8 +117,8 @@ def smoothed(entry: Entry, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Computes moving averages of one contender's steps, thinned out for drawing.
 
     Args:
-      entry: contender.
-      metric: name.
+      entry: contender whose runs are read.
+      metric: name of the metric.
 
     Returns:
       The steps, ``[n]``, counted from one, and the averages, ``[seeds, n]``, of the
@@ -135,9 +135,9 @@ def evaluated(entry: Entry, split: str, metric: str) -> np.ndarray:
     """Reads the evaluations of one contender's report runs that did not diverge.
 
     Args:
-      entry: contender.
-      split: name.
-      metric: name.
+      entry: contender whose runs are read.
+      split: name of the split.
+      metric: name of the metric.
 
     Returns:
       ``[seeds, epochs + 1]``.

@@ -52,11 +52,8 @@ class Descent(NamedTuple):
         first = below.argmax(axis=1)
         steps = np.where(below.any(axis=1), first, np.nan)
         counts = self.evaluations[np.arange(len(first)), first]
-        return Reached(
-            steps,
-            np.where(below.any(axis=1), counts, np.nan),
-            steps * self.step_seconds,
-        )
+        counts = np.where(below.any(axis=1), counts, np.nan)
+        return Reached(steps, counts, steps * self.step_seconds)
 
 
 def descents(
@@ -65,7 +62,7 @@ def descents(
     """Draws the median value over the starts, against three kinds of cost.
 
     Args:
-      title: of the figure.
+      title: title of the figure.
       runs: runs of every method.
       measure: name of the value.
       target: value that is drawn as a line.

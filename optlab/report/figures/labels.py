@@ -14,7 +14,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
 
     Args:
       wanted: positions in any order.
-      gap: between neighbours; less where the limits leave no room for it.
+      gap: least distance of neighbours; less where the limits leave no room for it.
       low: least position.
       high: greatest position.
 
@@ -50,8 +50,8 @@ def label_ends(
 
     Args:
       panel: axes with the lines.
-      lines: name, colour, x and y of each; y may hold nan.
-      height: of the panel in inches, which bounds how close names may be.
+      lines: name, colour, x and y of each line; y may hold nan.
+      height: height of the panel in inches, which bounds how close names may be.
     """
     shown = []
     for name, colour, x, y in lines:
@@ -81,7 +81,7 @@ def say(panel: Axes, missing: Mapping[str, Sequence[str]]) -> None:
 
     Args:
       panel: axes to write on.
-      missing: reason to the names it holds for, such as "all lanes diverged".
+      missing: reason to names of contenders, such as "all lanes diverged".
     """
     lines = [
         line

@@ -19,21 +19,20 @@ class Bar(NamedTuple):
     median: float
     low: float
     high: float
-    target: float | None = None
 
 
 def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
-    """Draws medians as bars from 1, the range as whiskers, targets as marks.
+    """Draws medians as bars from 1, the range as whiskers.
 
     Args:
       bars: ratios from top to bottom; bars of one group follow each other.
-      title: of the figure.
-      label: of the axis.
+      title: title of the figure.
+      label: label of the axis.
 
     Returns:
       The figure.
 
-    >>> bar = Bar("64 runs", "a plain loop", 12.0, 11.0, 14.0, target=10.0)
+    >>> bar = Bar("64 runs", "a plain loop", 12.0, 11.0, 14.0)
     >>> len(ratio_bars([bar], "Times as fast", "ratio").axes)
     1
     """
@@ -45,11 +44,10 @@ def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
         places.append(place)
         place += 1.0
     ends = [1.0, *(b.low for b in bars), *(b.high for b in bars)]
-    ends += [bar.target for bar in bars if bar.target is not None]
     low, high = min(ends), max(ends)
     room = (high / low) ** 0.16
     with style.theme():
-        foot = "bar: median; whisker: least and greatest turn; | target"
+        foot = "bar: median; whisker: range of the rounds"
         figure, axes = style.panels(title, 7.6, [0.3 * place + 0.5], [""], [foot])
         panel = axes[0, 0]
         panel.set_xscale("log")
@@ -60,13 +58,10 @@ def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
             panel.barh(at, bar.median - 1, left=1, height=0.6, color=colour, alpha=0.4)
             panel.plot([bar.low, bar.high], [at, at], color=colour, lw=1.4)
             panel.plot([bar.median] * 2, [at - 0.3, at + 0.3], color=colour, lw=2.4)
-            if bar.target is not None:
-                panel.plot([bar.target] * 2, [at - 0.42, at + 0.42], color="black",
-                           lw=1.3)  # fmt: skip
             panel.annotate(
-                f"{bar.median:.3g}x", (max(bar.high, bar.target or 0.0, 1.0), at),
-                (6, 0), textcoords="offset points", va="center", fontsize=8.5,
-                color=colour, fontweight="bold",
+                f"{bar.median:.3g}x", (max(bar.high, 1.0), at), (6, 0),
+                textcoords="offset points", va="center", fontsize=8.5, color=colour,
+                fontweight="bold",
             )  # fmt: skip
         panel.set_yticks(places, [bar.name for bar in bars])
         for at, group in heads.items():

@@ -89,12 +89,8 @@ class Look(NamedTuple):
             parts = (np.arange(5) + MARKERS.index(self.marker) / len(MARKERS)) / 5
             wanted = places[0] + parts * (places[-1] - places[0])
             at = sorted({first + int(i) for i in np.searchsorted(places, wanted)})
-        return {
-            "color": self.colour,
-            "marker": self.marker,
-            "markersize": 5,
-            "markevery": at,
-        }
+        mark = {"marker": self.marker, "markersize": 5, "markevery": at}
+        return {"color": self.colour, **mark}
 
 
 #: How panels share an axis.
@@ -121,7 +117,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     figure have markers.
 
     Args:
-      names: what the figure distinguishes; repeated names count once.
+      names: names that the figure distinguishes; repeated ones count once.
 
     Returns:
       Name to look.
@@ -155,10 +151,10 @@ def canvas(
 
     Args:
       results: comparison whose note stands below the figure.
-      title: of the whole figure.
-      heights: of each row of panels, in inches.
+      title: title of the whole figure.
+      heights: height of each row of panels, in inches.
       foot: small print that explains the lines.
-      sharex: as in ``Figure.subplots``.
+      sharex: panels that share their x axis, as in ``Figure.subplots``.
       columns: groups that are drawn; all by default.
 
     Returns:
@@ -184,13 +180,13 @@ def panels(
     """Makes an empty figure of titled columns of panels.
 
     Args:
-      title: of the whole figure.
-      width: of the figure, in inches.
-      heights: of each row of panels, in inches.
+      title: title of the whole figure.
+      width: width of the figure, in inches.
+      heights: height of each row of panels, in inches.
       columns: title of each column.
       small: paragraphs of small print below; empty ones are left out.
-      sharex: as in ``Figure.subplots``.
-      sharey: as in ``Figure.subplots``.
+      sharex: panels that share their x axis, as in ``Figure.subplots``.
+      sharey: panels that share their y axis, as in ``Figure.subplots``.
 
     Returns:
       The figure and its axes, ``[rows, columns]``.
@@ -198,16 +194,11 @@ def panels(
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
     figure = Figure(figsize=(width, sum(heights) + 0.6), layout=layout)
     axes = figure.subplots(
-        len(heights),
-        len(columns),
-        squeeze=False,
-        sharex=sharex,
-        sharey=sharey,
+        len(heights), len(columns), squeeze=False, sharex=sharex, sharey=sharey,
         height_ratios=heights,
-    )
-    figure.suptitle(
-        literal(title), x=0.012, ha="left", fontsize=11.5, fontweight="bold"
-    )
+    )  # fmt: skip
+    bold = {"fontsize": 11.5, "fontweight": "bold"}
+    figure.suptitle(literal(title), x=0.012, ha="left", **bold)
     for panel, text in zip(axes[0], columns, strict=True):
         panel.set_title(literal(text))
     paragraphs = "\n".join(
@@ -264,8 +255,8 @@ def band(
 
     Args:
       panel: axes to draw on.
-      x: ``[n]``.
-      values: ``[seeds, n]``; values that are not finite are left out.
+      x: positions of the points, ``[n]``.
+      values: values by seed, ``[seeds, n]``; those not finite are left out.
       share: whether the values are shares in [0, 1].
       alpha: opacity of the band.
       **line: arguments of ``Axes.plot``; ``color`` also fills the band.
@@ -300,8 +291,8 @@ def scale(panels: Sequence[Axes], values: Sequence[np.ndarray], metric: Metric) 
 
     Args:
       panels: axes that share their y axis.
-      values: ``[seeds, n]`` of every line drawn on them.
-      metric: direction, and whether it is a percentage.
+      values: values of every line drawn on them, each ``[seeds, n]``.
+      metric: metric of the values, with its direction and unit.
     """
     quarter = 0.25 * metric.higher
     arrays = [each[:, int(quarter * each.shape[1]) :].ravel() for each in values]

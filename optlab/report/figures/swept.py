@@ -47,7 +47,7 @@ def response(entry: Entry, key: str, metrics: Sequence[Metric]) -> Response:
     Args:
       entry: contender.
       key: dotted name of the swept number; points without it are left out.
-      metrics: of the comparison; the first one decides.
+      metrics: metrics of the comparison; the first one decides.
 
     Returns:
       Of a grid, at each value the best point over the other keys, by the sweep's own
