@@ -24,44 +24,31 @@ def get_config() -> ConfigDict:
     config.order.conditions = (10.0, 1000.0)  # a quadratic each
     config.order.parameters = 10  # of each quadratic
     config.order.problems = (
-        "rosenbrock",
-        "beale",
-        "himmelblau",
-        "box",
-        "helical_valley",
-        "wood",
-        "brown_badly_scaled",
-        "trigonometric",
-        "broyden_tridiagonal",
+        "rosenbrock", "beale", "himmelblau", "box", "helical_valley", "wood",
+        "brown_badly_scaled", "trigonometric", "broyden_tridiagonal",
         "kowalik_osborne",  # from here on residuals remain
-        "bard",
-        "brown_dennis",
+        "bard", "brown_dennis",
         "powell_singular",  # none remain, but the Hessian has no inverse
-    )
+    )  # fmt: skip
     # Not variably_dimensioned: from its start to its minimum leads an eigenvector of
     # its Hessian, and on that line every method has but one dimension.
     config.order.steps = 10_000  # updates at most
 
     config.cost = ConfigDict()
-    config.cost.sizes = (
-        *(10, 30, 100, 300, 1000, 2000),
-        *(10_000, 100_000, 300_000, 1_000_000),
-    )
+    small, large = (10, 30, 100, 300, 1000, 2000), (10_000, 100_000, 300_000, 1_000_000)
+    config.cost.sizes = small + large
     # A law is fitted to this many sizes, the largest that a method reaches. Memory has
     # no noise, but the compiler's number of copies of a matrix varies with n.
-    config.cost.fitted = ConfigDict()
-    config.cost.fitted.seconds = 3
-    config.cost.fitted.memory = 4
+    config.cost.fitted = ConfigDict({"seconds": 3, "memory": 4})
     config.cost.repeats = 7  # timed repetitions of one step; the median counts
     config.cost.seconds = 3.0  # a step expected to take longer is not timed
     # Bytes; a step expected to need more is not tried. An entry of a matrix that
     # outgrows the cache takes several times as long: no power law holds across that.
     config.cost.memory = 1e8
 
-    config.nets = ConfigDict()  # weights
-    config.nets["LeNet-5"] = 61_706
-    config.nets["ResNet-50"] = 25_557_032
-    config.nets["VGG16"] = 138_357_544
+    config.nets = ConfigDict(  # weights
+        {"LeNet-5": 61_706, "ResNet-50": 25_557_032, "VGG16": 138_357_544}
+    )
 
     # Orders expected near a minimum with a regular Hessian, with theorems and sections
     # of Nocedal, Wright, Numerical Optimization (2nd ed.), and exponents of n expected

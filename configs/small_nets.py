@@ -31,15 +31,10 @@ def get_config() -> ConfigDict:
     # targets of variance 1, or of +-1), or the cross-entropy where there are classes.
     config.net = ConfigDict()
     for name, units, target in (
-        ("sinc", 20, 1e-4),
-        ("xor", 4, 1e-4),
-        ("spirals", 30, 0.1),
-        ("diabetes", 8, 0.4),
-        ("concrete", 20, 0.1),
-        ("energy", 12, 0.01),
-        ("yacht", 10, 0.01),
-        ("digits", 8, 0.05),
-    ):
+        ("sinc", 20, 1e-4), ("xor", 4, 1e-4), ("spirals", 30, 0.1),
+        ("diabetes", 8, 0.4), ("concrete", 20, 0.1), ("energy", 12, 0.01),
+        ("yacht", 10, 0.01), ("digits", 8, 0.05),
+    ):  # fmt: skip
         config.net[name] = ConfigDict({"hidden": units, "target": target})
 
     config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # of an optimizer without numbers

@@ -85,8 +85,7 @@ def main(given: cli.Given) -> None:
                 console.print()
             elif isinstance(block, str):
                 console.print(Text(block))
-    page = write(folder, found, settings, versions() | {"load at the start": load})
-    console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
+    write(folder, found, settings, versions() | {"load at the start": load})
 
 
 def write(
@@ -108,14 +107,13 @@ def write(
     """
     sections = [Section(name, tables.blocks(result)) for name, result in found.items()]
     bars = [
-        Bar(ratio.work, ratio.peer, ratio.median, min(ratio.each), max(ratio.each))
+        Bar(x.work, x.peer, x.median, min(x.each), max(x.each))
         for result in found.values()
-        for ratio in result.ratios
+        for x in result.ratios
     ]
     if bars:
-        figure = ratio_bars(
-            bars, "Times as fast as its peers", "peer's time / optlab's"
-        )
+        title, label = "Times as fast as its peers", "peer's time / optlab's"
+        figure = ratio_bars(bars, title, label)
         alt = "Medians and ranges of the tables below, as bars."
         chart = Picture("ratios", figure, CAPTION, alt)
         sections.insert(0, Section("Ratios", (chart,)))

@@ -52,9 +52,8 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
     try:
         write_atomic(mark, text)
     except OSError as error:
-        raise InputError(
-            f"--workdir={folder} cannot be written: {error.strerror}"
-        ) from error
+        text = f"--workdir={folder} cannot be written: {error.strerror}"
+        raise InputError(text) from error
     return folder
 
 
@@ -68,14 +67,14 @@ def write_results(
     lead: Sequence[str] = (),
     made_with: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
-    """Writes ``results.json`` and a page that says how to repeat the run.
+    """Writes ``results.json`` and a page, and prints the page's path.
 
     Args:
       folder: working directory.
       title: title of the page.
       config: config as nested plain data.
       content: results, beside config and environment in ``results.json``.
-      sections: sections of the page.
+      sections: sections of the page, which ends with one on how to repeat the run.
       lead: paragraphs before the first section.
       made_with: versions of further packages, and other facts on the run.
 
@@ -88,4 +87,6 @@ def write_results(
     write_atomic(folder / "results.json", text)
     repeat = Facts(facts), Listing("Config", json.dumps(config, indent=2))
     sections = (*sections, Section("How to repeat it", repeat))
-    return write_page(folder, title, sections, lead=lead)
+    page = write_page(folder, title, sections, lead=lead)
+    print(f"page: {page}")
+    return page

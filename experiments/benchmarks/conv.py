@@ -86,12 +86,11 @@ def ratios(seconds: Mapping[str, Sequence[float]], lanes: int) -> list[Ratio]:
         for name, times in seconds.items()
         if name not in (OWN, LANES)
     ]
-    work, together = f"a step of {lanes} lanes", tuple(seconds[LANES])
-    return steps + [
-        Ratio(work, f"{name}, {lanes} times", tuple(lanes * np.array(times)), together)
-        for name in (OWN, *fastest)
-        if (times := seconds[name])
-    ]
+    for name in (OWN, *fastest):
+        work, peer = f"a step of {lanes} lanes", f"{name}, {lanes} times"
+        times = tuple(lanes * each for each in seconds[name])
+        steps.append(Ratio(work, peer, times, tuple(seconds[LANES])))
+    return steps
 
 
 def _torch_forms(
@@ -103,8 +102,8 @@ def _torch_forms(
     found, notes = {}, []
     for form in pytorch.FORMS:
         status(f"warm-up: {TORCH}{form}")
-        call = pytorch.make_loop(classifier, form)(1e-3, 0)
         try:
+            call = pytorch.make_loop(classifier, form)(1e-3, 0)
             call()
         except Exception as error:  # of PyTorch's compiler: the rest is worth measuring
             text = f"{type(error).__name__}: {str(error).splitlines()[0]}"

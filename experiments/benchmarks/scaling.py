@@ -4,6 +4,7 @@ Time is of one epoch of all lanes, warm, the fastest of a few. On a CPU a core i
 device.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,29 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
             raise InputError(f"scaling.{axis} must be two rising sizes or more")
     if (count := len(jax.devices())) > 1:
         axes["devices"] = tuple(2**i for i in range(count.bit_length()))
-    growths = [_growth(axis, each, settings, status) for axis, each in axes.items()]
+    base = settings["base"] | {"devices": count}
+
+    @functools.cache  # all axes meet at the base
+    def measure(*sizes: int) -> tuple[float, int]:  # seconds, parameters
+        here = dict(zip(base, sizes, strict=True))
+        name = ", ".join(f"{key} {size}" for key, size in here.items())
+        status(f"compiling {name}")
+        task = make_task({**here, "hidden": (here["hidden"],)})
+        points, devices = programs.rates(here["lanes"]), jax.devices()[: sizes[-1]]
+        call = programs.compile_sweep(task, (0,), points, devices).later_epochs()
+        timed = interleaved({name: call}, settings["repeats"], status)
+        params, _ = jax.eval_shape(task.problem({}).init, jax.random.key(0))
+        return min(timed[name]), sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    growths = []
+    for axis, sizes in axes.items():
+        found = [measure(*(base | {axis: size}).values()) for size in sizes]
+        seconds, parameters = map(np.array, zip(*found, strict=True))
+        hidden = axis == "hidden"
+        drawn = parameters if hidden else np.array(sizes)
+        upper = slice(min(len(drawn) // 2, len(drawn) - 2), None)
+        law = power_law(drawn[upper], seconds[upper])
+        growths.append(Growth("parameters" if hidden else axis, drawn, seconds, law))
     alt = f"Seconds against {', '.join(axes)}, on logarithmic axes."
     return SuiteResult(
         values=tuple(
@@ -51,29 +74,6 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
         ),
         blocks=(_table(growths), Picture("scaling", scaling(growths), CAPTION, alt)),
     )
-
-
-def _growth(
-    axis: str, sizes: Sequence[int], settings: Mapping[str, Any], status: Status
-) -> Growth:
-    """Seconds of an epoch against one axis; of hidden units, against parameters."""
-    drawn, seconds = [], []
-    for size in sizes:
-        here = {**settings["base"], axis: size}
-        task = make_task({**here, "hidden": (here["hidden"],)})
-        devices = jax.devices()[: here.get("devices", len(jax.devices()))]
-        name = f"{size} {axis}"
-        status(f"compiling {name}")
-        points = programs.rates(here["lanes"])
-        call = programs.compile_sweep(task, (0,), points, devices).later_epochs()
-        seconds.append(
-            min(interleaved({name: call}, settings["repeats"], status)[name])
-        )
-        drawn.append(_parameters(task) if axis == "hidden" else size)
-    label = "parameters" if axis == "hidden" else axis
-    upper = slice(min(len(drawn) // 2, len(drawn) - 2), None)
-    law = power_law(np.array(drawn[upper]), np.array(seconds[upper]))
-    return Growth(label, np.array(drawn), np.array(seconds), law)
 
 
 def _table(growths: Sequence[Growth]) -> Table:
@@ -88,8 +88,3 @@ def _table(growths: Sequence[Growth]) -> Table:
         for size, seconds in zip(each.sizes, each.seconds, strict=True)
     ]
     return tabulate("Time of an epoch of all lanes", rows, ["axis"])
-
-
-def _parameters(task: Any) -> int:
-    params, _ = jax.eval_shape(task.problem({}).init, jax.random.key(0))
-    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -18,6 +18,7 @@ from rich.progress import Progress
 
 from experiments.studies.context import Context
 from experiments.tabulate import tabulate
+from experiments.workdir import claim, write_results
 from optlab import losses, models, optim, report, sweep
 from optlab.errors import InputError, near
 from optlab.optim import info
@@ -59,6 +60,16 @@ class Fit(NamedTuple):
     reasons: tuple[str, ...]  # of each start
     compile_seconds: float
 
+    def record(self, target: float) -> dict[str, Any]:
+        """Collects the entries of results.json."""
+        runs = self.descent
+        return {
+            "method": runs.method, "point": self.point, "final": runs.values[:, -1],
+            "steps": runs.steps, "to_target": runs.reached(target),
+            "step_seconds": runs.step_seconds, "compile_seconds": self.compile_seconds,
+            "reasons": self.reasons,
+        }  # fmt: skip
+
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
     """Prints tables; writes page, figures and results.json.
@@ -75,7 +86,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, entry in settings["optimizers"].items()
     ]
     nets = [make_net(name, settings, context.data_dir) for name in _names(settings)]
-    folder = context.claim(settings)
+    folder = claim(context.workdir, context.name, settings)
     sections, records = [], []
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(nets) * len(methods))
@@ -89,7 +100,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             context.show(table)
             content = net.description, table, _picture(net, fits)
             sections.append(report.Section(net.name, content))
-            records += [_record(net, each) for each in fits]
+            of = {"net": net.name, "parameters": net.parameters, "target": net.target}
+            records += [of | each.record(net.target) for each in fits]
     lead = (
         f"{len(methods)} methods from the same {settings['starts']} starts of each "
         "net, full batches, float32. A learning rate is the one with the smallest "
@@ -97,7 +109,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         "a Jacobian or Hessian, counts one. Time: of the compiled steps, one start "
         "after another, without compiling."
     )
-    context.write(folder, settings, {"fits": records}, sections, (lead,))
+    title, content = settings["title"], {"fits": records}
+    write_results(folder, title, settings, content, sections, lead=(lead,))
 
 
 def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Net:
@@ -276,19 +289,3 @@ def _picture(net: Net, fits: Sequence[Fit]) -> report.Picture:
     figure = descent.descents(net.name, runs, net.measure, net.target)
     alt = f"{net.measure} of {net.name} by steps, evaluations and seconds"
     return report.Picture(net.name, figure, caption, alt)
-
-
-def _record(net: Net, fit: Fit) -> dict[str, Any]:
-    return {
-        "net": net.name,
-        "parameters": net.parameters,
-        "method": fit.descent.method,
-        "point": fit.point,
-        "target": net.target,
-        "final": fit.descent.values[:, -1],
-        "steps": fit.descent.steps,
-        "to_target": fit.descent.reached(net.target),
-        "step_seconds": fit.descent.step_seconds,
-        "compile_seconds": fit.compile_seconds,
-        "reasons": fit.reasons,
-    }

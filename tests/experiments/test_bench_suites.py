@@ -6,25 +6,28 @@ import pytest
 
 from configs import bench as config
 from experiments.benchmarks import SUITES, conv, sweep
-from experiments.benchmarks.peers import missing
+from experiments.benchmarks.peers import missing, pytorch
 from optlab.errors import InputError
 from optlab.report import Picture
 from optlab.sweep import width
 
 SETTINGS = config.get_config().to_dict()
+DEVICES = jax.devices()
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Two of the eight devices, and no trial of widths: fewer and smaller programs."""
-    devices = jax.devices()[:2]
-    monkeypatch.setattr(jax, "devices", lambda: devices)
+    """One of the eight devices, no trial of widths, and a compiler in a hurry."""
+    monkeypatch.setattr(jax, "devices", lambda: DEVICES[:1])
     widest = lambda step, shape, layout, trial: {np.prod(shape): np.nan}  # noqa: E731
     monkeypatch.setattr(width, "measure", widest)
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def run(name, **settings):
-    settings = SETTINGS[name] | {"repeats": 2} | settings
+    settings = SETTINGS[name] | {"repeats": 1} | settings
     return SUITES[name](settings, lambda text: None)
 
 
@@ -42,30 +45,27 @@ def test_sweep():
     assert (sweep.TORCH in found) == (missing("torch") == "")
     assert (sweep.KERAS in found) == (missing("keras") == "")
     assert result.notes == tuple(filter(None, map(missing, ("torch", "keras"))))
-    flax = {ratio.peer: ratio for ratio in result.ratios}
-    assert len(flax[sweep.FLAX].each) == 2
+    assert {len(ratio.each) for ratio in result.ratios} == {1}
 
 
-def test_conv():
-    result = run(
-        "conv",
-        image=(4, 4, 1),
-        features=(2,),
-        dense=4,
-        batch_size=8,
-        steps=2,
-        scanned_steps=1,
-        lanes=2,
-    )
+def test_conv(monkeypatch):
+    """PyTorch's compiler takes long; a form that fails costs a note alone."""
+    forms = {"eager": pytorch.FORMS["eager"], "odd": ("no_format", False)}
+    monkeypatch.setattr(pytorch, "FORMS", forms)
+    net = {"image": (4, 4, 1), "features": (2,), "dense": 4, "batch_size": 8}
+    result = run("conv", **net, steps=2, scanned_steps=1, lanes=2)
     expected = [conv.PLAIN, conv.FLAX, conv.FLAX_SCANNED]
     assert [name for name in peers_of(result) if name in expected] == expected
-    assert any(conv.TORCH in peer for peer in peers_of(result)) == (
-        missing("torch") == ""
-    )
+    if missing("torch"):
+        assert result.notes == (missing("torch"),)
+    else:
+        assert conv.TORCH + "eager, 2 times" in peers_of(result)
+        assert result.notes[0].startswith("PyTorch, odd: left out, it fails with Attr")
     assert 1 <= result.values[0].value <= 2
 
 
-def test_scaling():
+def test_scaling(monkeypatch):
+    monkeypatch.setattr(jax, "devices", lambda: DEVICES[:2])
     base = {"lanes": 2, "hidden": 4, "examples": 128, "batch_size": 64}
     sizes = {"lanes": (1, 2), "hidden": (2, 4), "examples": (64, 128)}
     result = run("scaling", repeats=1, base=base, **sizes)

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
+from experiments.workdir import claim, write_results
 from optlab import optim
 from optlab.report import Picture, Section
 from optlab.report.figures.convergence import Descent, errors_by_step
@@ -34,7 +35,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         wanted["problems"], wanted["conditions"], wanted["parameters"]
     )
     cost.check(settings["cost"]["sizes"], settings["cost"]["fitted"])
-    folder = context.claim(settings)
+    folder = claim(context.workdir, context.name, settings)
 
     runs: list[order.Run] = []
     curves: list[cost.Curve] = []
@@ -55,8 +56,9 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     for table in (summary, matrix, laws, hessians, nets):
         context.show(table)
     errors, growth = _errors_figure(runs), _cost_figure(curves)
-    context.write(
+    write_results(
         folder,
+        settings["title"],
         settings,
         {
             "orders": [each._asdict() for each in runs],
@@ -67,7 +69,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             Section("Cost against n", (laws, growth)),
             Section("Real nets", (hessians, nets)),
         ),
-        (orders, costs),
+        lead=(orders, costs),
     )
 
 

@@ -32,6 +32,7 @@ class Minimizer(NamedTuple):
     value: float
     eigenvalues: np.ndarray  # [n], of the Hessian, ascending
     condition: float  # of the Hessian scaled to a diagonal of ones; inf: singular
+    slope: float  # norm of the gradient
 
     @property
     def regular(self) -> bool:
@@ -178,24 +179,24 @@ def minimizers(problem: Problem, ends: Sequence[np.ndarray]) -> list[Minimizer]:
     def slopes(x):
         return jax.grad(problem.value_fn)(x), jax.hessian(problem.value_fn)(x)
 
-    start = np.linalg.norm(slopes(jnp.asarray(problem.start))[0])
-    found, rest = [], []
-    if problem.minimizer is not None:
-        found.append(_polish(problem, slopes, problem.minimizer)[0])
+    known = problem.minimizer
+    found = [] if known is None else [_polish(problem, slopes, known)]
+    steepest = 1e-9 * max(1.0, np.linalg.norm(slopes(jnp.asarray(problem.start))[0]))
 
     def new(x):
         return all(
             np.linalg.norm(x - y.x) > 1e-3 * (1 + np.linalg.norm(y.x)) for y in found
         )
 
+    rest = []
     for end in filter(new, ends):
-        each, slope = _polish(problem, slopes, end)
-        rest.append((slope, each))
+        each = _polish(problem, slopes, end)
+        rest.append(each)
         # Newton's iteration may also end at a saddle.
         least = each.eigenvalues[0] >= -1e-8 * abs(each.eigenvalues[-1])
-        if least and new(each.x) and slope <= 1e-9 * max(1.0, start):
+        if least and new(each.x) and each.slope <= steepest:
             found.append(each)
-    return found or [min(rest, key=lambda pair: pair[0])[1]]
+    return found or [min(rest, key=lambda each: each.slope)]
 
 
 def _solution(tx: optax.GradientTransformation, problem: Problem, steps: int):
@@ -215,13 +216,11 @@ def _solution(tx: optax.GradientTransformation, problem: Problem, steps: int):
         raise
 
 
-def _polish(
-    problem: Problem, slopes: Callable, x: np.ndarray
-) -> tuple[Minimizer, float]:
-    """Finds the minimizer near x, and its gradient's norm."""
+def _polish(problem: Problem, slopes: Callable, x: np.ndarray) -> Minimizer:
+    """Finds the minimizer near x, or describes x where its Hessian is not finite."""
     g, H = map(np.asarray, slopes(jnp.asarray(x)))  # noqa: N806
     if not np.isfinite(H).all():
-        return Minimizer(x, np.nan, np.full(x.size, np.nan), np.inf), np.inf
+        return Minimizer(x, np.nan, np.full(x.size, np.nan), np.inf, np.inf)
     for _ in range(_POLISHING):
         trial = x - np.linalg.lstsq(H, g, rcond=None)[0]
         trial_g, trial_H = map(np.asarray, slopes(jnp.asarray(trial)))  # noqa: N806
@@ -235,5 +234,5 @@ def _polish(
     singular = not scaled[0] > scaled[-1] / _SINGULAR
     condition = np.inf if singular else float(scaled[-1] / scaled[0])
     value = float(problem.value_fn(jnp.asarray(x)))
-    end = Minimizer(x, value, np.linalg.eigvalsh(H), condition)
-    return end, float(np.linalg.norm(g))
+    slope = float(np.linalg.norm(g))
+    return Minimizer(x, value, np.linalg.eigvalsh(H), condition, slope)

@@ -19,6 +19,16 @@ _RULES = (
     "fewer than 6 digits in all, and ever fewer of them a step. Sources: Ortega and "
     "Rheinboldt 1970, chapter 9; Weerakoon and Fernando 2000 (h = 1)."
 )
+_LAWS = (
+    "In theory eigenvectors and Cholesky factors cost n^3, updates of a matrix n^2 and "
+    "products without one n. How many products a step of conjugate gradients needs "
+    "depends on the problem. LAPACK works on one thread."
+)
+_STEPS = (
+    "Extrapolated, on this machine, for a function as cheap as the one measured: the "
+    "net's own gradient comes on top, and matrices that outgrow the cache take longer "
+    "still."
+)
 _YEAR = 365.25 * 24 * 3600
 
 
@@ -154,32 +164,15 @@ def costs(
         for curve in curves
     )
     net, n = max(nets.items(), key=lambda item: item[1])
-    return (
-        tabulate(
-            "One step: exponents of n on the largest sizes",
-            laws,
-            ["method"],
-            (
-                "In theory eigenvectors and Cholesky factors cost n^3, updates of a "
-                "matrix n^2 and products without one n. How many products a step of "
-                "conjugate gradients needs depends on the problem. LAPACK works on one "
-                "thread.",
-            ),
-        ),
-        tabulate("One Hessian of a real net, in float32", hessians, ["net"]),
-        tabulate(
-            "One step with as many parameters, by the fitted laws",
-            steps,
-            ["net", "method"],
-            (
-                "Extrapolated, on this machine, for a function as cheap as the one "
-                "measured: the net's own gradient comes on top, and matrices that "
-                "outgrow the cache take longer still.",
-            ),
-        ),
+    lead = (
         f"One step grows as: {exponents}. {net} has {n:,} weights, so its Hessian has "
-        f"{n**2:.2g} entries, {memory(4.0 * n**2)} in float32.",
+        f"{n**2:.2g} entries, {memory(4.0 * n**2)} in float32."
     )
+    title = "One step: exponents of n on the largest sizes"
+    growth = tabulate(title, laws, ["method"], [_LAWS])
+    sizes = tabulate("One Hessian of a real net, in float32", hessians, ["net"])
+    title = "One step with as many parameters, by the fitted laws"
+    return growth, sizes, tabulate(title, steps, ["net", "method"], [_STEPS]), lead
 
 
 def memory(size: float) -> str:
