@@ -34,7 +34,8 @@ from optlab.problems import Batch, Problem
 #: Metric's name to its value, an array of any shape; ``loss`` is always there.
 Metrics = Mapping[str, Any]
 
-#: Examples evaluated at a time: bounds memory, changes no result beyond rounding.
+#: Largest number of examples evaluated at a time: bounds memory, and changes no result
+#: beyond rounding.
 EVALUATION_BATCH = 256
 
 
@@ -270,7 +271,7 @@ def evaluate(
     model_state: Any,
     load_batch: Callable[[jax.Array], Batch],
     examples: int,
-    batch_size: int = EVALUATION_BATCH,
+    shares: int = 1,
 ) -> dict[str, jax.Array]:
     """Evaluates every metric over a split, in batches of bounded memory.
 
@@ -280,13 +281,14 @@ def evaluate(
       model_state: other state of the model.
       load_batch: function from indices ``[n]`` to a batch.
       examples: number of examples in the split, static.
-      batch_size: examples at a time, static; a last, partial batch is filled up with
-        example 0 at weight 0.
+      shares: devices that share a batch. Batches are equal; the last one is filled up
+        with example 0 at weight 0.
 
     Returns:
       Metric's name to a scalar.
     """
-    batches = -(-examples // batch_size)
+    batches = -(-examples // EVALUATION_BATCH)
+    batch_size = -(-examples // (batches * shares)) * shares
     indices = jnp.arange(batches * batch_size, dtype=jnp.int32)
     weights = (indices < examples).astype(jnp.float32)
 

@@ -225,13 +225,14 @@ def test_the_remainder_is_of_the_shuffle_not_of_the_data():
 # Evaluation
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 11, 256])
-def test_a_partial_last_batch_does_not_bend_the_mean(batch_size):
+@pytest.mark.parametrize(("most", "shares"), [(1, 1), (4, 1), (4, 3), (256, 1)])
+def test_a_partial_last_batch_does_not_bend_the_mean(monkeypatch, most, shares):
+    monkeypatch.setattr(training, "EVALUATION_BATCH", most)
     this = problem("classes")
     split = jax.tree.map(jnp.asarray, this.dataset.validation)
     params, state = this.init(KEY)
     load = functools.partial(training.gather, this, split)
-    found = training.evaluate(this, params, state, load, 11, batch_size)
+    found = training.evaluate(this, params, state, load, 11, shares)
     outputs = this.outputs(params, state, this.make_batch(split).inputs)
     expected = {
         "loss": this.loss(outputs, split.targets).mean(),

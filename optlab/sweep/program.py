@@ -31,7 +31,6 @@ from optlab.sweep import width as widths
 from optlab.sweep.lanes import over_lanes
 from optlab.sweep.parallel import DATA, LANE, Layout
 from optlab.training import (
-    EVALUATION_BATCH,
     Metrics,
     TrainState,
     evaluate_split,
@@ -487,7 +486,6 @@ def _evaluate_lanes(
     split: Split,
 ) -> Metrics:
     """Metrics of every lane, each ``[seeds, points]``."""
-    shares = layout.mesh.shape[DATA]
 
     def evaluate_lane(_, state, params, model_state, numbers):
         own = problem(numbers)
@@ -501,7 +499,7 @@ def _evaluate_lanes(
             model_state,
             load,
             examples_in(split),
-            -(-EVALUATION_BATCH // shares) * shares,
+            layout.mesh.shape[DATA],
         )
 
     devices = layout.mesh.shape[LANE]
