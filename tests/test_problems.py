@@ -75,7 +75,7 @@ def test_a_classification_by_squared_error_has_residuals():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2,)], ids=["[n]", "[n, 1]", "[n, 2]"])
-def test_a_regression_is_judged_as_scikit_learn_does(shape):
+def test_a_regression_is_judged_as_scikit_learn_does(monkeypatch, shape):
     """In several batches with a remainder, and far from zero, where digits cancel."""
     scales = np.float32([1, 3])[: shape[0]] if shape else 1
     targets = 1000 + scales * normal(1, 37, *shape)
@@ -90,7 +90,8 @@ def test_a_regression_is_judged_as_scikit_learn_does(shape):
     given = dataclasses.replace(
         problem, outputs=lambda _, __, indices: outputs[indices]
     )
-    found = training.evaluate(given, {}, {}, load, examples=37, batch_size=16)
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 16)
+    found = training.evaluate(given, {}, {}, load, examples=37)
     expected = r2_score(targets, outputs, multioutput="variance_weighted")
     np.testing.assert_allclose(found["R2"], expected, rtol=1e-3)
     mse = ((np.asarray(outputs) - targets) ** 2).mean()

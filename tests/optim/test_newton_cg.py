@@ -49,7 +49,8 @@ def test_it_gains_at_least_what_the_gradient_alone_would():
     A, g = jax.random.normal(keys[0], (6, 6)), jax.random.normal(keys[1], (6,))
     H = A @ A.T
     _, predicted, _ = steihaug(H, g, 1e6, tolerance=0.5)
-    assert predicted >= 0.5 * (g @ g) ** 2 / (g @ H @ g)
+    alone = 0.5 * (g @ g) ** 2 / (g @ H @ g)
+    assert predicted >= (1 - 1e-12) * alone  # equal where one product is enough
 
 
 def test_a_zero_gradient_takes_no_product():
