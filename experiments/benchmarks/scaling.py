@@ -15,11 +15,9 @@ from experiments.benchmarks import programs
 from experiments.benchmarks.suite import SuiteResult, Value
 from experiments.benchmarks.sweep import make_task
 from experiments.benchmarks.timing import Status, interleaved
-from experiments.tabulate import tabulate
 from optlab.errors import InputError
-from optlab.report import Picture, Table
+from optlab.report import Picture, Table, number, tabulate
 from optlab.report.figures.scaling import Growth, scaling
-from optlab.report.tables import number
 from optlab.results import power_law
 
 CAPTION = (
