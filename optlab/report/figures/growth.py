@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from optlab.report.figures import style
@@ -13,8 +14,8 @@ class Growth(NamedTuple):
     """One cost by size."""
 
     name: str  # of the line
-    sizes: Sequence[float]  # [k], ascending
-    costs: Sequence[float]  # [j], at the first of the sizes
+    sizes: np.ndarray  # [k], ascending
+    costs: np.ndarray  # [j], at the first of the sizes
     law: PowerLaw
 
 

@@ -318,7 +318,8 @@ def scale(panels: Sequence[Axes], values: Sequence[np.ndarray], metric: Metric) 
             log_ticks(panel.yaxis, high / low)
         panel.set_ylim(bottom, top)
         if metric.percent:
-            panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+            text = lambda x, _: f"{100 * x:.4g}%" if x < 1 + 1e-9 else ""  # noqa: E731
+            panel.yaxis.set_major_formatter(FuncFormatter(text))
 
 
 def log_ticks(axis: Axis, span: float) -> None:
@@ -332,11 +333,6 @@ def log_ticks(axis: Axis, span: float) -> None:
     if span < 300:  # too few powers of ten to read it by them
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def percent_tick(fraction: float, _: object) -> str:
-    """Formats a tick as a percentage, if it is one, for a ``FuncFormatter``."""
-    return f"{100 * fraction:.4g}%" if fraction < 1 + 1e-9 else ""
 
 
 @themed
