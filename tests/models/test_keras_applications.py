@@ -25,10 +25,14 @@ NETS = {
 }
 
 
-@pytest.fixture(scope="module")
-def keras():
+@pytest.fixture
+def keras(monkeypatch):
     os.environ.setdefault("KERAS_BACKEND", "jax")  # read when it is imported
-    return pytest.importorskip("keras", reason="Keras is not installed")
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    # Its random weights take ten seconds to compile, and are replaced.
+    zeros = lambda self, shape, dtype=None: np.zeros(shape, np.float32)  # noqa: E731
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
+    return keras
 
 
 def leaves_in_order(module, images):
@@ -58,7 +62,9 @@ def draws(random, name, shape):
     Variances are so small that another epsilon shows.
     """
     if name == "kernel":
-        return random.normal(scale=0.2 * math.sqrt(2 / math.prod(shape[:-1])), size=shape)
+        return random.normal(
+            scale=0.2 * math.sqrt(2 / math.prod(shape[:-1])), size=shape
+        )
     if name in ("scale", "var"):
         return random.uniform(0.5, 1.5, shape) * (0.04 if name == "var" else 1)
     return random.normal(scale=0.1, size=shape)
@@ -99,12 +105,9 @@ def test_outputs_are_those_of_keras(name, keras):
             flat[path[-2], *path[:-2], path[-1]] = jnp.asarray(value, jnp.float32)
         variables = flax.traverse_util.unflatten_dict(flat)
         found = jax.jit(module.apply)(variables, images)
-        evaluate = jax.jit(lambda t, n, x: model.stateless_call(t, n, x)[0])
-        expected = evaluate(
-            [w.value for w in model.trainable_variables],
-            [w.value for w in model.non_trainable_variables],
-            images,
-        )
+        evaluate = jax.jit(lambda *arguments: model.stateless_call(*arguments)[0])
+        kinds = model.trainable_variables, model.non_trainable_variables
+        expected = evaluate(*([w.value for w in kind] for kind in kinds), images)
     size = float(jnp.abs(expected).max())
     assert 1e-3 < size < 1e3
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * size)

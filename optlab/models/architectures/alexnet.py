@@ -11,8 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from optlab.models.architectures.blocks import Architecture, Padding, conv, max_pool
-from optlab.models.layers import Dense
+from optlab.models.architectures.blocks import Flattened, Padding, conv, max_pool
 
 
 class Row(NamedTuple):
@@ -39,15 +38,8 @@ _ROWS = (
 )
 
 
-class AlexNet(Architecture):
-    """The AlexNet; see `Architecture` for the attributes that all nets have.
-
-    Attributes:
-      dropout: share of the inputs of both hidden dense layers' successors dropped
-        while training; may be a tracer.
-    """
-
-    dropout: float = 0.5
+class AlexNet(Flattened):
+    """The AlexNet; see `Flattened` and `Architecture` for its attributes."""
 
     @property
     def smallest(self) -> int:
@@ -59,28 +51,14 @@ class AlexNet(Architecture):
         del train
         for row in _ROWS:
             channels = self.scaled(row.channels, multiple=2)  # for two columns
-            x = nn.relu(
-                conv(
-                    x,
-                    channels,
-                    row.window,
-                    row.stride,
-                    row.padding,
-                    groups=row.columns,
-                    bias=True,
-                )
-            )
+            x = conv(
+                x, channels, row.window, row.stride, row.padding,
+                groups=row.columns, bias=True,
+            )  # fmt: skip
+            x = nn.relu(x)
             x = response_norm(x) if row.normalizes else x
             x = max_pool(x) if row.pools else x
         return x
-
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """Computes logits by dense layers of all pixels."""
-        x = x.reshape(x.shape[0], -1).T  # examples are columns
-        for _ in range(2):
-            x = nn.relu(Dense(self.scaled(4096), initial_scale=2**0.5)(x))
-            x = self.drop(x, train)
-        return Dense(self.classes)(x).T
 
 
 def response_norm(x: jax.Array) -> jax.Array:
@@ -88,8 +66,9 @@ def response_norm(x: jax.Array) -> jax.Array:
 
     Section 3.3 of the paper, with its constants.
 
-    >>> response_norm(100 * jnp.ones((1, 1, 1, 3)))[0, 0, 0].round(3)  # of 3 squares
-    Array([29.907, 29.907, 29.907], dtype=float32)
+    >>> found = response_norm(100 * jnp.ones((1, 1, 1, 3)))[0, 0, 0]  # of three squares
+    >>> [round(float(each), 3) for each in found]  # 100 / 5^0.75
+    [29.907, 29.907, 29.907]
     """
     squares = jnp.pad(x**2, [(0, 0)] * 3 + [(2, 2)])
     neighbors = sum(squares[..., i : i + x.shape[-1]] for i in range(5))

@@ -99,6 +99,25 @@ class Architecture(Checked):
         )(x)
 
 
+class Flattened(Architecture):
+    """An architecture whose head is three dense layers of all pixels.
+
+    Attributes:
+      dropout: share of the units of both hidden layers dropped while training; may be
+        a tracer.
+    """
+
+    dropout: float = 0.5
+
+    def head(self, features: jax.Array, train: bool) -> jax.Array:
+        """Computes logits by two hidden layers."""
+        x = features.reshape(features.shape[0], -1).T  # examples are columns
+        for _ in range(2):
+            x = nn.relu(Dense(self.scaled(4096), initial_scale=2**0.5)(x))
+            x = self.drop(x, train)
+        return Dense(self.classes)(x).T
+
+
 def conv(
     x: jax.Array,
     channels: int,

@@ -6,7 +6,6 @@ Connections on Learning", 2017, figures 15 to 19. Channels, scales and epsilon a
 of ``keras.applications``.
 """
 
-import functools
 from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
@@ -153,9 +152,11 @@ def build(x: jax.Array, part: Any, unit: Layer) -> jax.Array:
         return unit(x, part)
     if isinstance(part, Fork):
         return Mixed(part, unit)(x)
-    if callable(part):
-        return part(x)
-    return functools.reduce(lambda x, each: build(x, each, unit), part, x)
+    if isinstance(part, tuple):
+        for each in part:
+            x = build(x, each, unit)
+        return x
+    return part(x)
 
 
 class InceptionV3(Architecture):
@@ -174,8 +175,9 @@ class InceptionV3(Architecture):
         norm = self.batch_norm(train, scale=False)
 
         def unit(x: jax.Array, part: Unit) -> jax.Array:
-            channels, *how = part
-            return nn.relu(norm(conv(x, self.scaled(channels), *how)))
+            channels = self.scaled(part.channels)
+            x = conv(x, channels, part.window, part.stride, part.padding)
+            return nn.relu(norm(x))
 
         return build(x, self.table, unit)
 

@@ -69,7 +69,7 @@ class SqueezeNet(Architecture):
     @property
     def smallest(self) -> int:
         """Smallest side of an image."""
-        return 29
+        return 21
 
     def body(self, x: jax.Array, train: bool) -> jax.Array:
         """Convolves once, then by fire modules."""

@@ -9,20 +9,17 @@ import functools
 import flax.linen as nn
 import jax
 
-from optlab.models.architectures.blocks import Architecture, conv, max_pool
-from optlab.models.layers import Dense
+from optlab.models.architectures.blocks import Flattened, conv, max_pool
 
 
-class VGG(Architecture):
-    """A VGG net; see `Architecture` for the attributes that all nets have.
+class VGG(Flattened):
+    """A VGG net; see `Flattened` for further attributes.
 
     Attributes:
       stages: number of convolutions before each max-pooling.
-      dropout: share of the units of both hidden dense layers dropped while training.
     """
 
     stages: tuple[int, ...] = (2, 2, 3, 3, 3)
-    dropout: float = 0.5
 
     @property
     def smallest(self) -> int:
@@ -38,14 +35,6 @@ class VGG(Architecture):
                 x = nn.relu(conv(x, channels, 3, bias=True))
             x = max_pool(x, window=2)
         return x
-
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """Computes logits by dense layers of all pixels."""
-        x = x.reshape(x.shape[0], -1).T  # examples are columns
-        for _ in range(2):
-            x = nn.relu(Dense(self.scaled(4096), initial_scale=2**0.5)(x))
-            x = self.drop(x, train)
-        return Dense(self.classes)(x).T
 
 
 NETS = {
