@@ -10,6 +10,7 @@ from optlab.errors import InputError, near
 from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
 from optlab.models.embedding_mlp import EmbeddingMLP
+from optlab.models.fcn import FCN
 from optlab.models.mlp import MLP
 
 #: Name to module class; each takes ``classes`` and options of its own.
@@ -17,6 +18,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "autoencoder": Autoencoder,
     "cnn": CNN,
     "embedding_mlp": EmbeddingMLP,
+    "fcn": FCN,
     "mlp": MLP,
 }
 
