@@ -62,7 +62,8 @@ def sections(results: Results) -> tuple[Section, ...]:
       results: a whole comparison.
 
     Returns:
-      Result, differences, training, tuning, time to target, and how to repeat it.
+      Claims, result, differences, training, learned constants, tuning, time to target,
+      and how to repeat it.
     """
     result = [
         tables.summary_table(results),
@@ -94,9 +95,11 @@ def sections(results: Results) -> tuple[Section, ...]:
         target = [_picture(results, "time_to_target", drawn, _TARGET)]
     again = [Facts(results.environment), Listing("Config", results.config)]
     filled = {
+        "Claims": _claims(results),
         "Result": result,
         "Differences": _differences(results),
         "Training": training,
+        "Learned constants": _constants(results),
         "Tuning": tuning,
         "Time to target": target,
         "To make it again": again,
@@ -133,6 +136,24 @@ def _differences(results: Results) -> list[tables.Table | str]:
         "it may leave out zero where the verdict separates nothing."
     )
     return [pairs, text]
+
+
+def _claims(results: Results) -> list[Block]:
+    judged = tables.claims_table(results)
+    if judged is None:
+        return []
+    text = (
+        "Each claim stood in the config before the run. Values are compared seed by "
+        "seed, on fresh seeds; a claim held, or is contradicted, where Holm's p is "
+        "below 5%, corrected for all comparisons of this table. Not shown: these seeds "
+        "decide neither, which is no evidence against the claim. A claim about several "
+        "contenders holds where it holds of each."
+    )
+    return [judged, text]
+
+
+def _constants(results: Results) -> list[Block]:
+    return [table] if (table := tables.constants_table(results)) else []
 
 
 def _picture(

@@ -13,11 +13,13 @@ from optlab.results import (
     Summary,
     differences,
     distinct,
+    judge,
     ranks,
     short_names,
     summarize,
     swept_names,
 )
+from optlab.results.statistics import mean_interval
 
 _NONE = "-"
 
@@ -167,18 +169,19 @@ def contender_table(results: Results) -> Table:
       results: a whole comparison.
 
     Returns:
-      The table: label, number of parameters, settings.
+      The table: label, parameters, multiply-adds for one example, settings.
     """
     keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
     names = short_names(keys)
     return Table(
         title="Contenders",
-        columns=("contender", "parameters", "settings"),
-        align="lrl",
+        columns=("contender", "parameters", "multiply-adds", "settings"),
+        align="lrrl",
         rows=tuple(
             (
                 entry.label,
                 f"{entry.parameters:,}",
+                f"{entry.multiply_adds:,}",
                 ", ".join(f"{names[k]} {_setting(v)}" for k, v in
                           entry.settings.items()) or _NONE,
             )
@@ -242,6 +245,103 @@ def difference_table(results: Results) -> Table | None:
         rows=tuple(rows),
         groups=tuple(pair.group for pair in pairs),
         notes=conclusions(results),
+    )  # fmt: skip
+
+
+def claims_table(results: Results) -> Table | None:
+    """Lists the claims of a comparison, each with what was measured and a verdict.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The table, a block a claim; None where there is no claim of contenders that ran.
+    """
+    metrics = {metric.name: metric for metric in results.metrics}
+    rows, groups = [], []
+    for judged in judge(results):
+        percent = metrics.get(judged.by.partition("_")[2], metrics["loss"]).percent
+        for test in judged.comparisons:
+            scale, form = (100, "{:+.2f}") if percent else (1, "{:+.3g}")
+            mean, low, high = (form.format(scale * x) for x in test.interval[:3])
+            there, two = test.interval.n > 0, np.isfinite(test.interval.low)
+            within = f", {test.group}" if test.group else ""
+            rows.append(
+                (
+                    f"{test.subject} - {test.against}{within}",
+                    _measure(judged.by) + (", points" if percent else ""),
+                    mean if there else _NONE,
+                    f"[{low}, {high}]" if two else test.remark or "one seed: none",
+                    _p(test.corrected),
+                    str(test.interval.n),
+                    test.verdict,
+                )
+            )
+            groups.append(f"{judged.says}: {judged.verdict}.")
+    if not rows:
+        return None
+    return Table(
+        title="Claims, judged by differences paired by seed",
+        columns=(
+            "compared", "measure", "mean", "95% interval", "Holm's\np", "seeds",
+            "verdict",
+        ),
+        align="llrrrrl",
+        rows=tuple(rows),
+        groups=tuple(groups),
+    )  # fmt: skip
+
+
+def _measure(name: str) -> str:
+    """The name of a measure in words; the test split goes without saying.
+
+    >>> _measure("test_accuracy"), _measure("epochs_to_target")
+    ('accuracy', 'epochs to target')
+    """
+    return in_words(name.removeprefix("test_"))
+
+
+def constants_table(results: Results) -> Table | None:
+    """Lists the values that learned constants have at the end, layer by layer.
+
+    Args:
+      results: a whole comparison, with ``constants``.
+
+    Returns:
+      The table, a block a contender; None where no net has any.
+    """
+    rows, groups = [], []
+    for entry in results.entries:
+        for name, values in results.constants.get(entry.label, {}).items():
+            layer, _, constant = name.rpartition(".")
+            means, within = values[:, 0], values[:, 1]
+            each = mean_interval(means)
+            half = (each.high - each.low) / 2
+            rows.append(
+                (
+                    layer,
+                    constant,
+                    number(each.mean) + (f" ± {half:.2g}" if half == half else ""),
+                    f"{number(means.min())} .. {number(means.max())}",
+                    number(float(within.mean())) if within.any() else _NONE,
+                )
+            )
+            groups.append(entry.label)
+    if not rows:
+        return None
+    return Table(
+        title="Learned constants after the last step: mean ± 95% interval over seeds",
+        columns=(
+            "layer", "constant", "mean", "least .. greatest\nseed", "deviation\nwithin"
+        ),
+        align="llrrr",
+        rows=tuple(rows),
+        groups=tuple(groups),
+        notes=(
+            "Layers of one kind are numbered from the input on: 0 follows the input "
+            "itself. A shift starts at 0, a scale at 1. Where a layer has several "
+            "constants, their mean is shown, and their deviation within the layer.",
+        ),
     )  # fmt: skip
 
 
