@@ -144,10 +144,10 @@ def _claims(results: Results) -> list[Block]:
         return []
     text = (
         "Each claim stood in the config before the run. Values are compared seed by "
-        "seed, on fresh seeds; a claim held, or is contradicted, where Holm's p is "
-        "below 5%, corrected for all comparisons of this table. Not shown: these seeds "
-        "decide neither, which is no evidence against the claim. A claim about several "
-        "contenders holds where it holds of each."
+        "seed, on fresh seeds; p is that of the paired t test. A claim about several "
+        "contenders holds where it holds of each. Held and contradicted: Holm's p, "
+        "corrected for the number of claims, is below 5%. Not shown: these seeds "
+        "decide neither, which is no evidence against the claim."
     )
     return [judged, text]
 

@@ -19,6 +19,7 @@ from optlab.results import (
     summarize,
     swept_names,
 )
+from optlab.results.claims import NOT_SHOWN
 from optlab.results.statistics import mean_interval
 
 _NONE = "-"
@@ -272,21 +273,20 @@ def claims_table(results: Results) -> Table | None:
                     _measure(judged.by) + (", points" if percent else ""),
                     mean if there else _NONE,
                     f"[{low}, {high}]" if two else test.remark or "one seed: none",
-                    _p(test.corrected),
+                    _p(test.p),
                     str(test.interval.n),
-                    test.verdict,
                 )
             )
-            groups.append(f"{judged.says}: {judged.verdict}.")
+            sure = "" if judged.verdict == NOT_SHOWN else f", Holm's p {_p(judged.p)}"
+            groups.append(f"{judged.says}: {judged.verdict}{sure}.")
     if not rows:
         return None
     return Table(
         title="Claims, judged by differences paired by seed",
         columns=(
-            "compared", "measure", "mean", "95% interval", "Holm's\np", "seeds",
-            "verdict",
+            "compared", "measure", "mean", "95% interval", "p", "seeds"
         ),
-        align="llrrrrl",
+        align="llrrrr",
         rows=tuple(rows),
         groups=tuple(groups),
     )  # fmt: skip

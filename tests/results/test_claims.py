@@ -98,7 +98,8 @@ def test_a_claim_is_judged_by_the_paired_test_worked_by_hand():
     wanted = [0.045, 0.045 - half, 0.045 + half, 4]
     np.testing.assert_allclose(test.interval, wanted, rtol=1e-5)
     np.testing.assert_allclose(test.p, p_of(4.5 / math.sqrt(5 / 12)), rtol=1e-5)
-    assert test.corrected == test.p  # of one test
+    assert found.p == test.p  # of one claim with one comparison
+    np.testing.assert_allclose(test.claimed, 0.045)
 
 
 @pytest.mark.parametrize(
@@ -124,16 +125,19 @@ def test_verdicts_follow_relation_margin_and_number(claim, verdict):
     assert found.verdict == verdict
 
 
-def test_holm_corrects_over_all_comparisons_of_all_claims():
-    one = {"says": "a", "better": "good", "than": ("fair", "like")}
-    two = {"says": "b", "less": "fair", "than": 0.5}
-    first, second = judged([GOOD, FAIR, LIKE], one, two)
-    tests = [*first.comparisons, *second.comparisons]
-    order = np.argsort([test.p for test in tests])
-    smallest, middle, largest = (tests[i] for i in order)
-    assert smallest.corrected == pytest.approx(3 * smallest.p)
-    assert middle.corrected == pytest.approx(2 * middle.p)
-    assert largest.corrected == largest.p
+def test_several_comparisons_make_one_p_and_holm_corrects_for_claims():
+    every = {"says": "a", "better": "good", "than": ("fair", 0.9)}
+    some = {"says": "b", "better": "like", "than": ("fair", "good", 0.9999)}
+    one = {"says": "c", "less": "good", "than": "like"}
+    found = judged([GOOD, FAIR, LIKE], every, some, one)
+    plain = [[test.p for test in each.comparisons] for each in found]
+    assert [test.claimed > 0 for test in found[1].comparisons] == [True, False, False]
+    # All point the claimed way: the largest. Two against it: three times the smallest.
+    of_claims = [max(plain[0]), min(3 * min(plain[1][1:]), 1), plain[2][0]]
+    order = np.argsort(of_claims)
+    expected = np.maximum.accumulate(np.array(of_claims)[order] * [3, 2, 1]).clip(max=1)
+    np.testing.assert_allclose([found[i].p for i in order], expected)
+    assert [each.verdict for each in found] == ["held", "not shown", "not shown"]
 
 
 def test_measures_have_their_own_direction():
