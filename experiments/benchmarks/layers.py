@@ -47,9 +47,8 @@ def measure(
         kind: depthwise.convolution_of(kind, channels, channels, "he_normal")
         for kind in depthwise.KINDS
     }
-    steps = dict.fromkeys(layers, settings["steps"]) | {
-        NATIVE: settings["native_steps"]
-    }
+    steps: dict[str, int] = dict.fromkeys(layers, settings["steps"])
+    steps[NATIVE] = settings["native_steps"]
     native = nn.Conv(channels, (3, 3), feature_group_count=channels)
     timed = interleaved(
         {
