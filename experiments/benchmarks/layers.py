@@ -47,7 +47,8 @@ def measure(
         kind: depthwise.convolution_of(kind, channels, channels, "he_normal")
         for kind in depthwise.KINDS
     }
-    steps: dict[str, int] = dict.fromkeys(layers, settings["steps"])
+    count: int = settings["steps"]
+    steps = dict.fromkeys(layers, count)
     steps[NATIVE] = settings["native_steps"]
     native = nn.Conv(channels, (3, 3), feature_group_count=channels)
     timed = interleaved(
