@@ -20,6 +20,7 @@ from optlab.results import (
     swept_names,
 )
 from optlab.results.claims import NOT_SHOWN
+from optlab.results.sawtooth import teeth
 from optlab.results.statistics import mean_interval
 
 _NONE = "-"
@@ -299,6 +300,43 @@ def _measure(name: str) -> str:
     ('accuracy', 'epochs to target')
     """
     return in_words(name.removeprefix("test_"))
+
+
+def teeth_table(results: Results) -> Table | None:
+    """Lists how the mini-batch loss changes within epochs and between them.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The table; None where no run is long enough to tell.
+    """
+    rows, groups = [], []
+    loss = next(metric for metric in results.metrics if metric.name == "loss")
+    for entry in results.entries:
+        if entry.report is None or (found := teeth(entry.report)) is None:
+            continue
+        rows.append((entry.name, *(measured(each, loss) for each in found)))
+        groups.append(entry.group)
+    if not rows:
+        return None
+    return Table(
+        title="Teeth of the training curve: change of the mini-batch loss",
+        columns=(
+            "contender", "within an epoch,\nfrom its start to its end",
+            "between epochs,\nfrom end to start",
+        ),
+        align="lrr",
+        rows=tuple(rows),
+        groups=tuple(groups),
+        notes=(
+            "Mean over the second half of the epochs, ± 95% interval over seeds; start "
+            "and end are fifths of an epoch. An epoch shows every example once, so "
+            "those at its start were last seen half an epoch ago in the mean, those at "
+            "its end one and a half. A fall between epochs beside a rise, or a smaller "
+            "fall, within them is that memory: the curve is saw-toothed.",
+        ),
+    )  # fmt: skip
 
 
 def constants_table(results: Results) -> Table | None:
