@@ -68,5 +68,6 @@ def get_config() -> ConfigDict:
     # For an optimizer that is named on the command line and stands not above.
     config.learning_rate = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 
+    config.claims = ()  # what is claimed of contenders, see optlab.results.claims
     config.published = ()  # figures from elsewhere, to be shown beside
     return config

@@ -43,6 +43,7 @@ from experiments.workdir import claim
 from optlab import compare, optim, report, results
 from optlab.compare import Contender, Protocol, Search, recipe
 from optlab.errors import InputError
+from optlab.results import claims
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")
 flags.declare_key_flag("config")
@@ -66,7 +67,7 @@ TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Write event files too.")
 #: Keys of a comparison's config beside those of a recipe.
 KEYS = (
     "title", "note", "tune_seeds", "report_seeds", "target", "search", "points",
-    "optimizers", "learning_rate", "contenders", "published",
+    "optimizers", "learning_rate", "contenders", "claims", "published",
 )  # fmt: skip
 
 
@@ -87,6 +88,10 @@ def main(given: cli.Given) -> None:
     )
     compare.check(contenders, protocol)
     metrics = compare.metrics_of(contenders)
+    # A claim may name a contender of the file that the command line leaves out.
+    names = [contender.name for contender in contenders]
+    names += recipe.overrides(CONFIG.value.to_dict())
+    claims.check(settings["claims"], names, metrics, settings["target"])
 
     console = Console()
     workdir = claim(WORKDIR.value, "compare", settings)
@@ -108,6 +113,8 @@ def main(given: cli.Given) -> None:
         config=json.dumps(settings, indent=2),
         environment=recorder.environment(),
         published=settings["published"],
+        claims=settings["claims"],
+        constants=recorder.constants(entries),
     )
     results.write_json(workdir / "results.json", found)
     page = report.write(found, workdir)

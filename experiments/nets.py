@@ -24,12 +24,11 @@ from rich.console import Console
 import optlab.curvature.products as curvature
 from experiments import cli, sizes, workdir
 from experiments.studies.convergence.tables import memory
-from experiments.tabulate import tabulate
 from optlab import machine, models, names, optim, report
 from optlab.models.architectures import ARCHITECTURES
 from optlab.models.cost import products
 from optlab.optim.contract import extra_args
-from optlab.report import Picture, Section, Table
+from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures.memory import Need, memory_by_net
 
 CONFIG = cli.define_config("configs/nets.py")

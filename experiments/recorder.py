@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from rich.progress import Progress as Bar
 from optlab import compare
 from optlab.compare import About, Observer, Progress, Stage
 from optlab.errors import InputError
-from optlab.results import Runs, checkpoint, write_atomic, write_csv
+from optlab.results import Entry, Runs, checkpoint, write_atomic, write_csv
 from optlab.sweep import Program
 from optlab.training import Trained
 
@@ -159,7 +159,7 @@ class Recorder(Observer):
         """Writes the net of a report run."""
         contender, (seed,), (point,) = stage.contender, stage.seeds, stage.points
         compare.save_trained(
-            self.workdir / "nets" / f"{_file_name(contender.label)}-seed{seed}.net",
+            self._net(contender.label, seed),
             trained,
             About(
                 label=contender.label,
@@ -169,6 +169,15 @@ class Recorder(Observer):
                 data_dir=self.data_dir,
             ),
         )
+
+    def constants(self, entries: Sequence[Entry]) -> dict[str, dict[str, np.ndarray]]:
+        """Reads the learned constants of the kept nets, by contender's label."""
+        seeds = {e.label: e.report.seeds for e in entries if e.report is not None}
+        found = {
+            label: compare.learned_constants([self._net(label, s) for s in each])
+            for label, each in seeds.items()
+        }
+        return {label: constants for label, constants in found.items() if constants}
 
     def environment(self) -> dict[str, str]:
         """Joins the provenance of this run and of earlier ones, if any trained."""
@@ -193,6 +202,9 @@ class Recorder(Observer):
     def _describe(self, stage: Stage, what: str) -> None:
         label = f"{what} {stage.contender.label}"
         self.bar.update(self.task, description=label)
+
+    def _net(self, label: str, seed: int) -> pathlib.Path:
+        return self.workdir / "nets" / f"{_file_name(label)}-seed{seed}.net"
 
     def _paths(self, stage: Stage) -> tuple[pathlib.Path, pathlib.Path]:
         """Files of a stage: finished (its history), and under way (states too)."""

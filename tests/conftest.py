@@ -109,6 +109,7 @@ def make_results():
                 best=best,
                 report=None,
                 parameters=25_000,
+                multiply_adds=1_000_000,
                 compiles=2,
                 compile_seconds=9.0,
                 sweep_seconds=4.0,

@@ -7,6 +7,7 @@ from optlab.compare.comparison import metrics_of as metrics_of
 from optlab.compare.contenders import Contender as Contender
 from optlab.compare.contenders import make_contenders as make_contenders
 from optlab.compare.kept import About as About
+from optlab.compare.kept import learned_constants as learned_constants
 from optlab.compare.kept import load_trained as load_trained
 from optlab.compare.kept import save_trained as save_trained
 from optlab.compare.search import Search as Search

@@ -17,6 +17,7 @@ from optlab import sweep
 from optlab.compare.contenders import Contender
 from optlab.compare.stages import Compilation, Observer, Stage, run_stage, runs_of
 from optlab.errors import InputError
+from optlab.models.cost import multiply_adds
 from optlab.optim.info import find, refuse_evaluation
 from optlab.problems import Metric
 from optlab.results import Entry, choose_point
@@ -142,8 +143,7 @@ def _entry(
         reported.append(run_stage(stage, compiler, observer))
     if reported:
         stage = stage._replace(seeds=(fresh[0],))
-    init = contender.task.problem(contender.points[0]).init
-    parameters = jax.eval_shape(init, jax.random.key(0))[0]
+    parameters, multiply_adds = _sizes(contender)
     return Entry(
         label=contender.label,
         name=contender.name,
@@ -153,11 +153,28 @@ def _entry(
         tune=runs,
         best=best,
         report=runs_of(stage, reported) if reported else None,
-        parameters=sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(parameters)),
+        parameters=parameters,
+        multiply_adds=multiply_adds,
         compiles=sum(int(history.compiles) for history in (tuned, *reported)),
         compile_seconds=sum(float(h.compile_seconds) for h in (tuned, *reported)),
         sweep_seconds=float(tuned.seconds[-1]),
     )
+
+
+def _sizes(contender: Contender) -> tuple[int, int]:
+    """Numbers of parameters, and of multiply-adds of the net for one example."""
+    problem = contender.task.problem(contender.points[0])
+    one = jax.tree.map(lambda x: x[:1], problem.dataset.train)
+    params, model_state = jax.eval_shape(problem.init, jax.random.key(0))
+    try:
+        count = multiply_adds(
+            lambda *net: problem.outputs(*net, problem.make_batch(one).inputs),
+            params,
+            model_state,
+        )
+    except ValueError:  # of a custom net with products in a while_loop
+        count = 0
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)), count
 
 
 def _fresh_state(contender: Contender) -> Any:
@@ -213,11 +230,17 @@ class _Compiler:
             measured = {self.protocol.width: math.nan}
         else:
             # Steps that take a gradient cost about the same, those that evaluate do
-            # not, nor do those of another problem or batch.
+            # not, nor do those of another problem or batch. Of nets that differ in no
+            # product, one trial serves all.
             about = [f"batch {contender.task.batch_size}", f"{seeds} x {points} lanes"]
-            same_problem = {k for k in contender.differs if not k.startswith("optim")}
-            if find(_fresh_state(contender)) or same_problem - {"batch_size"}:
+            others = {k for k in contender.differs if not k.startswith("optim")}
+            others -= {"batch_size"}
+            if find(_fresh_state(contender)) or any(
+                not key.startswith("model.") for key in others
+            ):
                 about.append(contender.label)
+            elif others:
+                about.append(f"{_sizes(contender)[1]:,} multiply-adds")
             measured = self.observer.widths(
                 ", ".join(about),
                 lambda: sweep.measure_widths(contender.task, lanes, layout),

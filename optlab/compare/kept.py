@@ -8,7 +8,8 @@ A file is one msgpack map, written whole or not at all. Nothing in it is execute
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from flax import serialization
 
 from optlab.compare import recipe
 from optlab.errors import InputError
+from optlab.models.shift_scale import CONSTANTS
 from optlab.results import plain, write_atomic
 from optlab.training import History, Trained
 
@@ -115,6 +117,37 @@ def load_trained(path: str | os.PathLike[str], data_dir: str | None = None) -> T
             "or a part of the recipe has changed since"
         ) from error
     return Trained(params, model_state, history, problem)
+
+
+def learned_constants(
+    paths: Sequence[str | os.PathLike[str]],
+) -> dict[str, np.ndarray]:
+    """Reads the learned constants of nets of one recipe: shifts, scales and slopes.
+
+    Args:
+      paths: files that a comparison kept, one a seed.
+
+    Returns:
+      Parameter's name, such as ``Shift_0.shift``, to ``[seeds, 2]``: mean and standard
+      deviation over its entries, in the order of the net's parameters.
+
+    Raises:
+      InputError: see `load_trained`.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in paths:
+        flat = recipe.flatten(_read(path)["params"])
+        for name, values in flat.items():
+            if name.rpartition(".")[2] in CONSTANTS:
+                entry = float(np.mean(values)), float(np.std(values))
+                found.setdefault(name, []).append(entry)
+    return {name: np.array(found[name]) for name in sorted(found, key=_layer_number)}
+
+
+def _layer_number(name: str) -> tuple[int, str]:
+    """The order of layers in a net: Shift_1 and Scale_1 go before Shift_2."""
+    number = re.search(r"_(\d+)\.\w+$", name)
+    return int(number[1]) if number else -1, name
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from optlab.models.architectures import ARCHITECTURES
 from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
 from optlab.models.embedding_mlp import EmbeddingMLP
+from optlab.models.fcn import FCN
 from optlab.models.mlp import MLP
 
 #: Name to module class; each takes ``classes`` and options of its own.
@@ -20,6 +21,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "autoencoder": Autoencoder,
     "cnn": CNN,
     "embedding_mlp": EmbeddingMLP,
+    "fcn": FCN,
     "mlp": MLP,
 }
 

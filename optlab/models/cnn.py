@@ -3,8 +3,8 @@
 import flax.linen as nn
 import jax
 
-from optlab.errors import InputError
-from optlab.models.layers import Checked, Conv, Dense, Dropout, max_pool
+from optlab.models.layers import Checked, Conv, Dense, Dropout
+from optlab.models.pooling import check_halvings, max_pool
 
 
 class CNN(Checked):
@@ -25,13 +25,7 @@ class CNN(Checked):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """Computes logits ``[n, classes]`` of ``[n, height, width, channels]``."""
-        halvings, shape = len(self.features), images.shape[1:]
-        if len(shape) != 3 or min(shape[:2]) < 2**halvings:
-            raise InputError(
-                f"cnn: inputs of shape {shape} are no images [height, width, channels] "
-                f"that each of features={self.features} can halve: reshape them, or "
-                "give fewer features"
-            )
+        check_halvings("cnn", images, self.features)
         x = images
         for channels in self.features:
             x = max_pool(nn.relu(Conv(channels, (3, 3))(x)))

@@ -4,11 +4,13 @@ XLA's CPU convolution is 17 to 80 times slower inside a loop body, where the gra
 the kernel is computed by naive nested loops. Matrix products, over patches or by
 Winograd's algorithm, are as fast there as outside, ``vmap`` over kernels gives batched
 products instead of a grouped convolution, and forward mode works, which ``jax.hessian``
-needs. Programs for an accelerator use ``lax.conv_general_dilated``: the choice is made
-when a program is lowered.
+needs. A depthwise convolution is a sum of shifted products, to the same end. Programs
+for an accelerator use ``lax.conv_general_dilated``: the choice is made when a program
+is lowered.
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,8 +39,9 @@ def convolution(
       **options: further arguments of ``lax.conv_general_dilated``.
 
     Returns:
-      ``[n, height', width', out]``: by matrix products on a CPU, by XLA's own
-      convolution elsewhere, and for dilated or grouped convolutions.
+      ``[n, height', width', out]``: on a CPU by matrix products, or by shifted products
+      where each channel has kernels of its own; by XLA's own convolution elsewhere, and
+      for dilated or otherwise grouped convolutions.
     """
     native = functools.partial(
         lax.conv_general_dilated,
@@ -47,8 +50,9 @@ def convolution(
         **options,
     )
     dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
-    # Grouped and dilated convolutions are too rare for a form of their own.
-    if set(dilations) != {1} or options["feature_group_count"] != 1:
+    groups, depthwise = options["feature_group_count"], kernel.shape[2] == 1
+    # Dilated and other grouped convolutions are too rare for a form of their own.
+    if set(dilations) != {1} or not (groups == 1 or depthwise):
         return native(images, kernel)
     window, sides = kernel.shape[:2], images.shape[1:3]
     if isinstance(padding, str):
@@ -56,6 +60,8 @@ def convolution(
 
     def by_products(images: jax.Array, kernel: jax.Array) -> jax.Array:
         padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+        if groups > 1:
+            return depthwise_convolution(padded, kernel, window_strides)
         if (
             (*window, *window_strides) == (3, 3, 1, 1)
             and kernel.shape[2] >= WINOGRAD_CHANNELS
@@ -102,6 +108,47 @@ def _windows(images: jax.Array, axis: int, size: int, stride: int) -> jax.Array:
     last = (count - 1) * stride + 1
     shifts = [lax.slice_in_dim(images, i, i + last, stride, axis) for i in range(size)]
     return jnp.concatenate(shifts, axis=-1)
+
+
+def depthwise_convolution(
+    images: jax.Array, kernel: jax.Array, strides: Sequence[int]
+) -> jax.Array:
+    """Convolves each channel by kernels of its own, as a sum of shifted products.
+
+    out[n, y, x, cm + q] = sum over i, j of in[n, y + i, x + j, c] kernel[i, j, cm + q]
+
+    with m kernels a channel (F. Chollet, "Xception", 2017; L. Kaiser et al., "Depthwise
+    Separable Convolutions for Neural Machine Translation", 2018).
+
+    Args:
+      images: padded images ``[n, height, width, in]``.
+      kernel: ``[kh, kw, 1, in * m]``.
+      strides: vertical and horizontal step.
+
+    Returns:
+      ``[n, height', width', in * m]``, equal to ``lax.conv_general_dilated`` with
+      ``feature_group_count=in`` and ``"VALID"`` padding up to rounding.
+
+    >>> x, k = jnp.ones((1, 3, 4, 2)), jnp.ones((3, 3, 1, 2)) * jnp.array([1.0, 2.0])
+    >>> depthwise_convolution(x, k, (1, 1)).tolist()
+    [[[[9.0, 18.0], [9.0, 18.0]]]]
+    """
+    kh, kw, _, out = kernel.shape
+    if out > images.shape[3]:
+        images = jnp.repeat(images, out // images.shape[3], axis=3)
+    counts = [
+        (side - size) // stride + 1
+        for side, size, stride in zip(images.shape[1:3], (kh, kw), strides, strict=True)
+    ]
+    ends = [
+        (count - 1) * stride + 1 for count, stride in zip(counts, strides, strict=True)
+    ]
+    total = jnp.zeros((), images.dtype)
+    for i, j in itertools.product(range(kh), range(kw)):
+        rows = lax.slice_in_dim(images, i, i + ends[0], strides[0], axis=1)
+        shifted = lax.slice_in_dim(rows, j, j + ends[1], strides[1], axis=2)
+        total = total + shifted * kernel[i, j, 0]
+    return total
 
 
 def winograd_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:

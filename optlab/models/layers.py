@@ -1,8 +1,5 @@
 """Layers whose steps stay fast inside ``lax.scan`` and under ``vmap`` on a CPU.
 
-Max pooling over windows that do not overlap is a reshape and maxima of two: its
-gradient is a comparison, not a scatter.
-
 Dense layers hold examples as columns, ``W x + b`` with ``W`` ``[out, in]``: with
 examples as rows, lanes (``vmap`` over parameters) transpose the kernels of the first
 layer and the values of the others in every step, a quarter of an MLP's time.
@@ -15,10 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.core import Tracer
 
 from optlab.errors import InputError
+from optlab.models import initializers
 from optlab.models.convolution import convolution
 
 #: ``flax.linen.Conv`` for two-dimensional images, by `convolution`.
@@ -57,22 +54,21 @@ class Dense(nn.Module):
 
     Attributes:
       features: number of outputs.
-      initial_scale: factor on the initial ``W``, which is LeCun's normal one; may be
-        a tracer.
+      initial_scale: factor on the initial ``W``; may be a tracer.
+      initializer: one of ``initializers.INITIALIZERS``.
     """
 
     features: int
     initial_scale: float = 1.0
+    initializer: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Computes outputs ``[features, n]`` of inputs ``[in, n]``."""
-        normal = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
-        kernel = self.param(
-            "kernel",
-            lambda *args: self.initial_scale * normal(*args),
-            (self.features, inputs.shape[0]),
+        init = initializers.make(
+            self.initializer, self.initial_scale, in_axis=-1, out_axis=-2
         )
+        kernel = self.param("kernel", init, (self.features, inputs.shape[0]))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         return kernel @ inputs + bias[:, None]
 
@@ -102,28 +98,3 @@ class Dropout(Checked):
         keep = 1.0 - self.share
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, inputs.shape)
         return jnp.where(kept, inputs / jnp.asarray(keep, inputs.dtype), 0)
-
-
-def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
-    """Takes the maximum of each ``window`` by ``window`` block, cutting a remainder.
-
-    Where several pixels of a block tie for the maximum, they share its gradient.
-
-    Args:
-      images: ``[n, height, width, channels]``.
-      window: side of a block, static.
-
-    Returns:
-      ``[n, height // window, width // window, channels]``.
-
-    >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0].tolist()
-    [[5.0, 7.0], [13.0, 15.0]]
-    """
-    for axis in (2, 1):
-        count = images.shape[axis] // window
-        whole = lax.slice_in_dim(images, 0, count * window, axis=axis)
-        before, after = whole.shape[:axis], whole.shape[axis + 1 :]
-        blocks = whole.reshape(*before, count, window, *after)
-        each = [lax.index_in_dim(blocks, i, axis + 1, False) for i in range(window)]
-        images = functools.reduce(jnp.maximum, each)
-    return images

@@ -4,7 +4,10 @@ import flax.linen as nn
 import jax
 
 from optlab import names
+from optlab.models import initializers, normalization
 from optlab.models.layers import Checked, Dense, Dropout
+from optlab.models.normalization import normalize
+from optlab.models.shift_scale import PReLU
 
 #: Element-wise functions by name: those of ``flax.linen``, and none.
 ACTIVATIONS = {"identity": lambda x: x} | {
@@ -17,16 +20,25 @@ ACTIVATIONS = {"identity": lambda x: x} | {
 }  # fmt: skip
 
 
+#: Names of activations: those above, and those that learn.
+KNOWN = (*ACTIVATIONS, "prelu")
+
+
 class MLP(Checked):
     """A net from inputs of any shape, flattened, to outputs.
 
     Attributes:
       classes: number of outputs.
       hidden: units of each hidden layer.
-      activation: one of ``ACTIVATIONS``, after each hidden layer.
-      output_activation: likewise, after the last layer.
+      activation: one of ``KNOWN``, after each hidden layer; ``prelu`` learns a slope
+        for each.
+      output_activation: one of ``ACTIVATIONS``, after the last layer.
       dropout: share of hidden units dropped while training; may be a tracer.
       initial_scale: factor on the initial kernels; may be a tracer.
+      initializer: one of ``initializers.INITIALIZERS``, of the kernels.
+      normalization: one of ``normalization.NORMALIZATIONS``, after the input and after
+        each hidden activation. An element is a number of the flattened input or a
+        unit, and a channel is the same.
     """
 
     classes: int
@@ -35,21 +47,29 @@ class MLP(Checked):
     output_activation: str = "identity"
     dropout: float = 0.0
     initial_scale: float = 1.0
+    initializer: str = "lecun_normal"
+    normalization: str = "none"
 
     def __post_init__(self):
-        for name in (self.activation, self.output_activation):
-            names.find("activation", name, ACTIVATIONS)
+        names.find("activation", self.activation, dict.fromkeys(KNOWN))
+        names.find("activation", self.output_activation, ACTIVATIONS)
+        initializers.make(self.initializer)
+        normalization.check(self.normalization)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: jax.Array, train: bool = False) -> jax.Array:
         """Computes outputs ``[n, classes]`` of inputs ``[n, ...]``."""
-        activation, last = (
-            names.find("activation", name, ACTIVATIONS)
-            for name in (self.activation, self.output_activation)
-        )
+        last = names.find("activation", self.output_activation, ACTIVATIONS)
         x = inputs.reshape(inputs.shape[0], -1).T  # examples are columns
+        x = normalize(self.normalization, x, train, example_axis=1)
         for units in self.hidden:
-            x = activation(Dense(units, self.initial_scale)(x))
+            x = self._activate(Dense(units, self.initial_scale, self.initializer)(x))
+            x = normalize(self.normalization, x, train, example_axis=1)
             x = Dropout(self.dropout, deterministic=not train)(x)
-        return last(Dense(self.classes, self.initial_scale)(x).T)
+        return last(Dense(self.classes, self.initial_scale, self.initializer)(x).T)
+
+    def _activate(self, x: jax.Array) -> jax.Array:
+        if self.activation == "prelu":
+            return PReLU(per="layer", example_axis=1)(x)
+        return names.find("activation", self.activation, ACTIVATIONS)(x)

@@ -62,7 +62,8 @@ def sections(results: Results) -> tuple[Section, ...]:
       results: a whole comparison.
 
     Returns:
-      Result, differences, training, tuning, time to target, and how to repeat it.
+      Claims, result, differences, training, learned constants, tuning, time to target,
+      and how to repeat it.
     """
     result = [
         tables.summary_table(results),
@@ -75,7 +76,7 @@ def sections(results: Results) -> tuple[Section, ...]:
         tables.contender_table(results),
     ]
     trained = any(entry.report is not None for entry in results.entries)
-    training: list[Block] = ["All lanes of all contenders diverged."]
+    training: list[Block | None] = ["All lanes of all contenders diverged."]
     if trained:
         training = [
             _picture(results, "epochs", figures.progress(results, "epoch"), _PROGRESS),
@@ -83,6 +84,7 @@ def sections(results: Results) -> tuple[Section, ...]:
             _picture(
                 results, "training_steps", figures.progress(results, "step"), _STEPS
             ),
+            tables.teeth_table(results),
         ]
     tuning = [
         _picture(results, f"sensitivity_{name}", drawn, _SENSITIVITY)
@@ -96,9 +98,11 @@ def sections(results: Results) -> tuple[Section, ...]:
         target = [_picture(results, "time_to_target", drawn, _TARGET)]
     again = [Facts(results.environment), Listing("Config", results.config)]
     filled = {
+        "Claims": _claims(results),
         "Result": result,
         "Differences": _differences(results),
         "Training": training,
+        "Learned constants": _constants(results),
         "Tuning": tuning,
         "Time to target": target,
         "To make it again": again,
@@ -135,6 +139,24 @@ def _differences(results: Results) -> list[tables.Table | str]:
         "it may leave out zero where the verdict separates nothing."
     )
     return [pairs, text]
+
+
+def _claims(results: Results) -> list[Block]:
+    judged = tables.claims_table(results)
+    if judged is None:
+        return []
+    text = (
+        "Each claim stood in the config before the run. Values are compared seed by "
+        "seed, on fresh seeds; p is that of the paired t test. A claim about several "
+        "contenders holds where it holds of each. Held and contradicted: Holm's p, "
+        "corrected for the number of claims, is below 5%. Not shown: these seeds "
+        "decide neither, which is no evidence against the claim."
+    )
+    return [judged, text]
+
+
+def _constants(results: Results) -> list[Block]:
+    return [table] if (table := tables.constants_table(results)) else []
 
 
 def _picture(

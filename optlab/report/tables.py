@@ -13,11 +13,15 @@ from optlab.results import (
     Summary,
     differences,
     distinct,
+    judge,
     ranks,
     short_names,
     summarize,
     swept_names,
 )
+from optlab.results.claims import NOT_SHOWN
+from optlab.results.sawtooth import teeth
+from optlab.results.statistics import mean_interval
 
 _NONE = "-"
 
@@ -193,7 +197,7 @@ def contender_table(results: Results) -> Table:
       results: a whole comparison.
 
     Returns:
-      The table: label, number of parameters, settings.
+      The table: label, parameters, multiply-adds for one example, settings.
     """
     keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
     names = short_names(keys)
@@ -201,6 +205,7 @@ def contender_table(results: Results) -> Table:
     for entry in results.entries:
         said = (f"{names[key]} {_setting(x)}" for key, x in entry.settings.items())
         row = {"contender": entry.label, "parameters": f"{entry.parameters:,}"}
+        row["multiply-adds"] = f"{entry.multiply_adds:,}"
         rows.append(row | {"settings": ", ".join(said) or _NONE})
     return tabulate("Contenders", rows, ["contender", "settings"])
 
@@ -250,6 +255,126 @@ def difference_table(results: Results) -> Table | None:
     title = f"Test {in_words(decides.name)}, differences paired by seed"
     groups = [pair.group for pair in pairs]
     return tabulate(title, rows, ["pair", "verdict"], conclusions(results), groups)
+
+
+def claims_table(results: Results) -> Table | None:
+    """Lists the claims of a comparison, each with what was measured and a verdict.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The table, a block a claim; None where there is no claim of contenders that ran.
+    """
+    metrics = {metric.name: metric for metric in results.metrics}
+    rows, groups = [], []
+    for judged in judge(results):
+        percent = metrics.get(judged.by.partition("_")[2], metrics["loss"]).percent
+        for test in judged.comparisons:
+            scale, form = (100, "{:+.2f}") if percent else (1, "{:+.3g}")
+            mean, low, high = (form.format(scale * x) for x in test.interval[:3])
+            there, two = test.interval.n > 0, np.isfinite(test.interval.low)
+            within = f", {test.group}" if test.group else ""
+            row = {
+                "compared": f"{test.subject} - {test.against}{within}",
+                "measure": _measure(judged.by) + (", points" if percent else ""),
+                "mean": mean if there else _NONE,
+                "95% interval": f"[{low}, {high}]"
+                if two
+                else test.remark or "one seed: none",
+                "p": _p(test.p),
+                "seeds": str(test.interval.n),
+            }
+            rows.append(row)
+            sure = "" if judged.verdict == NOT_SHOWN else f", Holm's p {_p(judged.p)}"
+            groups.append(f"{judged.says}: {judged.verdict}{sure}.")
+    if not rows:
+        return None
+    title = "Claims, judged by differences paired by seed"
+    return tabulate(title, rows, ["compared", "measure"], groups=groups)
+
+
+def _measure(name: str) -> str:
+    """The name of a measure in words; the test split goes without saying.
+
+    >>> _measure("test_accuracy"), _measure("epochs_to_target")
+    ('accuracy', 'epochs to target')
+    """
+    return in_words(name.removeprefix("test_"))
+
+
+def teeth_table(results: Results) -> Table | None:
+    """Lists how the mini-batch loss changes within epochs and between them.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The table; None where no run is long enough to tell.
+    """
+    rows, groups = [], []
+    loss = next(metric for metric in results.metrics if metric.name == "loss")
+    for entry in results.entries:
+        if entry.report is None or (found := teeth(entry.report)) is None:
+            continue
+        within, between = (measured(each, loss) for each in found)
+        row = {
+            "contender": entry.name,
+            "within an epoch,\nfrom its start to its end": within,
+            "between epochs,\nfrom end to start": between,
+        }
+        rows.append(row)
+        groups.append(entry.group)
+    if not rows:
+        return None
+    note = (
+        "Mean over the second half of the epochs, ± 95% interval over seeds; start and "
+        "end are fifths of an epoch. An epoch shows every example once, so those at "
+        "its start were last seen half an epoch ago in the mean, those at its end one "
+        "and a half. A fall between epochs beside a rise, or a smaller fall, within "
+        "them is that memory: the curve is saw-toothed."
+    )
+    title = "Teeth of the training curve: change of the mini-batch loss"
+    return tabulate(title, rows, ["contender"], [note], groups)
+
+
+def constants_table(results: Results) -> Table | None:
+    """Lists the values that learned constants have at the end, layer by layer.
+
+    Args:
+      results: a whole comparison, with ``constants``.
+
+    Returns:
+      The table, a block a contender; None where no net has any.
+    """
+    rows, groups = [], []
+    for entry in results.entries:
+        for name, values in results.constants.get(entry.label, {}).items():
+            layer, _, constant = name.rpartition(".")
+            means, within = values[:, 0], values[:, 1]
+            each = mean_interval(means)
+            half = (each.high - each.low) / 2
+            row = {
+                "layer": layer,
+                "constant": constant,
+                "mean": number(each.mean) + (f" ± {half:.2g}" if half == half else ""),
+                "least .. greatest\nseed": f"{number(means.min())} .. "
+                f"{number(means.max())}",
+                "deviation\nwithin": number(float(within.mean()))
+                if within.any()
+                else _NONE,
+            }
+            rows.append(row)
+            groups.append(entry.label)
+    if not rows:
+        return None
+    title = "Learned constants after the last step: mean ± 95% interval over seeds"
+    note = (
+        "Layers of one kind are numbered from the input on: 0 follows the input "
+        "itself. A shift starts at 0, a scale at 1. Where a layer has several "
+        "constants, their mean is shown, and their deviation within the layer."
+    )
+    return tabulate(title, rows, ["layer", "constant"], [note], groups)
 
 
 def _p(p: float) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 from optlab.report.tables import (
     Table,
     budget_line,
+    claims_table,
     difference_table,
     published_table,
     summary_table,
@@ -33,6 +34,7 @@ def show(results: Results, console: Console | None = None) -> None:
         summary_table(results),
         difference_table(results),
         published_table(results),
+        claims_table(results),
     ):
         if table is not None:
             console.print()

@@ -1,5 +1,6 @@
 """Arrays of lanes, honest statistics of them, and the files that hold both."""
 
+from optlab.results.claims import Comparison, Judgement, judge
 from optlab.results.files import plain, write_atomic, write_csv, write_json
 from optlab.results.provenance import environment
 from optlab.results.rates import PowerLaw, convergence, extrapolate, power_law
@@ -26,9 +27,11 @@ from optlab.results.summary import (
 )
 
 __all__ = [
+    "Comparison",
     "Difference",
     "Entry",
     "Interval",
+    "Judgement",
     "PowerLaw",
     "Results",
     "Runs",
@@ -41,6 +44,7 @@ __all__ = [
     "environment",
     "extrapolate",
     "final",
+    "judge",
     "mean_band",
     "median_time",
     "plain",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.results.claims import judge
 from optlab.results.records import Results, Runs
 from optlab.results.summary import differences, summarize
 
@@ -104,6 +105,8 @@ def write_json(path: str | os.PathLike[str], results: Results) -> None:
             for summary, entry in zip(summarize(results), results.entries, strict=True)
         ],
         "differences": differences(results),
+        "claims": judge(results),
+        "constants": results.constants,
         "published": results.published,
     }
     write_atomic(path, json.dumps(plain(content), allow_nan=False, indent=1) + "\n")

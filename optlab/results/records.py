@@ -1,6 +1,7 @@
 """Records of a comparison: arrays of lanes, and their provenance."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Entry(NamedTuple):
     best: int | None  # index into points; None where every lane diverged
     report: Runs | None  # fresh seeds at the best point; None where there is none
     parameters: int
+    multiply_adds: int  # of the net for one example, in evaluation
     compiles: int  # training programs compiled
     compile_seconds: float
     sweep_seconds: float  # wall time of tuning, compile excluded
@@ -52,7 +54,9 @@ class Results(NamedTuple):
 
     ``published`` holds figures from elsewhere: mappings with ``contender`` (a label),
     any of ``test_METRIC``, ``train_loss``, ``validation_loss``, ``seconds``, and
-    ``source``.
+    ``source``. ``claims`` is plain data, see `optlab.results.claims`. ``constants``
+    holds label to parameter's name to ``[seeds, 2]``: mean and standard deviation of
+    the entries of a learned constant at the end of each report run.
     """
 
     entries: tuple[Entry, ...]
@@ -63,3 +67,5 @@ class Results(NamedTuple):
     config: str  # JSON text
     environment: Mapping[str, str]
     published: tuple[Mapping[str, Any], ...] = ()
+    claims: tuple[Mapping[str, Any], ...] = ()
+    constants: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({})

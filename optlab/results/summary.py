@@ -177,6 +177,28 @@ def swept_names(results: Results) -> dict[str, str]:
     )
 
 
+def epochs_to_target(
+    report: Runs, metric: Metric, target: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the first evaluation on validation at which each run met the target.
+
+    Args:
+      report: runs at one point.
+      metric: deciding metric, whose direction says on which side the target is met.
+      target: value to reach.
+
+    Returns:
+      Epochs until then, or the number of epochs of a run that misses it; and whether it
+      was met. Both ``[seeds]``.
+    """
+    values = report.evaluations["validation"][metric.name][:, :, 0]
+    # In the type of the values: 0.95 as float32 is below 0.95 as float64.
+    bound = np.asarray(target, values.dtype)
+    met = values >= bound if metric.higher else values <= bound
+    reached = np.any(met, axis=0)
+    return np.where(reached, np.argmax(met, axis=0), report.epochs), reached
+
+
 def times_to_target(
     report: Runs, metric: Metric, target: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -191,12 +213,7 @@ def times_to_target(
       Seconds at the first evaluation that meets the target, or at the end of a run that
       misses it; and whether it was met. Both ``[seeds]``.
     """
-    values = report.evaluations["validation"][metric.name][:, :, 0]
-    # In the type of the values: 0.95 as float32 is below 0.95 as float64.
-    bound = np.asarray(target, values.dtype)
-    met = values >= bound if metric.higher else values <= bound
-    reached = np.any(met, axis=0)
-    epoch = np.where(reached, np.argmax(met, axis=0), report.epochs)
+    epoch, reached = epochs_to_target(report, metric, target)
     return report.seconds[epoch, np.arange(len(epoch)), 0], reached
 
 

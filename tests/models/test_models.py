@@ -4,17 +4,15 @@ import sys
 import types
 
 import flax.linen as nn
-import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from optlab import models
 from optlab.errors import InputError
 from optlab.models.architectures import ARCHITECTURES
-from optlab.models.layers import Dropout, max_pool
+from optlab.models.layers import Dropout
 from optlab.models.mlp import ACTIVATIONS
 
 
@@ -27,34 +25,6 @@ def variables_of(module, inputs):
     """Variables of the right shapes, in a tenth of the time that ``init`` compiles."""
     shapes = jax.eval_shape(module.init, jax.random.key(0), inputs)
     return jax.tree.map(lambda leaf: 0.1 * normal(leaf.size, *leaf.shape), shapes)
-
-
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
-@given(
-    shape=st.tuples(
-        st.integers(1, 2), st.integers(3, 8), st.integers(3, 8), st.integers(1, 3)
-    ),
-    window=st.integers(1, 3),
-)
-def test_max_pool_is_flax_s_with_the_remainder_cut_off(shape, window):
-    x, size = normal(0, *shape), (window, window)
-
-    @jax.jit
-    def pool_and_gradient(x):
-        pools = [
-            jax.vjp(pool, x)
-            for pool in (
-                lambda x: max_pool(x, window),
-                lambda x: nn.max_pool(x, size, strides=size),
-            )
-        ]
-        return [(out, *pull(jnp.cos(out))) for out, pull in pools]
-
-    (found, gradient), (expected, expected_gradient) = pool_and_gradient(x)
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(gradient, expected_gradient)
-    shared = jax.grad(lambda x: max_pool(x).sum())(jnp.ones((1, 2, 2, 1)))
-    assert shared.ravel().tolist() == [0.25] * 4  # where pixels tie
 
 
 def test_no_program_for_a_cpu_has_xla_s_convolution():
@@ -76,6 +46,7 @@ EXAMPLES = {
         jnp.arange(24).reshape(3, 8) % 7,
         {"vocabulary": 7, "dropout": 0.5},
     ),
+    "fcn": (normal(0, 3, 8, 8, 2), {"dropout": 0.5}),
     "mlp": (normal(0, 3, 4), {"dropout": 0.5, "initial_scale": 2.0}),
 }
 
@@ -233,7 +204,7 @@ def test_a_custom_model_has_init_and_apply(own):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cn", {}, "no model 'cn'; did you mean cnn"),
+        ("cn", {}, "no model 'cn'; did you mean .*cnn"),
         ("resnet", {}, "no model 'resnet'; known: autoencoder, cnn, embedding_mlp"),
         ("own_models.Custm", {}, "no function 'Custm'; did you mean Custom"),
         ("own_models.number", {}, "is a int; it needs functions init"),

@@ -1,6 +1,6 @@
 """Gradient descent with momentum, the heavy ball.
 
-    m <- beta m - eta g
+    m <- beta m - eta (g + lambda w)
     w <- w + m
 
 Polyak 1964, "Some methods of speeding up the convergence of iteration methods",
@@ -8,13 +8,18 @@ equation 9; in this notation Sutskever et al. 2013, "On the importance of
 initialization and momentum in deep learning", equations 1 and 2.
 """
 
+import jax
 import optax
+from jax.core import Tracer
 
 from optlab.optim.compose import compose
 
 
 def momentum(
-    learning_rate: optax.ScalarOrSchedule = 0.01, momentum: float = 0.9
+    learning_rate: optax.ScalarOrSchedule = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    decayed: tuple[str, ...] = (),
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
 
@@ -24,6 +29,10 @@ def momentum(
     Args:
       learning_rate: :math:`\eta`, a number or a schedule; 0.01 is Keras's default.
       momentum: :math:`\beta`; 0 is gradient descent.
+      weight_decay: :math:`\lambda`, the gradient of half the squared norm of the
+        parameters, times this; then ``update`` needs ``params``.
+      decayed: names of the parameters that decay, such as ``("kernel",)``; empty for
+        all of them.
 
     Returns:
       The transformation.
@@ -36,4 +45,14 @@ def momentum(
     >>> print(f"{updates:.2f}")  # 0.5 (-0.2) - 0.2
     -0.30
     """
-    return compose(optax.trace(decay=momentum), learning_rate=learning_rate)
+    trace = optax.trace(decay=momentum)
+    if not isinstance(weight_decay, Tracer) and weight_decay == 0:
+        return compose(trace, learning_rate=learning_rate)
+
+    def mask(params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: getattr(path[-1], "key", None) in decayed, params
+        )
+
+    decay = optax.add_decayed_weights(weight_decay, mask if decayed else None)
+    return compose(decay, trace, learning_rate=learning_rate)
