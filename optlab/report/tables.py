@@ -183,7 +183,7 @@ def contender_table(results: Results) -> Table:
             (
                 entry.label,
                 f"{entry.parameters:,}",
-                f"{entry.multiply_adds:,}",
+                _NONE if entry.multiply_adds is None else f"{entry.multiply_adds:,}",
                 ", ".join(f"{names[k]} {_setting(v)}" for k, v in
                           entry.settings.items()) or _NONE,
             )
