@@ -204,8 +204,9 @@ def contender_table(results: Results) -> Table:
     rows = []
     for entry in results.entries:
         said = (f"{names[key]} {_setting(x)}" for key, x in entry.settings.items())
+        count = entry.multiply_adds
         row = {"contender": entry.label, "parameters": f"{entry.parameters:,}"}
-        row["multiply-adds"] = f"{entry.multiply_adds:,}"
+        row["multiply-adds"] = _NONE if count is None else f"{count:,}"
         rows.append(row | {"settings": ", ".join(said) or _NONE})
     return tabulate("Contenders", rows, ["contender", "settings"])
 
@@ -327,15 +328,15 @@ def teeth_table(results: Results) -> Table | None:
         groups.append(entry.group)
     if not rows:
         return None
-    note = (
-        "Mean over the second half of the epochs, ± 95% interval over seeds; start and "
-        "end are fifths of an epoch. An epoch shows every example once, so those at "
-        "its start were last seen half an epoch ago in the mean, those at its end one "
-        "and a half. A fall between epochs beside a rise, or a smaller fall, within "
-        "them is that memory: the curve is saw-toothed."
-    )
     title = "Teeth of the training curve: change of the mini-batch loss"
-    return tabulate(title, rows, ["contender"], [note], groups)
+    note = (
+        "Mean over the second half of the epochs, ± 95% interval over seeds; start "
+        "and end are fifths of an epoch. An epoch shows every example once, so those "
+        "at its start were last seen half an epoch ago in the mean, those at its end "
+        "one and a half. A fall between epochs beside a rise, or a smaller fall, "
+        "within them is that memory: the curve is saw-toothed."
+    )
+    return tabulate(title, rows, ["contender"], (note,), groups)
 
 
 def constants_table(results: Results) -> Table | None:
@@ -354,10 +355,11 @@ def constants_table(results: Results) -> Table | None:
             means, within = values[:, 0], values[:, 1]
             each = mean_interval(means)
             half = (each.high - each.low) / 2
+            spread = f" ± {half:.2g}" if np.isfinite(half) else ""
             row = {
                 "layer": layer,
                 "constant": constant,
-                "mean": number(each.mean) + (f" ± {half:.2g}" if half == half else ""),
+                "mean": number(each.mean) + spread,
                 "least .. greatest\nseed": f"{number(means.min())} .. "
                 f"{number(means.max())}",
                 "deviation\nwithin": number(float(within.mean()))
@@ -374,7 +376,7 @@ def constants_table(results: Results) -> Table | None:
         "itself. A shift starts at 0, a scale at 1. Where a layer has several "
         "constants, their mean is shown, and their deviation within the layer."
     )
-    return tabulate(title, rows, ["layer", "constant"], [note], groups)
+    return tabulate(title, rows, ["layer", "constant"], (note,), groups)
 
 
 def _p(p: float) -> str:

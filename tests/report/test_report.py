@@ -347,6 +347,7 @@ def test_contenders_are_listed_with_their_settings(make_results):
         (
             "sgd",
             "25,000",
+            "1,000,000",
             "b1 0.9, learning_rate (4 values, 0.1 to 0.4), features (8, 16)",
         ),
     )
