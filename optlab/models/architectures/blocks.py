@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from optlab.errors import InputError
 from optlab.models.layers import Checked, Conv, Dense, Dropout
@@ -39,9 +40,14 @@ class Architecture(Checked):
     side: ClassVar[int] = 224
 
     def __post_init__(self):
+        name = type(self).__name__
+        if isinstance(self.width, Tracer):
+            raise TypeError(f"{name}: width={self.width!r} cannot be traced")
         if not isinstance(self.width, int | float) or not 0 < self.width < float("inf"):
+            raise InputError(f"{name}: width={self.width!r}: give a factor above 0")
+        if not isinstance(self.momentum, Tracer) and not 0 <= self.momentum < 1:
             raise InputError(
-                f"{type(self).__name__}: width={self.width!r}: give a factor above 0"
+                f"{name}: momentum={self.momentum!r}: give a number in [0, 1)"
             )
         super().__post_init__()
 
