@@ -81,7 +81,7 @@ def encode(net: Any, huffman: bool = True) -> bytes:
     >>> kernel[::5, 3] = 0.5
     >>> data = encode({"Dense_0": {"kernel": kernel}})
     >>> len(data), bool((decode(data)["Dense_0"]["kernel"] == kernel).all())
-    (72, True)
+    (65, True)
     """
     body = msgpack.packb(_encode_node(codebook.plain(net), huffman))
     check = zlib.crc32(body).to_bytes(4, "little")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from bitarray import bitarray
-from bitarray.util import canonical_decode, canonical_huffman
+from bitarray.util import canonical_decode, canonical_huffman, int2ba
 
 #: Longest word that a length table can hold.
 LONGEST = 63
@@ -51,10 +51,10 @@ def pack(symbols: np.ndarray, alphabet: int, huffman: bool = True) -> Packed:
     if len(used) < 2:
         lengths[used] = 1
         return Packed(_pack_lengths(lengths), b"")
-    codes = canonical_huffman(dict(zip(used.tolist(), counts.tolist(), strict=True)))[0]
-    lengths[used] = [len(codes[symbol]) for symbol in used.tolist()]
+    words = canonical_huffman(dict(zip(used.tolist(), counts.tolist(), strict=True)))[0]
+    lengths[used] = [len(words[symbol]) for symbol in used.tolist()]
     bits = bitarray()
-    bits.encode(codes, symbols.tolist())
+    bits.encode(_words(lengths), symbols.tolist())
     return Packed(_pack_lengths(lengths), bits.tobytes())
 
 
@@ -88,15 +88,14 @@ def unpack(packed: Packed, count: int, alphabet: int) -> np.ndarray:
         if packed.data or (count and not len(used)):
             raise ValueError("codes without words")
         return np.full(count, used[0] if len(used) else 0, np.int64)
-    words = sum(1 << (LONGEST - int(length)) for length in lengths[used])
-    if words != 1 << LONGEST:
+    if sum(1 << (LONGEST - int(length)) for length in lengths[used]) != 1 << LONGEST:
         raise ValueError("word lengths of no prefix code")
     if count > 8 * len(packed.data):
         raise ValueError("more codes than bits")
     bits = bitarray()
     bits.frombytes(packed.data)
-    order = used[np.argsort(lengths[used], kind="stable")].tolist()
-    found = canonical_decode(bits, np.bincount(lengths[used]).tolist(), order)
+    count_of_length = np.bincount(lengths[used]).tolist()
+    found = canonical_decode(bits, count_of_length, _canonical_order(lengths))
     return np.fromiter(itertools.islice(found, count), np.int64, count)
 
 
@@ -131,6 +130,22 @@ def width_of(alphabet: int) -> int:
     [0, 0, 1, 2, 8]
     """
     return max(alphabet - 1, 0).bit_length()
+
+
+def _canonical_order(lengths: np.ndarray) -> list[int]:
+    """Symbols by length and then by number, which bitarray's own order is not."""
+    used = np.flatnonzero(lengths)
+    return used[np.argsort(lengths[used], kind="stable")].tolist()
+
+
+def _words(lengths: np.ndarray) -> dict[int, bitarray]:
+    """The canonical words of some lengths: one more than the last, and longer."""
+    words, word, last = {}, -1, 0
+    for symbol in _canonical_order(lengths):
+        length = int(lengths[symbol])
+        word = (word + 1) << (length - last)
+        words[symbol], last = int2ba(word, length), length
+    return words
 
 
 def _pack_lengths(lengths: np.ndarray) -> bytes:
