@@ -8,14 +8,10 @@
 Each part works alone, on any tree of arrays.
 """
 
-from optlab.compress.codebook import Shared, share, shared
+from optlab.compress.codebook import Shared, halve, share, shared, with_codes
 from optlab.compress.container import Stored, decode, encode, stored
-from optlab.compress.linear import (
-    Quantized,
-    dequantize,
-    integer_product,
-    quantize,
-)
+from optlab.compress.distilled import distilled
+from optlab.compress.linear import Quantized, dequantize, integer_product, quantize
 from optlab.compress.low_rank import Factors, factorize, truncated_svd
 from optlab.compress.masks import (
     above_deviation,
@@ -38,9 +34,11 @@ __all__ = [
     "decode",
     "density",
     "dequantize",
+    "distilled",
     "encode",
     "factorize",
     "global_magnitude",
+    "halve",
     "integer_product",
     "layer_magnitude",
     "masks_of",
@@ -52,4 +50,5 @@ __all__ = [
     "shared",
     "stored",
     "truncated_svd",
+    "with_codes",
 ]

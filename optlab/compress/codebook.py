@@ -1,4 +1,4 @@
-"""Weight sharing: the weights of a layer are a few values, and codes that point to them.
+"""Weight sharing: a layer holds few values, and a code for each weight.
 
     W = C[I],    dL/dC_k = sum_ij dL/dW_ij 1[I_ij = k]
 
@@ -100,7 +100,8 @@ def random_start(
       ``[count]``, ascending. Drawn without replacement while there are enough weights.
     """
     key = jax.random.key(0) if key is None else key
-    order = jnp.argsort(jnp.where(kept, jax.random.uniform(key, weights.shape), 2.0), axis=None)
+    places = jnp.where(kept, jax.random.uniform(key, weights.shape), 2.0)
+    order = jnp.argsort(places, axis=None)
     chosen = jnp.arange(count) % jnp.maximum(jnp.sum(kept), 1)
     return jnp.sort(weights.ravel()[order[chosen]])
 
@@ -205,7 +206,11 @@ def check_bits(bits: Any) -> None:
     Raises:
       InputError: it is no such whole number.
     """
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MOST_BITS:
+    if (
+        isinstance(bits, bool)
+        or not isinstance(bits, int)
+        or not 1 <= bits <= MOST_BITS
+    ):
         raise InputError(f"bits={bits!r}: give a whole number from 1 to {MOST_BITS}")
 
 
@@ -225,7 +230,7 @@ def shared(problem: Problem, net: Any, model_state: Any) -> Problem:
     params, codes = split_codes(net)
 
     def whole(params, state):
-        return plain(with_codes(params, state["codes"]))
+        return expand(with_codes(params, state["codes"]))
 
     def train_outputs(params, state, inputs, key):
         outputs, model = problem.train_outputs(
@@ -284,20 +289,38 @@ def with_codes(params: Any, codes: Any) -> Any:
     return tree.unflatten(joined)
 
 
-def plain(net: Any) -> Any:
-    """Expands shared weights to arrays.
-
-    Args:
-      net: tree with `Shared` leaves.
-
-    Returns:
-      Tree of arrays.
-    """
+def expand(net: Any) -> Any:
+    """Looks up all shared weights of a net; see `weights_of`."""
     return jax.tree.map(
-        lambda leaf: weights_of(leaf) if isinstance(leaf, Shared) else leaf,
+        lambda leaf: weights_of(leaf) if _is_shared(leaf) else leaf,
         net,
         is_leaf=_is_shared,
     )
+
+
+def halve(net: Any) -> Any:
+    """Rounds what is no kernel to 16 bits: biases, scales and centroids.
+
+    They stay float32, in which the model computes, but a file stores them in two bytes
+    each.
+
+    Args:
+      net: parameters in which `Shared` may stand for kernels.
+
+    Returns:
+      The net, rounded.
+
+    >>> halve({"bias": jnp.array([0.1])})["bias"].tolist()
+    [0.0999755859375]
+    """
+    short = lambda x: x.astype(jnp.float16).astype(x.dtype)  # noqa: E731
+
+    def of(leaf):
+        if isinstance(leaf, Shared):
+            return leaf._replace(centroids=short(leaf.centroids))
+        return leaf if is_kernel(leaf) else short(leaf)
+
+    return jax.tree.map(of, net, is_leaf=_is_shared)
 
 
 def _is_shared(node: Any) -> bool:

@@ -23,7 +23,7 @@ import ml_dtypes
 import msgpack
 import numpy as np
 
-from optlab.compress import codebook
+from optlab.compress.codebook import expand
 from optlab.compress.gaps import to_gaps, to_positions
 from optlab.compress.huffman import Packed, pack, packed_size, unpack
 from optlab.compress.linear import Quantized
@@ -83,7 +83,7 @@ def encode(net: Any, huffman: bool = True) -> bytes:
     >>> len(data), bool((decode(data)["Dense_0"]["kernel"] == kernel).all())
     (65, True)
     """
-    body = msgpack.packb(_encode_node(codebook.plain(net), huffman))
+    body = msgpack.packb(_encode_node(expand(net), huffman))
     check = zlib.crc32(body).to_bytes(4, "little")
     return MAGIC + bytes([VERSION]) + check + body
 
@@ -277,7 +277,7 @@ class _Reader:
             found = _bits(found.astype(np.float32))
         if coded:
             found = found[unpack(Packed(*coded), kept, len(found))]
-        if len(found) != kept or narrow and dtype != np.float32:
+        if len(found) != kept or (narrow and dtype != np.float32):
             raise ValueError("values of another number or type than the array's")
         flat = found
         if positions is not None:

@@ -1,7 +1,7 @@
 """Linear quantization to a few bits: a weight is a whole number times a scale.
 
-    symmetric     s = max|x| / (2^(b-1) - 1),   q = round(x / s),            x^ = s q
-    asymmetric    s = (max - min) / (2^b - 1),  q = round(x / s) + z,        x^ = s (q - z)
+    symmetric   s = max|x| / (2^(b-1) - 1),   q = round(x / s),      x^ = s q
+    asymmetric  s = (max - min) / (2^b - 1),  q = round(x / s) + z,  x^ = s (q - z)
 
 with z = -2^(b-1) - round(min / s), so that q lies in [-2^(b-1), 2^(b-1) - 1] and fits a
 signed byte. The range always holds 0, which is exact. One scale for the whole array, or
@@ -11,7 +11,7 @@ B. Jacob et al., "Quantization and training of neural networks for efficient
 integer-arithmetic-only inference", 2018, equations 1 to 5.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp

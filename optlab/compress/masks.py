@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from optlab.errors import InputError
@@ -181,11 +182,9 @@ def check_sparsity(sparsity: Any) -> None:
     """
     if isinstance(sparsity, Tracer):
         return
-    try:
-        inside = bool(jnp.all((0 <= jnp.asarray(sparsity)) & (sparsity < 1)))
-    except (TypeError, ValueError):
-        inside = False
-    if not inside:
+    number = np.asarray(sparsity)  # of NumPy: this may run while a program is traced
+    real = np.issubdtype(number.dtype, np.number)
+    if not real or not ((number >= 0) & (number < 1)).all():
         raise InputError(
             f"sparsity={sparsity!r}: give the share of weights to leave out, in [0, 1)"
         )

@@ -24,7 +24,9 @@ GRID = 100
 ALTERNATIONS = 10
 
 
-def mmse_quantize(array: jax.Array, bits: int = 4, axis: int | None = None) -> Quantized:
+def mmse_quantize(
+    array: jax.Array, bits: int = 4, axis: int | None = None
+) -> Quantized:
     """Rounds an array to whole numbers with the scale of the least squared error.
 
     Args:
@@ -78,6 +80,8 @@ def mmse_quantize(array: jax.Array, bits: int = 4, axis: int | None = None) -> Q
     else:
         moved = jnp.moveaxis(array, axis, 0).shape
         values = jnp.moveaxis(values.reshape(moved), 0, axis)
-        shape = tuple(n if i == axis % array.ndim else 1 for i, n in enumerate(array.shape))
+        shape = tuple(
+            n if i == axis % array.ndim else 1 for i, n in enumerate(array.shape)
+        )
     scale = scale.reshape(shape)
     return Quantized(values, scale, jnp.zeros(shape, jnp.int8))

@@ -10,9 +10,9 @@ w + (-w) is zero exactly. The share that is left out follows
 
 (M. Zhu, S. Gupta, "To prune, or not to prune: exploring the efficacy of pruning for
 model compression", 2017, equation 1, from 0). Masks change every ``every`` steps until
-``end``; with ``begin == end`` they change once (one shot), and with a long ``every`` the
-steps between are a retraining (iterative). Weights are sorted in these steps only, in
-lanes too.
+``end``; with ``begin == end`` they change once (one shot), and with a long ``every``
+the steps between are a retraining (iterative). Weights are sorted in these steps only,
+in lanes too.
 """
 
 from collections.abc import Callable
@@ -156,7 +156,9 @@ def masks_of(state: Any) -> Any:
     """
     found = info.find(state, PrunedState)
     if not found:
-        raise InputError("this optimizer's state holds no masks: wrap it in pruned(...)")
+        raise InputError(
+            "this optimizer's state holds no masks: wrap it in pruned(...)"
+        )
     return found[0].masks
 
 

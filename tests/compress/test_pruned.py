@@ -81,17 +81,21 @@ def test_who_evaluates_the_objective_is_refused_and_no_other():
 
 
 def test_pruned_weights_are_zero_after_every_step_of_every_optimizer():
-    """Momentum and decay included; masks only shrink, and end at the share asked for."""
+    """Momentum and decay included; masks only shrink, to the share asked for."""
     for name, tx in gradient_only()[0]:
         wrapped = compress.pruned(tx, 0.6, begin=2, end=8, every=3)
-        params, masks = jax.jit(functools.partial(run, wrapped, 12), compiler_options=QUICK)()
+        params, masks = jax.jit(
+            functools.partial(run, wrapped, 12), compiler_options=QUICK
+        )()
         for leaf, mask in zip(
             jax.tree.leaves(params), jax.tree.leaves(masks), strict=True
         ):
             assert np.isfinite(leaf).all(), name
             assert (np.asarray(leaf)[~np.asarray(mask)] == 0).all(), name
             assert (mask[1:] <= mask[:-1]).all(), name
-        kept = [int(m.sum(axis=(1, 2))[-1]) for m in jax.tree.leaves(masks) if m.ndim > 2]
+        kept = [
+            int(m.sum(axis=(1, 2))[-1]) for m in jax.tree.leaves(masks) if m.ndim > 2
+        ]
         assert sum(kept) == 48 - round(0.6 * 48), name
         assert masks["a"]["bias"].all(), name
 
@@ -99,7 +103,9 @@ def test_pruned_weights_are_zero_after_every_step_of_every_optimizer():
 def test_masks_follow_the_cubic_schedule_at_its_events_only():
     tx = compress.pruned(optax.sgd(0.0), 0.75, begin=4, end=16, every=4)
     _, masks = run(tx, 20)
-    kept = np.asarray(masks["a"]["kernel"].sum((1, 2)) + masks["b"]["kernel"].sum((1, 2)))
+    kept = np.asarray(
+        masks["a"]["kernel"].sum((1, 2)) + masks["b"]["kernel"].sum((1, 2))
+    )
     out = [0.75 * (1 - (1 - t / 12) ** 3) for t in (0, 4, 8, 12)]
     expected = np.repeat([48 - round(48 * s) for s in out], 4)
     np.testing.assert_array_equal(kept, [48] * 4 + expected.tolist())
@@ -124,7 +130,9 @@ def test_sparsity_and_rate_are_lanes_of_one_program():
     rates = jnp.linspace(0.01, 0.1, 64)
     params, masks = jax.jit(jax.vmap(lane))(shares, rates)
     assert len(traces) == 1
-    kept = masks["a"]["kernel"][:, -1].sum((1, 2)) + masks["b"]["kernel"][:, -1].sum((1, 2))
+    kept = masks["a"]["kernel"][:, -1].sum((1, 2)) + masks["b"]["kernel"][:, -1].sum(
+        (1, 2)
+    )
     np.testing.assert_array_equal(kept, 48 - np.round(np.float32(48) * shares))
     alone, _ = run(compress.pruned(optlab.adam(rates[7]), shares[7], end=6, every=2), 8)
     for many, one in zip(jax.tree.leaves(params), jax.tree.leaves(alone), strict=True):
@@ -206,7 +214,10 @@ def test_the_deviation_of_a_normal_layer_keeps_what_its_table_says():
         (lambda: compress.pruned(optax.sgd(1.0), "0.5"), r"in \[0, 1\)"),
         (lambda: compress.pruned(optax.sgd(1.0), 0.5, begin=5, end=2), "begin <= end"),
         (lambda: compress.pruned(optax.sgd(1.0), 0.5, every=0), "one step or more"),
-        (lambda: compress.pruned(optax.sgd(1.0), 0.5).init({"b": jnp.ones(3)}), "nothing"),
+        (
+            lambda: compress.pruned(optax.sgd(1.0), 0.5).init({"b": jnp.ones(3)}),
+            "nothing",
+        ),
         (lambda: compress.layer_magnitude({"b": jnp.ones(3)}, 0.5), "nothing to prune"),
         (lambda: compress.above_deviation(PARAMS, -1.0), "at least 0"),
         (lambda: compress.masks_of(optax.sgd(0.1).init(PARAMS)), "holds no masks"),
