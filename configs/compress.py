@@ -21,7 +21,7 @@ PARENT = ("data", "augment", "problem", "metric", "model", "loss", "optimizer")
 def get_config() -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
     base: Any = digits_optimizers.get_config()
-    config = ConfigDict({key: base[key] for key in PARENT})
+    config: Any = ConfigDict({key: base[key] for key in PARENT})
     config.title = "A net of digits, compressed"
     config.note = ""
     config.seeds = 5
@@ -35,9 +35,11 @@ def get_config() -> ConfigDict:
 
     # Prune and retrain: the parent goes on, and loses weights in its first epochs.
     config.prune = retraining(epochs=40, rate=2e-3)
-    config.prune.sparsity = 0.93  # share of all kernels' weights that is pruned
+    config.prune.sparsity = 0.9  # share of all kernels' weights that is pruned
     config.prune.pruning_epochs = 20
     config.prune.every = 20  # steps between two prunings
+    config.prune.weight = 0.7  # the parent's share of the loss; 0 for targets alone
+    config.prune.temperature = 3.0  # by which logits are divided in that share
 
     # Share and train centroids.
     config.share = retraining(epochs=10, rate=3e-4)

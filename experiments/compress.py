@@ -32,8 +32,9 @@ from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
 from optlab import report
 from optlab.compare import kept, recipe
+from optlab.compress import codebook
 from optlab.compress.masks import check_sparsity
-from optlab.errors import InputError
+from optlab.errors import InputError, near
 
 CONFIG = cli.define_config("configs/compress.py")
 flags.declare_key_flag("config")
@@ -55,8 +56,8 @@ def main(given: cli.Given) -> None:
         raise InputError(f"this config has no {missing[0]!r}")
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
-    check_sparsity(settings["prune"]["sparsity"])
     sizes.check(settings, defaults)
+    check(settings)
     nets, settings = parents(settings)
     console = Console()
     settings["trained"] = list(TRAINED.value)
@@ -80,6 +81,26 @@ def main(given: cli.Given) -> None:
         page.sections(contenders, made, settings, measure),
         lead=[settings["note"]] if settings["note"] else [],
     )
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Refuses numbers of the stages that are out of range, before any training.
+
+    Args:
+      settings: config.
+
+    Raises:
+      InputError: see the message.
+    """
+    prune, start = settings["prune"], settings["share"]["start"]
+    check_sparsity(prune["sparsity"])
+    codebook.check_bits(settings["share"]["bits"])
+    if start not in codebook.STARTS:
+        raise InputError(f"--config.share.start: {near(start, codebook.STARTS)}")
+    if prune["pruning_epochs"] > prune["epochs"]:
+        raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
+    if prune["weight"] and settings["problem"] != "classification":
+        raise InputError("--config.prune.weight must be 0 where there are no classes")
 
 
 def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:

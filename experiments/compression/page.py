@@ -53,7 +53,7 @@ def contender_table(
     """
     dense, *others = contenders
     differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
-    corrected = [np.nan, *holm([paired_p(each) for each in differences])]
+    corrected = [np.nan, *holm([paired_p(each.tolist()) for each in differences])]
     rows = []
     for each, p in zip(contenders, corrected, strict=True):
         size = float(each.bytes.mean())
@@ -177,7 +177,7 @@ def sections(
         for each in settings["published"]
     ]
     stages = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
-    described = [f"{each.name}: {each.description}." for each in contenders]
+    described = [{"contender": e.name, "file": e.description} for e in contenders]
     sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
         Section(
@@ -190,7 +190,7 @@ def sections(
                     f"{measure.label} against bytes of the file for each contender",
                 ),
                 contender_table(contenders, size, measure),
-                *described,
+                tabulate("Contenders", described, ["contender", "file"]),
                 *dict.fromkeys(sources),
             ),
         ),
@@ -219,7 +219,7 @@ def sections(
     return found
 
 
-def _parts(written: Written) -> dict[str, float]:
+def _parts(written: Written) -> dict[str, int]:
     """Bytes of the parts of a file, of the first seed."""
     data = written.first.read_bytes()
     entries = compress.stored(data)

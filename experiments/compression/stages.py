@@ -56,7 +56,8 @@ def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     Args:
       dense: the parents.
       settings: recipe of the retraining, with ``sparsity``, ``pruning_epochs`` (of
-        ``epochs``) and ``every`` (steps between two prunings).
+        ``epochs``), ``every`` (steps between two prunings), and ``weight`` and
+        ``temperature`` of the parent's outputs in the loss.
       seeds: ``[seeds]``.
 
     Returns:
@@ -71,11 +72,27 @@ def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
             end=round(settings["pruning_epochs"] * steps),
             every=settings["every"],
         )
-        start = _starting_at(dense.problem, params, model_state)
+        problem = _taught_by(dense.problem, params, model_state, settings)
+        start = _starting_at(problem, params, model_state)
         return _train(start, tx, settings, seed)
 
     nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
     return Nets(dense.problem, *nets)
+
+
+def _taught_by(
+    problem: Problem, params: Any, model_state: Any, settings: Mapping[str, Any]
+) -> Problem:
+    """The problem with a parent's outputs in its loss, unless their weight is 0."""
+    if not settings["weight"]:
+        return problem
+
+    def teacher(inputs):
+        return problem.outputs(params, model_state, inputs)
+
+    return compress.distilled(
+        problem, teacher, settings["temperature"], settings["weight"]
+    )
 
 
 def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:

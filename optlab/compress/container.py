@@ -16,7 +16,7 @@ import itertools
 import math
 import zlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import ml_dtypes
@@ -49,7 +49,7 @@ _TYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "bfloat16", "complex64",
 )  # fmt: skip
-_ORDERS = "CF"
+_ORDERS: tuple[Literal["C", "F"], ...] = ("C", "F")  # of rows, of columns
 
 
 class Stored(NamedTuple):
@@ -83,7 +83,7 @@ def encode(net: Any, huffman: bool = True) -> bytes:
     >>> len(data), bool((decode(data)["Dense_0"]["kernel"] == kernel).all())
     (65, True)
     """
-    body = msgpack.packb(_encode_node(expand(net), huffman))
+    body = _packed(_encode_node(expand(net), huffman))
     check = zlib.crc32(body).to_bytes(4, "little")
     return MAGIC + bytes([VERSION]) + check + body
 
@@ -145,6 +145,12 @@ def _read(data: bytes, of: Any) -> Any:
         raise InputError(f"this compressed net is damaged: {error}") from error
 
 
+def _packed(form: Any) -> bytes:
+    data = msgpack.packb(form)
+    assert data is not None  # of a type that the stubs leave open
+    return data
+
+
 def _encode_node(node: Any, huffman: bool) -> Any:
     if isinstance(node, Mapping):
         if not all(isinstance(name, str) for name in node):
@@ -179,7 +185,7 @@ def _encode_array(array: np.ndarray, huffman: bool) -> list[Any]:
     gaps = [bits, len(symbols), *pack(symbols, skip + 1, huffman)]
     values = _values(flat[flat != 0], array.dtype, huffman)
     sparse = [*head, order, gaps, values]
-    return min(dense, sparse, key=lambda form: len(msgpack.packb(form)))
+    return min(dense, sparse, key=lambda form: len(_packed(form)))
 
 
 def _gap_bytes(flat: np.ndarray, bits: int, huffman: bool) -> int:
@@ -195,7 +201,7 @@ def _values(bits: np.ndarray, dtype: np.dtype, huffman: bool) -> list[Any]:
     if len(distinct) > MOST_VALUES:
         return raw
     coded = _narrow(distinct, dtype) + list(pack(codes, len(distinct), huffman))
-    return min(raw, coded, key=lambda form: len(msgpack.packb(form)))
+    return min(raw, coded, key=lambda form: len(_packed(form)))
 
 
 def _narrow(bits: np.ndarray, dtype: np.dtype) -> list[Any]:

@@ -167,7 +167,7 @@ def density(masks: Any) -> jax.Array:
     Array(0.5, dtype=float32)
     """
     kernels = [mask for mask in jax.tree.leaves(masks) if is_kernel(mask)]
-    kept = sum(jnp.sum(mask) for mask in kernels)
+    kept = jnp.sum(jnp.stack([jnp.sum(mask) for mask in kernels]))
     return kept / sum(mask.size for mask in kernels)
 
 

@@ -175,6 +175,6 @@ def _refuse(state: Any) -> None:
         )
     if info.find(state, optax.contrib.ScheduleFreeState, optax.contrib.MechanicState):
         raise InputError(
-            "this optimizer keeps a second copy of the weights, where pruned ones would "
-            "not be zero: prune with its plain form, such as adam"
+            "this optimizer keeps a second copy of the weights, where pruned ones "
+            "would not be zero: prune with its plain form, such as adam"
         )

@@ -203,22 +203,27 @@ def mask_images(
         figure = Figure(figsize=(9.0, 4.8), layout="constrained")
         bold = {"fontsize": 11.5, "fontweight": "bold"}
         figure.suptitle(style.literal(title), x=0.012, ha="left", **bold)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
-        panel = left.subplots()
+        grid = figure.add_gridspec(
+            rows, columns + 1, width_ratios=(columns + 1, *[1] * columns)
+        )
+        panel = figure.add_subplot(grid[:, 0])
         image = panel.imshow(kept, cmap="viridis")
         panel.set_title("kept weights of each pixel")
-        left.colorbar(image, ax=panel, shrink=0.8)
-        small = right.subplots(rows, columns, squeeze=False)
-        for axes in (panel, *small.flat):
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.grid(visible=False)
-        for axes in small.flat[len(order) :]:
-            axes.set_visible(False)
-        for axes, unit in zip(small.flat, order, strict=False):
-            axes.imshow(masks[unit], cmap="Greys", vmin=0, vmax=1.3)
-            axes.set_title(f"unit {unit}", fontsize=7.5, fontweight="normal")
+        figure.colorbar(image, ax=panel, shrink=0.7)
+        for i, unit in enumerate(order):
+            small = figure.add_subplot(grid[i // columns, 1 + i % columns])
+            small.imshow(masks[unit], cmap="Greys", vmin=0, vmax=1.3)
+            small.set_title(f"unit {unit}", fontsize=7.5, fontweight="normal")
+            _bare(small)
+        _bare(panel)
     return figure
+
+
+def _bare(panel: Axes) -> None:
+    """Takes ticks and grid off an image."""
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(visible=False)
 
 
 def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
@@ -244,8 +249,8 @@ def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
             whole = layer.rank >= count
             panel.axvline(layer.rank, color=style.PALETTE[1], lw=1.2, ls="--")
             panel.text(
-                0.96, 0.92, "kept whole" if whole else f"rank {layer.rank} of {count}",
-                transform=panel.transAxes, ha="right", va="top",
+                0.04, 0.06, "kept whole" if whole else f"rank {layer.rank} of {count}",
+                transform=panel.transAxes, ha="left", va="bottom",
                 color=style.PALETTE[1], fontweight="bold",
             )  # fmt: skip
             panel.set_ylim(0)
