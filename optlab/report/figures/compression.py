@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from optlab.report.figures import style
-from optlab.report.figures.labels import spread
 from optlab.results import mean_band
 
 
@@ -74,44 +73,29 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
         figure, axes = style.panels(title, 9.0, [4.6], [""], [foot])
         panel = axes[0, 0]
         panel.set_xscale("log")
-        ends = []
+        looks = style.looks(point.name for point in points)
         for i, point in enumerate(points):
             mean, low, high = (float(x) for x in mean_band(point.values))
-            x = float(point.bytes.mean())
-            colour = style.PALETTE[i % len(style.PALETTE)]
-            marker = style.MARKERS[i % len(style.MARKERS)]
-            if point.published:
-                colour, marker = style.GREY, "o"
+            if seeds == 2:  # t(0.975; 1) = 12.7: such a bar would fill the panel
+                low, high = point.values.min(), point.values.max()
+            size, look = float(point.bytes.mean()), looks[point.name]
+            colour = style.GREY if point.published else look.colour
             if np.isfinite(low):
-                panel.plot([x, x], [low, high], color=colour, lw=1.6, alpha=0.55)
+                panel.plot([size] * 2, [low, high], color=colour, lw=1.6, alpha=0.55)
             face = "white" if point.published else colour
-            panel.plot(x, mean, marker, color=colour, mfc=face, ms=7)
+            panel.plot(
+                size, mean, look.marker, color=colour, mfc=face, ms=8, ls="",
+                label=f"{style.literal(point.name)}, {kilobytes(size)}",
+            )  # fmt: skip
             if i == 0:
                 panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
-            ends.append((point.name, colour, x, mean))
-        sizes = [end[2] for end in ends]
-        panel.set_xlim(min(sizes) / 1.4, max(sizes) * 1.5)
-        _name_points(panel, ends)
+        panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel("bytes of the file (log axis)")
         panel.set_ylabel(measure)
     return figure
-
-
-def _name_points(panel: Axes, ends: Sequence[tuple[str, str, float, float]]) -> None:
-    """Names the points at the right of the panel, a line leading to each."""
-    to_axes = panel.transData - panel.transAxes
-    wanted = [float(to_axes.transform(end[2:])[1]) for end in ends]
-    places = spread(wanted, 0.055, 0.02, 0.98)
-    for (name, colour, x, y), place in zip(ends, places, strict=True):
-        panel.annotate(
-            style.literal(name), (x, y), (1.03, place), textcoords=panel.transAxes,
-            color=colour, fontweight="bold", va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.5,
-                        "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 4},
-        )  # fmt: skip
 
 
 def stage_bars(
