@@ -13,6 +13,7 @@ from optlab import compress
 from optlab.problems import Metric
 from optlab.report.figures import compression as figures
 
+#: A net that trains in a blink; its codes are too few for Huffman's to pay.
 SMALL = (
     "--config.model.hidden=(12,8)",
     "--config.seeds=2",
@@ -54,7 +55,7 @@ def test_the_bytes_are_those_of_the_files(done):
     ]  # fmt: skip
     assert "P+Q+H" in printed
     size = {each["name"]: each["bytes"][0] for each in found["contenders"]}
-    assert size["P+Q+H"] < size["P+Q"] < size["P"] < size["pruned, gzip"]
+    assert size["P+Q+H"] <= size["P+Q"] < size["P"] < size["pruned, gzip"]
     assert found["dense_bytes"] == 4 * (65 * 12 + 13 * 8 + 9 * 10) < size["dense"]
 
 
