@@ -34,6 +34,7 @@ _MODULES = (
     "problems",
     "curvature",
     "training",
+    "compress",
     "sweep",
     "compare",
     "results",

@@ -27,6 +27,10 @@ def test_nets_are_trained_as_shown():
     assert names["trained"].evaluate("test")["accuracy"] > 0.9
     assert names["losses"].shape == (3, 60)
     assert names["line"].evaluate("test")["R2"] > 0.999
+    net = names["compress"].plain(names["compress"].halve(names["net"]))
+    inputs = jnp.ones((1, 8, 8, 1))
+    assert (names["logits"] == names["problem"].outputs(net, {}, inputs)).all()
+    assert len(names["written"]) < 4 * 2600  # a tenth of the parameters are left
 
 
 def test_functions_are_minimized_as_shown():

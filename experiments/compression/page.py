@@ -1,0 +1,298 @@
+"""Tables and figures of a compression."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.compression.files import Written
+from experiments.compression.stages import Nets
+from optlab import compress
+from optlab.compress.low_rank import Factors, paying_rank, rank_for
+from optlab.problems import Metric
+from optlab.report import Picture, Section, Table, tabulate
+from optlab.report.figures import compression as figures
+from optlab.results.statistics import Interval, holm, mean_interval, paired_p
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A deciding metric as an error: lower is better."""
+
+    metric: Metric
+
+    @property
+    def label(self) -> str:
+        """Words of an axis or header."""
+        if self.metric.percent and self.metric.higher:
+            return "test error %"
+        return f"test {self.metric.name}"
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Turns values of the metric into errors."""
+        if not self.metric.higher:
+            return values
+        return 100 * (1 - values) if self.metric.percent else -values
+
+
+def contender_table(
+    contenders: Sequence[Written], dense_bytes: int, measure: Measure
+) -> Table:
+    """Tabulates error against bytes on disk, a row a contender.
+
+    Args:
+      contenders: the dense parent first.
+      dense_bytes: bytes of the dense weights alone, four each.
+      measure: error of the table.
+
+    Returns:
+      The table, with differences from the dense parent, paired by seed.
+    """
+    dense, *others = contenders
+    differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
+    corrected = [np.nan, *holm([paired_p(each.tolist()) for each in differences])]
+    rows = []
+    for each, p in zip(contenders, corrected, strict=True):
+        size = float(each.bytes.mean())
+        change = mean_interval(measure.of(each.values) - measure.of(dense.values))
+        own = each is dense
+        row = {
+            "contender": each.name,
+            "bytes\non disk": f"{size:,.0f}",
+            "dense\nweights /": f"{dense_bytes / size:.1f}x",
+            measure.label.replace(" ", "\n", 1): _plus_minus(
+                mean_interval(measure.of(each.values))
+            ),
+            "minus\ndense": "-" if own else f"{change.mean:+.2f}",
+            "95% interval": "-"
+            if own
+            else f"[{change.low:+.2f}, {change.high:+.2f}]".replace(
+                "[+nan, +nan]", "one seed: none"
+            ),
+            "Holm's\np": "-" if np.isnan(p) else f"{p:.3f}",
+        }
+        rows.append(row)
+    seeds = len(dense.values)
+    notes = [
+        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval, differences paired by "
+        "seed. Every file is written, read back, and what was read is evaluated."
+    ]
+    return tabulate("Error against bytes on disk", rows, ["contender"], notes)
+
+
+def _plus_minus(interval: Interval) -> str:
+    half = (interval.high - interval.low) / 2
+    text = f"{interval.mean:.2f}"
+    return text if np.isnan(half) else f"{text} ± {half:.2f}"
+
+
+def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
+    """Tabulates the bytes of a file by array, for the first seed.
+
+    Args:
+      written: a contender whose files are compressed nets.
+      dense: variables of the dense parent of the first seed.
+
+    Returns:
+      The table: share kept, bits of a weight and of an index, bytes of each part.
+    """
+    data = written.first.read_bytes()
+    entries = compress.stored(data)
+    rows, accounted = [], 0
+    for each in entries:
+        total = each.codes + each.gaps + each.tables
+        accounted += total
+        rows.append(
+            _layer_row(
+                each.path.removeprefix("params/"),
+                each.size,
+                f"{100 * each.kept / max(each.size, 1):.1f}",
+                [f"{8 * n / max(each.kept, 1):.2f}" for n in (each.codes, each.gaps)],
+                [each.codes, each.gaps, each.tables, total],
+            )
+        )
+    head, size = len(data) - accounted, sum(each.size for each in entries)
+    rows.append(_layer_row("names, shapes, head", 0, "-", ["-", "-"], [0, 0, 0, head]))
+    kept = sum(each.kept for each in entries)
+    sums = [
+        sum(getattr(e, part) for e in entries) for part in ("codes", "gaps", "tables")
+    ]
+    rows.append(
+        _layer_row(
+            "file", size, f"{100 * kept / size:.1f}", ["-", "-"], [*sums, len(data)]
+        )
+    )
+    title = f"{written.name} by layer, first seed"
+    return tabulate(title, rows, ["array"])
+
+
+def _layer_row(
+    name: str, size: int, kept: str, bits: Sequence[str], sizes: Sequence[int]
+) -> dict[str, str]:
+    codes, gaps, tables, total = (f"{each:,}" if each else "-" for each in sizes)
+    return {
+        "array": name,
+        "numbers": f"{size:,}" if size else "-",
+        "kept %": kept,
+        "bits a\nweight": bits[0],
+        "bits an\nindex": bits[1],
+        "values,\nbytes": codes,
+        "indices,\nbytes": gaps,
+        "codebook,\ntables": tables,
+        "total,\nbytes": total,
+    }
+
+
+def sections(
+    contenders: Sequence[Written],
+    nets: tuple[Nets, Nets, Nets],
+    settings: Mapping[str, Any],
+    measure: Measure,
+) -> list[Section]:
+    """Makes the page's sections.
+
+    Args:
+      contenders: the dense parent first.
+      nets: dense, pruned and shared nets.
+      settings: config.
+      measure: error of tables and figures.
+
+    Returns:
+      The sections.
+    """
+    dense, pruned, shared = (each.of(0)["params"] for each in nets)
+    size = 4 * sum(leaf.size for leaf in jax.tree.leaves(dense))
+    by_name = {each.name: each for each in contenders}
+    points = [
+        figures.Point(each.name, each.bytes, measure.of(each.values))
+        for each in contenders
+    ]
+    points += [
+        figures.Point(
+            each["name"], np.array([each["bytes"]]), np.array([each["error"]]), True
+        )
+        for each in settings["published"]
+    ]
+    stages = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
+    described = [{"contender": e.name, "file": e.description} for e in contenders]
+    sources = [f"Published: {each['source']}." for each in settings["published"]]
+    found = [
+        Section(
+            "Error against bytes",
+            (
+                Picture(
+                    "error_by_bytes",
+                    figures.error_by_bytes(points, settings["title"], measure.label),
+                    "Left and low is better. The dotted line is the dense parent.",
+                    f"{measure.label} against bytes of the file for each contender",
+                ),
+                contender_table(contenders, size, measure),
+                tabulate("Contenders", described, ["contender", "file"]),
+                *dict.fromkeys(sources),
+            ),
+        ),
+        Section(
+            "What each stage bought",
+            (
+                Picture(
+                    "stages",
+                    figures.stage_bars(
+                        stages, size, "Bytes of the file, stage by stage"
+                    ),
+                    "P: float32 values of the weights that are left, and their "
+                    "positions. Q: values become codes. H: frequent codes become "
+                    "shorter. First seed.",
+                    "bytes of values, indices, tables and the rest after each stage",
+                ),
+                layer_table(by_name["P+Q+H"], nets[0].of(0)),
+            ),
+        ),
+        Section("Weights", (_histograms(dense, pruned, shared),)),
+    ]
+    if picture := _masks(pruned, nets[0].problem):
+        found.append(Section("What the first layer looks at", (picture,)))
+    if picture := _spectra(dense, settings["low_rank"]["energy"]):
+        found.append(Section("Singular values", (picture,)))
+    return found
+
+
+def _parts(written: Written) -> dict[str, int]:
+    """Bytes of the parts of a file, of the first seed."""
+    data = written.first.read_bytes()
+    entries = compress.stored(data)
+    kernels = [each for each in entries if each.path.endswith("kernel")]
+    others = sum(e.codes + e.gaps + e.tables for e in entries if e not in kernels)
+    parts = {
+        "values": sum(each.codes for each in kernels),
+        "indices": sum(each.gaps for each in kernels),
+        "codebooks, tables": sum(each.tables for each in kernels),
+        "biases": others,
+    }
+    return parts | {"names, shapes": len(data) - sum(parts.values())}
+
+
+def _kernels(params: Any) -> dict[str, Any]:
+    """Kernels, or what stands for them, by their path."""
+    compressed = lambda node: type(node) in (compress.Shared, Factors)  # noqa: E731
+    leaves = jax.tree.leaves_with_path(params, is_leaf=compressed)
+    names = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+             for path, leaf in leaves}  # fmt: skip
+    return {
+        name: leaf
+        for name, leaf in names.items()
+        if compressed(leaf) or np.ndim(leaf) > 1
+    }
+
+
+def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
+    triples = zip(
+        *(_kernels(each).items() for each in (dense, pruned, shared)), strict=True
+    )
+    layers = []
+    for (name, before), (_, after), (_, codes) in triples:
+        used = codes.centroids[np.unique(codes.codes[codes.codes > 0]).astype(int) - 1]
+        kept = after[after != 0]
+        label = name.removesuffix("/kernel")
+        layers.append(figures.Layer(label, before.ravel(), kept, used))
+    figure = figures.weight_histograms(layers[:6], "Weights before and after")
+    caption = "Above all weights of the dense parent, below those that are left."
+    return Picture("weights", figure, caption, "histograms of each layer's weights")
+
+
+def _masks(pruned: Any, problem: Any) -> Picture | None:
+    """Masks of a dense first layer of images of one channel, as images."""
+    kernel = next(iter(_kernels(pruned).values()))
+    inputs = problem.dataset.train.inputs
+    shape = getattr(inputs, "shape", ())[1:]
+    if kernel.ndim != 2 or len(shape) != 3 or shape[2] != 1:
+        return None
+    if kernel.shape[1] != shape[0] * shape[1]:
+        return None
+    masks = (kernel != 0).reshape(-1, *shape[:2])
+    figure = figures.mask_images(masks, "Masks of the first layer")
+    unseen = int((masks.sum(axis=0) == 0).sum())
+    caption = (
+        f"Left: number of units with a weight on each pixel; {unseen} of "
+        f"{shape[0] * shape[1]} pixels are looked at by none. Right: the weights that "
+        "the densest units keep."
+    )
+    return Picture("masks", figure, caption, "kept weights of the first layer by pixel")
+
+
+def _spectra(dense: Any, energy: float) -> Picture | None:
+    layers = []
+    for name, kernel in _kernels(dense).items():
+        if kernel.ndim == 2:
+            values = np.linalg.svd(kernel, compute_uv=False)
+            rank = rank_for(values, energy)
+            if rank > paying_rank(*kernel.shape):
+                rank = len(values)
+            label = name.removesuffix("/kernel")
+            layers.append(figures.Spectrum(label, values, rank))
+    if not layers:
+        return None
+    figure = figures.spectra(layers, energy, "Singular values of the dense kernels")
+    caption = "A layer is kept whole where its two factors would be larger."
+    return Picture("spectra", figure, caption, "singular values and ranks by layer")

@@ -1,0 +1,212 @@
+"""Nets of all seeds as they go through a stage, each stage one compiled program.
+
+Arrays of nets are ``[seeds, ...]``: one program trains the nets of all seeds, so that a
+net and its dense parent are paired by the seed.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from optlab import compress
+from optlab.compare import recipe
+from optlab.problems import Problem
+from optlab.training import examples_in, train
+
+
+class Nets(NamedTuple):
+    """Nets of one kind, a net a seed."""
+
+    problem: Problem
+    params: Any  # [seeds, ...]; may hold compressed weights
+    model_state: Any  # [seeds, ...]
+
+    def of(self, i: int) -> dict[str, Any]:
+        """Takes the net of one seed: its variables as NumPy arrays."""
+        variables = {"params": self.params, **self.model_state}
+        return jax.tree.map(lambda x: np.asarray(x[i]), variables)
+
+
+def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Nets:
+    """Trains the dense parents from scratch.
+
+    Args:
+      settings: recipe.
+      problem: problem of the recipe.
+      seeds: ``[seeds]``.
+
+    Returns:
+      The nets.
+    """
+
+    def lane(seed):
+        return _train(problem, _optimizer(settings, problem), settings, seed)
+
+    return Nets(problem, *jax.jit(jax.vmap(lane))(seeds))
+
+
+def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
+    """Prunes gradually while training goes on.
+
+    Args:
+      dense: the parents.
+      settings: recipe of the retraining, with ``sparsity``, ``pruning_epochs`` (of
+        ``epochs``), ``every`` (steps between two prunings), and ``weight`` and
+        ``temperature`` of the parent's outputs in the loss.
+      seeds: ``[seeds]``.
+
+    Returns:
+      The nets, with exact zeros.
+    """
+    steps = _steps_per_epoch(settings, dense.problem)
+
+    def lane(seed, params, model_state):
+        tx = compress.pruned(
+            _optimizer(settings, dense.problem),
+            settings["sparsity"],
+            end=round(settings["pruning_epochs"] * steps),
+            every=settings["every"],
+        )
+        problem = _taught_by(dense.problem, params, model_state, settings)
+        start = _starting_at(problem, params, model_state)
+        return _train(start, tx, settings, seed)
+
+    nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
+    return Nets(dense.problem, *nets)
+
+
+def _taught_by(
+    problem: Problem, params: Any, model_state: Any, settings: Mapping[str, Any]
+) -> Problem:
+    """The problem with a parent's outputs in its loss, unless their weight is 0."""
+    if not settings["weight"]:
+        return problem
+
+    def teacher(inputs):
+        return problem.outputs(params, model_state, inputs)
+
+    return compress.distilled(
+        problem, teacher, settings["temperature"], settings["weight"]
+    )
+
+
+def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
+    """Clusters the weights of each layer and trains the centroids.
+
+    Args:
+      pruned: nets with zeros.
+      settings: recipe of the training, with ``bits`` and ``start`` of the clustering.
+      seeds: ``[seeds]``.
+
+    Returns:
+      The nets, with `Shared` kernels, and biases and centroids of 16 bits.
+    """
+
+    def lane(seed, params, model_state):
+        net = compress.share(params, settings["bits"], start=settings["start"])
+        problem = compress.shared(pruned.problem, net, model_state)
+        tx = _optimizer(settings, pruned.problem)
+        centroids, state = _train(problem, tx, settings, seed)
+        net = compress.with_codes(centroids, state["codes"])
+        return compress.halve(net), state["model"]
+
+    nets = jax.jit(jax.vmap(lane))(seeds, pruned.params, pruned.model_state)
+    return Nets(pruned.problem, *nets)
+
+
+def distill(
+    dense: Nets, student: Problem, settings: Mapping[str, Any], seeds: Any
+) -> Nets:
+    """Trains small nets on the outputs of their parents.
+
+    Args:
+      dense: the teachers.
+      student: problem of the small net.
+      settings: recipe of the small net, with ``temperature`` and ``weight``.
+      seeds: ``[seeds]``.
+
+    Returns:
+      The small nets.
+    """
+
+    def lane(seed, params, model_state):
+        def teacher(inputs):
+            return dense.problem.outputs(params, model_state, inputs)
+
+        problem = compress.distilled(
+            student, teacher, settings["temperature"], settings["weight"]
+        )
+        return _train(problem, _optimizer(settings, student), settings, seed)
+
+    nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
+    return Nets(student, *nets)
+
+
+def quantize(dense: Nets, bits: int, mmse: bool = False) -> Nets:
+    """Quantizes each output's weights of each kernel to whole numbers.
+
+    Args:
+      dense: nets as they were trained.
+      bits: bits of a weight.
+      mmse: whether scales have the least squared error instead of the full range.
+
+    Returns:
+      The nets, with `Quantized` kernels.
+    """
+    of = compress.mmse_quantize if mmse else compress.quantize
+
+    def lane(params):
+        return jax.tree.map(
+            lambda leaf: (
+                of(leaf, bits, axis=_output_axis(leaf)) if leaf.ndim > 1 else leaf
+            ),
+            params,
+        )
+
+    return dense._replace(params=jax.jit(jax.vmap(lane))(dense.params))
+
+
+def factorize(dense: Nets, energy: float) -> list[Any]:
+    """Cuts the singular values of each kernel, seed by seed: ranks may differ.
+
+    Args:
+      dense: nets as they were trained.
+      energy: share of the squared singular values that is kept.
+
+    Returns:
+      Variables of each seed.
+    """
+    seeds = jax.tree.leaves(dense.params)[0].shape[0]
+    nets = [dense.of(i) for i in range(seeds)]
+    return [net | {"params": compress.factorize(net["params"], energy)} for net in nets]
+
+
+def _output_axis(kernel: Any) -> int:
+    """Dense kernels are ``[out, in]``, those of convolutions ``[..., in, out]``."""
+    return 0 if kernel.ndim == 2 else kernel.ndim - 1
+
+
+def _train(problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any):
+    sizes = {key: settings[key] for key in ("epochs", "batch_size")}
+    trained = train(problem, tx, seed=seed, **sizes)
+    return trained.params, trained.model_state
+
+
+def _optimizer(
+    settings: Mapping[str, Any], problem: Problem
+) -> optax.GradientTransformationExtraArgs:
+    return recipe.make_optimizer(settings, _steps_per_epoch(settings, problem))
+
+
+def _steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
+    return examples_in(problem.dataset.train) // settings["batch_size"]
+
+
+def _starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:
+    state = jax.tree.map(jnp.asarray, model_state)
+    return dataclasses.replace(problem, init=lambda key: (params, state))

@@ -1,0 +1,54 @@
+"""Compression of nets: prune, share, quantize, code, and back from the bytes.
+
+    tx = compress.pruned(optlab.adam(1e-3), sparsity=0.95, end=2000)   # zeros that stay
+    net = compress.share(params, bits=5)                               # few values
+    data = compress.encode(net)                                        # few bytes
+    params = compress.decode(data)                                     # the same bits
+
+Each part works alone, on any tree of arrays.
+"""
+
+from optlab.compress.codebook import Shared, halve, share, shared, with_codes
+from optlab.compress.container import Stored, decode, encode, stored
+from optlab.compress.distilled import distilled
+from optlab.compress.linear import Quantized, dequantize, integer_product, quantize
+from optlab.compress.low_rank import Factors, factorize, truncated_svd
+from optlab.compress.masks import (
+    above_deviation,
+    density,
+    global_magnitude,
+    layer_magnitude,
+)
+from optlab.compress.mmse import mmse_quantize
+from optlab.compress.plain import plain
+from optlab.compress.pruned import PrunedState, cubic_sparsity, masks_of, pruned
+
+__all__ = [
+    "Factors",
+    "PrunedState",
+    "Quantized",
+    "Shared",
+    "Stored",
+    "above_deviation",
+    "cubic_sparsity",
+    "decode",
+    "density",
+    "dequantize",
+    "distilled",
+    "encode",
+    "factorize",
+    "global_magnitude",
+    "halve",
+    "integer_product",
+    "layer_magnitude",
+    "masks_of",
+    "mmse_quantize",
+    "plain",
+    "pruned",
+    "quantize",
+    "share",
+    "shared",
+    "stored",
+    "truncated_svd",
+    "with_codes",
+]

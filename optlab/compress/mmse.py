@@ -1,0 +1,87 @@
+"""Scales of the least squared error, for the few levels of 4 bits and fewer.
+
+    min over a > 0, Q in [-2^(b-1), 2^(b-1) - 1]^n  of  ||T - a Q||^2
+
+Given a, Q = clip(round(T / a)); given Q, a = <T, Q> / <Q, Q>. Neither convex nor of one
+minimum: a grid of scales is searched first, then the two steps alternate from the best.
+The largest weights are clipped where that costs less than coarser steps for all others.
+
+Y. Choukroun, E. Kravchik, F. Yang, P. Kisilev, "Low-bit quantization of neural networks
+for efficient inference", 2019, section 3.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from optlab.compress.codebook import check_bits
+from optlab.compress.linear import Quantized
+
+#: Scales that are tried, as evenly spaced shares of the one that clips nothing.
+GRID = 100
+
+#: Alternations after the grid.
+ALTERNATIONS = 10
+
+
+def mmse_quantize(
+    array: jax.Array, bits: int = 4, axis: int | None = None
+) -> Quantized:
+    """Rounds an array to whole numbers with the scale of the least squared error.
+
+    Args:
+      array: floating-point array.
+      bits: bits of a whole number, 2 to 8.
+      axis: axis whose indices have a scale each; None for one scale.
+
+    Returns:
+      Values, scale and a zero point of 0.
+
+    Raises:
+      InputError: bits outside 2 to 8.
+
+    >>> from optlab.compress.linear import dequantize, quantize
+    >>> x = jax.random.normal(jax.random.key(0), (100_000,))
+    >>> error = lambda q: float(jnp.mean((x - dequantize(q)) ** 2))
+    >>> round(error(quantize(x, bits=4)), 3), round(error(mmse_quantize(x)), 3)
+    (0.035, 0.012)
+    """
+    check_bits(bits)
+    check_bits(bits - 1)
+    rows = array[None] if axis is None else jnp.moveaxis(array, axis, 0)
+    rows = rows.reshape(rows.shape[0], -1)
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    levels = lambda scale: jnp.clip(jnp.round(rows / scale), least, most)  # noqa: E731
+
+    def error(scale):
+        return jnp.sum((rows - scale * levels(scale)) ** 2, axis=1)
+
+    def better(best, share):
+        scale = share * widest
+        found = error(scale)
+        smaller = (found < best[1])[:, None]
+        return (jnp.where(smaller, scale, best[0]), jnp.minimum(found, best[1])), None
+
+    widest = jnp.max(jnp.abs(rows), axis=1, keepdims=True) / most
+    widest = jnp.where(widest > 0, widest, 1)  # an array of zeros
+    shares = jnp.arange(1, GRID + 1) / GRID
+    (scale, _), _ = lax.scan(better, (widest, error(widest)), shares)
+
+    def alternate(_, scale):
+        q = levels(scale)
+        square = jnp.sum(q * q, axis=1, keepdims=True)
+        product = jnp.sum(rows * q, axis=1, keepdims=True)
+        return jnp.where(product > 0, product / jnp.maximum(square, 1), scale)
+
+    scale = lax.fori_loop(0, ALTERNATIONS, alternate, scale)
+    values = levels(scale).astype(jnp.int8)
+    if axis is None:
+        values, shape = values.reshape(array.shape), (1,) * array.ndim
+    else:
+        moved = jnp.moveaxis(array, axis, 0).shape
+        values = jnp.moveaxis(values.reshape(moved), 0, axis)
+        shape = tuple(
+            n if i == axis % array.ndim else 1 for i, n in enumerate(array.shape)
+        )
+    scale = scale.reshape(shape)
+    return Quantized(values, scale, jnp.zeros(shape, jnp.int8))

@@ -1,0 +1,147 @@
+"""The study of compression: what it writes, and what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.compression import files, page
+from optlab import compress
+from optlab.problems import Metric
+from optlab.report.figures import compression as figures
+
+#: A net that trains in a blink; its codes are too few for Huffman's to pay.
+SMALL = (
+    "--config.model.hidden=(12,8)",
+    "--config.seeds=2",
+    "--config.epochs=3",
+    "--config.prune.epochs=3",
+    "--config.prune.pruning_epochs=2",
+    "--config.share.epochs=1",
+    "--config.share.bits=3",
+    "--config.distill.epochs=1",
+    "--config.distill.model.hidden=(4,)",
+)
+
+
+def run(*arguments, module="experiments.compress"):
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out")
+    found = run(*SMALL, f"--workdir={folder}")
+    assert found.returncode == 0, found.stderr
+    return folder, found.stdout
+
+
+def test_the_bytes_are_those_of_the_files(done):
+    folder, printed = done
+    found = json.loads((folder / "results.json").read_text())
+    for each in found["contenders"]:
+        first = folder / "files" / each["first"]
+        assert first.stat().st_size == each["bytes"][0]
+        assert len(each["values"]) == len(each["bytes"]) == 2
+        assert all(0 <= value < 100 for value in each["values"])
+    names = [each["name"] for each in found["contenders"]]
+    assert names == [
+        "dense", "dense, gzip", "dense, xz", "pruned, gzip", "pruned, xz", "P", "P+Q",
+        "P+Q+H", "int8", "int4, MMSE", "low rank", "distilled",
+    ]  # fmt: skip
+    assert "P+Q+H" in printed
+    size = {each["name"]: each["bytes"][0] for each in found["contenders"]}
+    assert size["P+Q+H"] <= size["P+Q"] < size["P"] < size["pruned, gzip"]
+    assert found["dense_bytes"] == 4 * (65 * 12 + 13 * 8 + 9 * 10) < size["dense"]
+
+
+def test_the_files_hold_pruned_nets_of_few_values(done):
+    folder, _ = done
+    net = compress.decode((folder / "files" / "pqh-0.olnt").read_bytes())
+    kernels = [leaf for leaf in jax.tree.leaves(net) if leaf.ndim == 2]
+    kept = sum(np.count_nonzero(kernel) for kernel in kernels)
+    assert kept == 944 - round(0.9 * 944)
+    assert all(len(np.unique(kernel)) <= 8 for kernel in kernels)
+
+
+def test_the_page_has_every_section_and_figure(done):
+    folder, _ = done
+    text = (folder / "index.html").read_text()
+    for heading in ("Error against bytes", "What each stage bought", "Weights",
+                    "What the first layer looks at", "Singular values"):  # fmt: skip
+        assert heading in text
+    drawn = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert drawn == {"error_by_bytes", "masks", "spectra", "stages", "weights"}
+
+
+def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
+    small = (
+        "--config.model.name=mlp", "--config.model.hidden=(8,)", "--config.epochs=1",
+        "--config.tune_seeds=1", "--config.report_seeds=1", "--config.optimizers=adam",
+        "--config.optimizers.adam.learning_rate=0.01",
+    )  # fmt: skip
+    kept = run(*small, f"--workdir={tmp_path}/a", module="experiments.compare")
+    assert kept.returncode == 0, kept.stderr
+    (net,) = (tmp_path / "a" / "nets").iterdir()
+    found = run(*SMALL[3:], f"--trained={net}", f"--workdir={tmp_path}/b")
+    assert found.returncode == 0, found.stderr
+    assert "one seed: none" in found.stdout
+    stored = compress.stored((tmp_path / "b" / "files" / "p-0.olnt").read_bytes())
+    assert sum(each.size for each in stored) == 65 * 8 + 9 * 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config.prune.sparsity=1.0",), r"sparsity=1.0: give the share"),
+        (("--config.share.bits=12",), "bits=12: give a whole number from 1 to 8"),
+        (("--config.share.start=linaer",), "did you mean linear"),
+        (("--config.seeds=0",), "--config.seeds must be a whole number of 1 or more"),
+        (("--config=configs/nist.py",), "no compression's: see configs/compress.py"),
+        (("--trained=nothing.net",), "cannot read nothing.net"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
+    found = run(*arguments, f"--workdir={tmp_path}/out")
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: ")
+    assert message in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_are_of_the_deciding_metric():
+    of = lambda outputs, targets: None  # noqa: E731
+    accuracy = page.Measure(Metric("accuracy", True, True, of))
+    assert accuracy.of(np.array([0.98])) == pytest.approx([2.0])
+    assert page.Measure(Metric("mse", False, False, of)).of(np.array([0.5])) == [0.5]
+
+
+def test_differences_are_paired_by_seed(tmp_path):
+    def written(name, *values):
+        size = np.full(3, 1000)
+        return files.Written(name, "", size, np.array(values), tmp_path)
+
+    measure = page.Measure(Metric("accuracy", True, True, lambda *_: None))
+    dense = written("dense", 0.98, 0.96, 0.97)
+    other = written("P", 0.979, 0.959, 0.969)
+    table = page.contender_table([dense, other], 4000, measure)
+    row = dict(zip(table.columns, table.rows[1], strict=True))
+    assert row["minus\ndense"] == "+0.10"
+    assert row["95% interval"] == "[+0.10, +0.10]"
+    assert row["dense\nweights /"] == "4.0x"
+
+
+def test_one_seed_and_published_figures_are_drawn():
+    one = np.array([1.0])
+    points = [
+        figures.Point("dense", 1e6 * one, 1.6 * one),
+        figures.Point("Deep compression", 27e3 * one, 1.58 * one, published=True),
+    ]
+    figure = figures.error_by_bytes(points, "MNIST", "test error %")
+    figure.draw_without_rendering()
+    assert "hollow: published" in figure.get_supxlabel()
