@@ -93,7 +93,7 @@ def outputs_of(kind: str, dataset: Dataset) -> int:
     Raises:
       InputError: the kind is unknown, or does not fit the data set.
     """
-    if kind not in PROBLEMS:
+    if not isinstance(kind, str) or kind not in PROBLEMS:
         raise InputError(f"no kind of problem {kind!r}; {near(kind, PROBLEMS)}")
     if kind == "classification":
         if dataset.classes is None:
@@ -233,7 +233,7 @@ def decided_by(problem: Problem, name: str) -> Problem:
       InputError: the problem has no such metric.
     """
     known = {metric.name: metric for metric in problem.metrics}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"this problem has no metric {name!r}; {near(name, known)}")
     others = (metric for metric in problem.metrics if metric.name != name)
     return dataclasses.replace(problem, metrics=(known[name], *others))
