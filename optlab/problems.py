@@ -297,7 +297,7 @@ def _problem(
     try:
         found, batch = jax.eval_shape(trial, few)  # compiles nothing
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        if isinstance(error, InputError) or _is_of_the_user(error):
+        if isinstance(error, InputError) or is_of_the_user(error):
             raise
         shape = jax.tree.map(lambda x: tuple(x.shape[1:]), dataset.train.inputs)
         first = str(error).strip().splitlines()[0]
@@ -318,12 +318,32 @@ def _problem(
     return problem
 
 
-def _is_of_the_user(error: BaseException) -> bool:
-    """Tells whether a user's code, in no package and not optlab, raised an error."""
+def is_of_the_user(error: BaseException) -> bool:
+    """Tells whether a user's code, in no package and not optlab, raised an error.
+
+    Args:
+      error: caught error.
+
+    Returns:
+      Whether the file that raised it is the user's.
+    """
     frame = traceback.extract_tb(error.__traceback__)[-1]
     installed = [sysconfig.get_path(kind) for kind in ("purelib", "stdlib")]
     ours = __file__.removesuffix("problems.py")
     return not frame.filename.startswith((*installed, ours))
+
+
+def is_ours(error: BaseException) -> bool:
+    """Tells whether a line of optlab itself raised an error.
+
+    Args:
+      error: caught error.
+
+    Returns:
+      Whether the file that raised it is optlab's.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return frame.filename.startswith(__file__.removesuffix("problems.py"))
 
 
 def _functions_of(module: Any, dataset: Dataset) -> tuple[Callable, ...]:

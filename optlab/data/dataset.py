@@ -126,20 +126,19 @@ def with_indices(
         if isinstance(pair, tuple | list) and len(pair) == 2
     }
     first = next(iter(texts.values()), None)
-    if first is None or None in [None if x is None else 1 for x in texts.values()]:
+    if first is None:
         return dict(pairs), None
     known = np.unique(first)
-    coded = {}
-    for key, pair in pairs.items():
-        if key not in texts:
-            coded[key] = pair
+    coded = dict(pairs)
+    for key, labels in texts.items():
+        if labels is None:  # refused by its own split's check
             continue
-        if more := sorted({*texts[key].tolist()} - {*known.tolist()}):
+        if more := sorted({*labels.tolist()} - {*known.tolist()}):
             raise InputError(
                 f"{name}: the {key} split has the label {more[0]!r}, and no training "
                 "example has"
             )
-        coded[key] = (pair[0], np.searchsorted(known, texts[key]))
+        coded[key] = (pairs[key][0], np.searchsorted(known, labels))
     return coded, len(known)
 
 

@@ -170,7 +170,8 @@ def _custom(
         )
     if isinstance(found, Dataset):
         return found
-    pairs = dict(zip(("train", "validation", "test"), found, strict=True))
+    names_ = "train", "validation", "test"
+    pairs: dict[str, Any] = dict(zip(names_, found, strict=True))
     pairs, texts = with_indices(name, pairs)
     splits: dict[str, Any] = {
         key: checked(f"{name}, {key} split", pair) for key, pair in pairs.items()

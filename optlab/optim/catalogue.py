@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
@@ -86,12 +88,22 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     """
     factory = find(name)
     declared = RANGES if name in METHODS else _OF_OPTAX
-    if name in METHODS or factory in _optax_optimizers().values():
+    of_optax = name not in METHODS and factory in _optax_optimizers().values()
+    if name in METHODS or of_optax:
         declared = ranges.of_signature(factory, declared)
     ranges.check(name, declared, hyperparameters)
     if factory is optax.adadelta and hyperparameters.get("learning_rate") is None:
         raise InputError(f"{name} needs learning_rate: optax's climbs without one")
-    tx = optlab.names.call(name, factory, hyperparameters)
+    optlab.names.bind(name, factory, hyperparameters)
+    try:
+        tx = factory(**hyperparameters)
+        if of_optax and hyperparameters:
+            jax.eval_shape(tx.init, {"w": jnp.zeros((2, 2))})
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        if isinstance(e, InputError) or not of_optax:
+            raise
+        first = str(e).strip().splitlines()[0]
+        raise InputError(f"{name} refuses its arguments: {first}") from e
     if not isinstance(tx, optax.GradientTransformation):
         raise InputError(
             f"{name} returned a {type(tx).__name__}, not an optimizer: return an "

@@ -1,5 +1,6 @@
 """State out and in again: to the bit, whole or not at all, and only its own."""
 
+import errno
 import pathlib
 from typing import Any, NamedTuple
 
@@ -73,11 +74,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, fails_at)
         if fails_at == "write_bytes":  # half of it is written
             with self.open("wb") as file:
                 file.write(content[: len(content) // 2])
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     with monkeypatch.context() as broken:
         broken.setattr(pathlib.Path, fails_at, full_disk)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(InputError, match=r"cannot write .*: no space left .* kept"):
             checkpoint.save(path, {"w": jnp.ones(3)})
     assert [p.name for p in tmp_path.iterdir()] == ["state"]
     assert checkpoint.restore(path, {"w": jnp.ones(3)})["w"].tolist() == [0.0] * 3
