@@ -1,6 +1,7 @@
 """Command lines: flags and config in, one clear line where they are wrong."""
 
 import ast
+import errno
 import inspect
 import logging as stdlib_logging
 import os
@@ -18,6 +19,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 from threadpoolctl import threadpool_limits
 
+from experiments import workdir
 from optlab import machine
 from optlab.compare.recipe import flatten, override
 from optlab.errors import InputError, near
@@ -29,6 +31,9 @@ OPEN = (
     "augment", "contenders", "data", "loss", "model", "optimizer", "optimizers",
     "schedule",
 )  # fmt: skip
+
+#: A disk that is full, or cannot be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 #: Sections whose entries may be chosen: ``--config.optimizers=adam,sgd``.
 SELECTABLE = ("augment", "contenders", "optimizers")
@@ -104,10 +109,18 @@ def run(
         try:
             # LAPACK's threads wait for each other: beside other work on the same cores
             # a small factorization then takes hundreds of times as long.
-            with threadpool_limits(1, "blas"):
+            with threadpool_limits(1, "blas"), workdir.unused_removed():
                 main(given)
         except InputError as error:
             _fail(str(error))
+        except BrokenPipeError:  # who read the output, such as head, has closed it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            _fail(f"cannot write{where}: {error.strerror}; {stopped}")
         except KeyboardInterrupt:
             _fail(stopped)
 
@@ -137,7 +150,8 @@ def use_cores() -> None:
 
 
 def _fail(message: str) -> None:
-    sys.exit("error: " + " ".join(message.split()))  # prints it; exit code 1
+    line = re.sub(r"\s*[\r\n]+\s*", " ", message)
+    sys.exit(f"error: {line}")  # prints it; exit code 1
 
 
 def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
@@ -302,10 +316,13 @@ def _read_config(value: str) -> ConfigDict:
     except InputError:
         raise
     except Exception as error:  # whatever the user's own code raises
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        # The last line of that file, not of a library or of another config in it.
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [x.lineno for x in frames if x.filename == path]
+        first = (str(error).strip().splitlines() or [""])[0]
         raise InputError(
-            f"config file {path!r} fails in line {line}: {type(error).__name__}: "
-            f"{error}"
+            f"config file {path!r} fails in line {lines[-1] if lines else 1}: "
+            f"{type(error).__name__}: {first}"
         ) from error
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__

@@ -34,16 +34,16 @@ yours is named by its dotted path: --config.model.name=mypackage.MyNet.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
 from rich.console import Console
 
 from experiments import cli
-from experiments.recorder import Recorder
+from experiments.recorder import Recorder, check_names
 from experiments.workdir import claim
-from optlab import compare, optim, report, results
+from optlab import compare, optim, ranges, report, results
 from optlab.compare import Contender, Protocol, Search, recipe
 from optlab.errors import InputError
 from optlab.results import claims
@@ -95,6 +95,8 @@ def main(given: cli.Given) -> None:
     names = [contender.name for contender in contenders]
     names += recipe.overrides(CONFIG.value.to_dict())
     claims.check(settings["claims"], names, metrics, settings["target"])
+    check_report(settings)
+    check_names([contender.label for contender in contenders])
 
     console = Console()
     workdir = claim(WORKDIR.value, "compare", settings)
@@ -161,6 +163,35 @@ def choose(settings: dict[str, Any], given: cli.Given) -> dict[str, Any]:
             f"set --config.optimizers.{next(iter(chosen), 'NAME')}.learning_rate"
         )
     return {**settings, "optimizers": chosen}
+
+
+def check_report(settings: Mapping[str, Any]) -> None:
+    """Refuses what is only read once all is trained: texts, target, published figures.
+
+    Args:
+      settings: config as nested plain data.
+
+    Raises:
+      InputError: a value is of another type.
+    """
+    declared = {"title": ranges.TEXT, "note": ranges.TEXT}
+    if settings["target"] is not None:
+        declared["target"] = ranges.FINITE
+    ranges.check("this config", declared, {key: settings[key] for key in declared})
+    published = settings["published"]
+    if not isinstance(published, tuple | list):
+        raise InputError(
+            f"published must be a tuple of figures, not {ranges.shown(published)}"
+        )
+    for figures in published:
+        if not isinstance(figures, Mapping) or "contender" not in figures:
+            raise InputError(
+                "each of the published figures is a mapping with 'contender', a label, "
+                f"and not {ranges.shown(figures)}"
+            )
+        texts = {"contender": ranges.TEXT, "source": ranges.TEXT}
+        numbers = dict.fromkeys({*figures} - {*texts}, ranges.FINITE)
+        ranges.check("published", texts | numbers, figures)
 
 
 def title(

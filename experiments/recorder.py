@@ -1,5 +1,6 @@
 """Side effects of a running comparison: bar, log, states, nets, rows, TensorBoard."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -23,12 +24,22 @@ from rich.progress import Progress as Bar
 from optlab import compare
 from optlab.compare import About, Observer, Progress, Stage
 from optlab.errors import InputError
-from optlab.results import Entry, Runs, checkpoint, write_atomic, write_csv
+from optlab.results import (
+    Entry,
+    Runs,
+    checkpoint,
+    read_json,
+    write_atomic,
+    write_csv,
+)
 from optlab.sweep import Program
 from optlab.training import Trained
 
 #: States are saved when that costs at most this share of the time since the last save.
 SAVING_SHARE = 0.05
+
+#: Most bytes of a label in the name of a file; others are cut.
+LONGEST_NAME = 120
 
 
 class Recorder(Observer):
@@ -107,7 +118,8 @@ class Recorder(Observer):
     ) -> Mapping[int, float]:
         """Reads the table of this working directory, measured once and logged."""
         path = self.workdir / "state" / "widths.json"
-        tables = json.loads(path.read_text()) if path.exists() else {}
+        again = "lanes are timed again; a stage under way may end in other last digits"
+        tables = _read_or_set_aside(path, _is_width_table, again) or {}
         if name not in tables:
             self.bar.update(self.task, description=f"time lanes, {name}")
             tables[name] = {str(w): t for w, t in measure().items()}
@@ -183,7 +195,9 @@ class Recorder(Observer):
         """Joins the provenance of this run and of earlier ones, if any trained."""
         made = self._signed() or [self.made_with]
         return {
-            label: "; then ".join(dict.fromkeys(each[label] for each in made))
+            label: "; then ".join(
+                dict.fromkeys(each.get(label, "unknown") for each in made)
+            )
             for label in self.made_with
         }
 
@@ -192,8 +206,8 @@ class Recorder(Observer):
         return self.workdir / "state" / "made_with.json"
 
     def _signed(self) -> list[dict[str, str]]:
-        path = self._signatures
-        return json.loads(path.read_text()) if path.exists() else []
+        lost = "versions and commands of earlier runs are not known any more"
+        return _read_or_set_aside(self._signatures, _is_signed, lost) or []
 
     def _keep(self, stage: Stage, history: Any) -> None:
         runs = compare.runs_of(stage, [history])
@@ -212,14 +226,80 @@ class Recorder(Observer):
         return folder / f"{name}.done", folder / f"{name}.state"
 
 
-def _file_name(label: str) -> str:
-    """A label as part of a file's name; other labels give other names.
+def check_names(labels: Sequence[str]) -> None:
+    """Refuses labels whose files would have the same name.
 
-    >>> _file_name("adam, batch_size 64"), _file_name("a/b")
-    ('adam,_batch_size_64', 'a%2Fb')
+    Args:
+      labels: labels of all contenders.
+
+    Raises:
+      InputError: two of them differ in spaces and underscores alone, or in case alone,
+        which is one file on some systems.
     """
-    return re.sub(
-        r"[^\w.,+=-]", lambda match: f"%{ord(match[0]):02X}", label.replace(" ", "_")
+    taken: dict[str, str] = {}
+    for label in labels:
+        other = taken.setdefault(_file_name(label).casefold(), label)
+        if other != label:
+            raise InputError(
+                f"contenders {other!r} and {label!r} would share their files: give "
+                "one of them another name"
+            )
+
+
+def _file_name(label: str) -> str:
+    """A label as part of a file's name, which is no path and not too long for one.
+
+    >>> _file_name("adam, batch_size 64"), _file_name("a/[b]"), _file_name("..")
+    ('adam,_batch_size_64', 'a%2F%5Bb%5D', '%2E.')
+    >>> len(_file_name("x" * 999))
+    129
+    """
+    text = re.sub(
+        r"^\.|[^\w.,+=-]",
+        lambda match: f"%{ord(match[0]):02X}",
+        label.replace(" ", "_"),
+    )
+    data = text.encode(errors="replace")
+    if len(data) <= LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    return f"{data[:LONGEST_NAME].decode(errors='ignore')}-{digest}"
+
+
+def _read_or_set_aside(
+    path: pathlib.Path, check: Callable[[Any], bool], consequence: str
+) -> Any:
+    """Reads a small file; a damaged one is renamed with a warning, and the run goes on.
+
+    Returns:
+      The content; None where there is no file, or a damaged one.
+    """
+    if not path.exists():
+        return None
+    content = read_json(path, check)
+    if content is None:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        logging.warning("%s was damaged and is now %s: %s", path, aside, consequence)
+    return content
+
+
+def _is_width_table(content: Any) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(table, dict)
+        and table
+        and all(
+            width.isdigit() and int(width) > 0 and isinstance(time, int | float)
+            for width, time in table.items()
+        )
+        for table in content.values()
+    )
+
+
+def _is_signed(content: Any) -> bool:
+    return isinstance(content, list) and all(
+        isinstance(facts, dict) and all(isinstance(x, str) for x in facts.values())
+        for facts in content
     )
 
 

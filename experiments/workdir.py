@@ -1,16 +1,34 @@
 """A working directory holds one experiment: its config, its state, its results."""
 
+import contextlib
+import datetime
 import hashlib
 import json
+import os
 import pathlib
+import platform
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows: two runs in one folder are not noticed
+    fcntl = None
 
 from optlab.compare.recipe import flatten
 from optlab.errors import InputError
 from optlab.report import Facts, Listing, Section, write_page
-from optlab.results import environment, plain, write_atomic
+from optlab.results import environment, plain, read_json, write_atomic
+
+#: Files of a working directory: the lock, and a copy of ``config.json``.
+LOCK, COPY = ".lock", ".config.json"
+
+#: Files that a folder may hold before anything was trained.
+UNUSED = {
+    LOCK, COPY, "config.json", "state/made_with.json", "state/widths.json",
+}  # fmt: skip
 
 
 def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
@@ -27,7 +45,7 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
 
     Raises:
       InputError: the folder holds another experiment's results, or other files, or
-        cannot be written.
+        cannot be written, or another process runs in it.
     """
     text = json.dumps(json.loads(json.dumps(config)), indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -35,8 +53,16 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
     mark = folder / "config.json"
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--workdir={folder} is a file; name a folder")
-    if mark.exists():
-        old, new = flatten(json.loads(mark.read_text())), flatten(json.loads(text))
+    copies = [path for path in (mark, folder / COPY) if path.exists()]
+    if copies:
+        found = (read_json(path, lambda x: isinstance(x, dict)) for path in copies)
+        known = next((each for each in found if each is not None), None)
+        if known is None:
+            raise InputError(
+                f"{mark} is damaged, and so is its copy {COPY}: put back a copy of it, "
+                "or choose another folder; nothing in this one was changed"
+            )
+        old, new = flatten(known), flatten(json.loads(text))
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         if keys:
             raise InputError(
@@ -44,17 +70,76 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
                 f"{', '.join(keys[:4])}{', ...' if len(keys) > 4 else ''}): choose "
                 "another folder, or delete it"
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and {each.name for each in folder.iterdir()} - {LOCK}:
         raise InputError(
             f"--workdir={folder} holds files that are no experiment's: choose another "
             "folder, or empty it"
         )
     try:
-        write_atomic(mark, text)
+        folder.mkdir(parents=True, exist_ok=True)
+        _lock(folder)
     except OSError as error:
         text = f"--workdir={folder} cannot be written: {error.strerror}"
         raise InputError(text) from error
+    for path in (mark, folder / COPY):
+        write_atomic(path, text)
     return folder
+
+
+@contextlib.contextmanager
+def unused_removed() -> Iterator[None]:
+    """Removes folders claimed in the ``with`` block if it fails before any is used.
+
+    A mistake that is found while a program is compiled then leaves no folder behind,
+    and the corrected command may take the same one.
+    """
+    before = set(_claimed)
+    try:
+        yield
+    except BaseException:
+        for folder in set(_claimed) - before:
+            files = [path for path in folder.rglob("*") if not path.is_dir()]
+            if {path.relative_to(folder).as_posix() for path in files} <= UNUSED:
+                shutil.rmtree(folder, ignore_errors=True)
+                if file := _claimed.pop(folder):
+                    file.close()
+        raise
+
+
+#: Folders of this process; the files, if any, whose locks it holds.
+_claimed: dict[pathlib.Path, IO[str] | None] = {}
+
+
+def _lock(folder: pathlib.Path) -> None:
+    """Locks a folder until this process ends; a killed one holds it no longer.
+
+    Raises:
+      InputError: another process holds the lock.
+    """
+    key = folder.resolve()
+    if _claimed.setdefault(key, None) or fcntl is None:
+        return
+    # Guard: not "w", which would empty the file before the lock is held.
+    file = open(folder / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  held
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = " ".join(file.read(1000).split()) or "another process"
+        file.close()
+        _claimed.pop(key)
+        raise InputError(
+            f"--workdir={folder} is in use by {holder}: wait for its end, stop it, or "
+            "choose another folder"
+        ) from None
+    except OSError:  # a file system without locks
+        file.close()
+        return
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {platform.node()} since {now}\n")
+    file.flush()
+    _claimed[key] = file
 
 
 def write_results(

@@ -14,11 +14,11 @@ class InputError(ValueError):
     """
 
 
-def near(name: str, known: Iterable[str]) -> str:
+def near(name: object, known: Iterable[str]) -> str:
     """Names close to ``name`` among ``known``, as the end of an error message.
 
     Args:
-      name: name that the user typed.
+      name: name that the user typed, or another value in its place.
       known: every accepted name.
 
     Returns:
@@ -31,7 +31,7 @@ def near(name: str, known: Iterable[str]) -> str:
     'known: adam, sgd'
     """
     known = sorted(known)
-    if close := difflib.get_close_matches(name, known, n=4, cutoff=0.6):
+    if close := difflib.get_close_matches(str(name), known, n=4, cutoff=0.6):
         return f"did you mean {', '.join(close)}?"
     some = known if len(known) <= MOST_LISTED else known[: MOST_LISTED - 1]
     more = f" and {len(known) - len(some)} more" if len(some) < len(known) else ""

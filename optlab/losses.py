@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.core import Tracer
 
-from optlab import names
+from optlab import names, ranges
 from optlab.errors import InputError
 
 
@@ -74,12 +73,9 @@ def cross_entropy(
     """
     _check_classes(outputs, targets)
     exact = optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
-    if not isinstance(label_smoothing, Tracer):
-        numbers = int | float | np.number | jax.Array
-        if not isinstance(label_smoothing, numbers) or not 0 <= label_smoothing <= 1:
-            raise InputError(f"label_smoothing={label_smoothing!r}: give 0 to 1")
-        if label_smoothing == 0:
-            return exact
+    ranges.check("cross_entropy", RANGES, {"label_smoothing": label_smoothing})
+    if not isinstance(label_smoothing, Tracer) and label_smoothing == 0:
+        return exact
     uniform = -jnp.mean(jax.nn.log_softmax(outputs), axis=-1)
     return (1 - label_smoothing) * exact + label_smoothing * uniform
 
@@ -159,6 +155,9 @@ def _check_classes(outputs: jax.Array, targets: jax.Array) -> None:
             f"{outputs.shape[:1]}, but are {targets.dtype} of shape {targets.shape}"
         )
 
+
+#: Type and range of every argument of ``LOSSES``, by its name.
+RANGES = {"label_smoothing": ranges.CLOSED_SHARE}
 
 #: Name to function (outputs, targets, **options) -> [n].
 LOSSES: dict[str, Callable[..., jax.Array]] = {

@@ -93,7 +93,7 @@ def outputs_of(kind: str, dataset: Dataset) -> int:
     Raises:
       InputError: the kind is unknown, or does not fit the data set.
     """
-    if kind not in PROBLEMS:
+    if not isinstance(kind, str) or kind not in PROBLEMS:
         raise InputError(f"no kind of problem {kind!r}; {near(kind, PROBLEMS)}")
     if kind == "classification":
         if dataset.classes is None:
@@ -233,7 +233,7 @@ def decided_by(problem: Problem, name: str) -> Problem:
       InputError: the problem has no such metric.
     """
     known = {metric.name: metric for metric in problem.metrics}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"this problem has no metric {name!r}; {near(name, known)}")
     others = (metric for metric in problem.metrics if metric.name != name)
     return dataclasses.replace(problem, metrics=(known[name], *others))
@@ -297,7 +297,7 @@ def _problem(
     try:
         found, batch = jax.eval_shape(trial, few)  # compiles nothing
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        if isinstance(error, InputError) or _is_of_the_user(error):
+        if isinstance(error, InputError) or is_of_the_user(error):
             raise
         shape = jax.tree.map(lambda x: tuple(x.shape[1:]), dataset.train.inputs)
         first = str(error).strip().splitlines()[0]
@@ -318,12 +318,32 @@ def _problem(
     return problem
 
 
-def _is_of_the_user(error: BaseException) -> bool:
-    """Tells whether a user's code, in no package and not optlab, raised an error."""
+def is_of_the_user(error: BaseException) -> bool:
+    """Tells whether a user's code, in no package and not optlab, raised an error.
+
+    Args:
+      error: caught error.
+
+    Returns:
+      Whether the file that raised it is the user's.
+    """
     frame = traceback.extract_tb(error.__traceback__)[-1]
     installed = [sysconfig.get_path(kind) for kind in ("purelib", "stdlib")]
     ours = __file__.removesuffix("problems.py")
     return not frame.filename.startswith((*installed, ours))
+
+
+def is_ours(error: BaseException) -> bool:
+    """Tells whether a line of optlab itself raised an error.
+
+    Args:
+      error: caught error.
+
+    Returns:
+      Whether the file that raised it is optlab's.
+    """
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return frame.filename.startswith(__file__.removesuffix("problems.py"))
 
 
 def _functions_of(module: Any, dataset: Dataset) -> tuple[Callable, ...]:

@@ -20,7 +20,7 @@ from optlab.compare.search import check as check_search
 from optlab.data import Dataset, augment
 from optlab.errors import InputError
 from optlab.losses import LOSSES
-from optlab.problems import Problem
+from optlab.problems import Problem, is_of_the_user, is_ours
 from optlab.sweep import Task
 
 
@@ -72,6 +72,17 @@ def make_contenders(
         except InputError as error:
             text = str(error)
             raise InputError(text if name in text else f"{name}: {text}") from error
+        except (
+            ArithmeticError, AttributeError, LookupError, TypeError, ValueError
+        ) as error:  # fmt: skip
+            # A library's: it refuses what the recipe gives it. A bug in code of the
+            # user's, or of ours, keeps its traceback.
+            if is_of_the_user(error) or is_ours(error):
+                raise
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise InputError(
+                f"{name}: this recipe cannot run: {type(error).__name__}: {first}"
+            ) from error
     labels = [contender.label for contender in found]
     for label in labels:
         if labels.count(label) > 1:

@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +19,7 @@ from flax import serialization
 from optlab.compare import recipe
 from optlab.errors import InputError
 from optlab.models.shift_scale import CONSTANTS
-from optlab.results import plain, write_atomic
+from optlab.results import checkpoint, plain, write_atomic
 from optlab.training import History, Trained
 
 #: First entry of every file.
@@ -152,10 +151,10 @@ def _layer_number(name: str) -> tuple[int, str]:
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        content = serialization.msgpack_restore(Path(path).read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # msgpack raises what it likes
+        content = checkpoint.read(path)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is no trained net, or is cut: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is no trained net of optlab")
@@ -171,7 +170,7 @@ def _about(path: str | os.PathLike[str], content: Mapping[str, Any]) -> About:
     try:
         about = About(**json.loads(content["about"]))
         return about._replace(settings=_with_tuples(about.settings))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged recipe: {error}") from error
 
 

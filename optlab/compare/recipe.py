@@ -4,12 +4,15 @@ Settings are nested plain data with the keys of ``KEYS``. A section of ``NAMED``
 a part and gives its options: ``{"name": "cnn", "dropout": 0.2}``.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import optax
+from jax.core import Tracer
 
-from optlab import data, losses, models, optim, problems
+from optlab import data, losses, models, optim, problems, ranges
 from optlab.data import Dataset, augment
 from optlab.errors import InputError, near
 from optlab.problems import Problem
@@ -116,7 +119,9 @@ def load_dataset(
     Returns:
       The data set.
     """
-    options = {key: x for key, x in settings["data"].items() if x is not None}
+    options: dict[str, Any] = {
+        key: x for key, x in settings["data"].items() if x is not None or key == "name"
+    }
     return data.load(data_dir=data_dir, download=download, **options)
 
 
@@ -175,7 +180,7 @@ def make_optimizer(
     except InputError as error:
         text = str(error)
         for in_epochs, in_steps in EPOCH_OPTIONS.items():
-            text = text.replace(f"'{in_steps}'", f"'{in_epochs}'")
+            text = re.sub(rf"\b{in_steps}\b", in_epochs, text)
         raise InputError(f"schedule: {text}") from error
     return optim.schedules.chained(tx, schedule)
 
@@ -236,15 +241,19 @@ def _named(section: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return options.pop("name"), options
 
 
+def _whole_steps(count: Any) -> Any:
+    return round(count) if math.isfinite(count) else count  # which is then refused
+
+
 def _in_steps(schedule: Mapping[str, Any], steps_per_epoch: int) -> dict[str, Any]:
     """Schedule options with those in epochs turned into steps."""
     options = {}
     for key, value in schedule.items():
         if key in EPOCH_OPTIONS:
             key = EPOCH_OPTIONS[key]
-            if isinstance(value, tuple):
-                value = tuple(round(each * steps_per_epoch) for each in value)
-            else:
+            if isinstance(value, tuple) and all(map(ranges.is_number, value)):
+                value = tuple(_whole_steps(each * steps_per_epoch) for each in value)
+            elif isinstance(value, Tracer) or ranges.is_number(value):
                 value = value * steps_per_epoch
         options[key] = value
     return options

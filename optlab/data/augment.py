@@ -15,11 +15,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jax.scipy import ndimage
 
-from optlab import names
+from optlab import names, ranges
 from optlab.errors import InputError
 
 
@@ -34,7 +32,7 @@ def flip(keys: jax.Array, inputs: jax.Array, share: Any = 0.5) -> jax.Array:
     Returns:
       Images of the same shape.
     """
-    _check("flip", inputs, share=share, most=1)
+    _check("flip", inputs, share=share)
     mirrored = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 * share))(keys)
     return jnp.where(mirrored[:, None, None, None], inputs[:, :, ::-1], inputs)
 
@@ -114,7 +112,7 @@ def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
     Returns:
       Images of the same shape.
     """
-    _check("zoom", inputs, factor=factor, most=0.99)
+    _check("zoom", inputs, factor=factor)
 
     draws = jax.vmap(functools.partial(jax.random.uniform, minval=-1))(keys)
     return _resampled(inputs, jnp.eye(2) / (1 + factor * draws[:, None, None]))
@@ -133,18 +131,22 @@ def _resampled(image: jax.Array, matrix: jax.Array) -> jax.Array:
     return jax.vmap(read, in_axes=-1, out_axes=-1)(image)
 
 
-def _check(name: str, inputs: Any, most: float = 1e6, **strength: Any) -> None:
+#: Type and range of every strength of ``AUGMENTATIONS``, by its name.
+RANGES = {
+    "share": ranges.CLOSED_SHARE,
+    **dict.fromkeys(("degrees", "padding", "std"), ranges.NOT_NEGATIVE),
+    "factor": ranges.SHARE,
+}
+
+
+def _check(name: str, inputs: Any, **strength: Any) -> None:
     """Checks the images, unless inputs are None, and the strength."""
     if inputs is not None and getattr(inputs, "ndim", None) != 4:
         raise InputError(
             f"augmentation {name!r} is for images [n, height, width, channels], and "
             f"inputs are {jax.tree.map(jnp.shape, inputs)}; leave it out"
         )
-    ((option, value),) = strength.items()
-    number = isinstance(value, int | float | np.number | jax.Array)
-    if not isinstance(value, Tracer) and not (number and 0 <= value <= most):
-        limit = f" to {most}" if most < 1e6 else " or more"
-        raise InputError(f"augmentation {name!r}: {option}={value!r}: give 0{limit}")
+    ranges.check(f"augmentation {name!r}", RANGES, strength)
 
 
 #: Name to augmentation.

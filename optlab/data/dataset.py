@@ -6,7 +6,7 @@ gathers and prepares a batch there.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -49,10 +49,13 @@ def from_arrays(
 ) -> Dataset:
     """Makes a data set of arrays, after a check of each of them.
 
-    A split is a pair of inputs and targets: NumPy or JAX arrays, or trees of them,
-    whose first axis counts the examples. Real numbers are stored with 32 bits at
-    most, integers as int32, but uint8 inputs as they are and uint16 inputs as
-    float32.
+    A split is a pair of inputs and targets: NumPy or JAX arrays, lists of numbers, or
+    trees of arrays, whose first axis counts the examples. Real numbers are stored with
+    32 bits at most, integers as int32, but uint8 inputs as they are and uint16 inputs
+    as float32. Images are ``[n, height, width, channels]``.
+
+    Class labels may also be texts, which are numbered in alphabetical order; and where
+    ``classes`` is given truth values, whole floats, ``[n, 1]`` or one-hot rows.
 
     Args:
       name: name of the data set in tables and pages.
@@ -80,9 +83,12 @@ def from_arrays(
     """
     if classes is not None and (not isinstance(classes, int) or classes < 1):
         raise InputError(f"{name}: classes={classes!r}: give a number of one or more")
+    pairs = {"train": train, "validation": validation, "test": test}
+    pairs, texts = with_indices(name, pairs)
+    classes = texts if classes is None else classes
     splits = {
         key: checked(f"{name}, {key} split", pair, classes)
-        for key, pair in (("train", train), ("validation", validation), ("test", test))
+        for key, pair in pairs.items()
     }
     for key, split in splits.items():
         found, expected = map(_form, (split, splits["train"]))
@@ -94,6 +100,57 @@ def from_arrays(
     splits = {key: jax.tree.map(_aligned, split) for key, split in splits.items()}
     prepare = prepare or _default_prepare(splits["train"].inputs)
     return Dataset(name, **splits, classes=classes, prepare=prepare)
+
+
+def with_indices(
+    name: str, pairs: Mapping[str, Any]
+) -> tuple[dict[str, Any], int | None]:
+    """Replaces class labels that are texts by their indices, in alphabetical order.
+
+    Args:
+      name: name of the data set, for messages.
+      pairs: split to pair of inputs and targets; the first one has every label.
+
+    Returns:
+      The pairs, and the number of labels, or None where no target is a text.
+
+    Raises:
+      InputError: a split has a label that the first one lacks.
+
+    >>> with_indices("pets", {"train": ([1, 2, 3], ["dog", "cat", "dog"])})
+    ({'train': ([1, 2, 3], array([1, 0, 1]))}, 2)
+    """
+    texts = {
+        key: _texts(pair[1])
+        for key, pair in pairs.items()
+        if isinstance(pair, tuple | list) and len(pair) == 2
+    }
+    first = next(iter(texts.values()), None)
+    if first is None:
+        return dict(pairs), None
+    known = np.unique(first)
+    coded = dict(pairs)
+    for key, labels in texts.items():
+        if labels is None:  # refused by its own split's check
+            continue
+        if more := sorted({*labels.tolist()} - {*known.tolist()}):
+            raise InputError(
+                f"{name}: the {key} split has the label {more[0]!r}, and no training "
+                "example has"
+            )
+        coded[key] = (pairs[key][0], np.searchsorted(known, labels))
+    return coded, len(known)
+
+
+def _texts(targets: Any) -> np.ndarray | None:
+    """Labels ``[n]`` that are texts; None where they are none."""
+    if not isinstance(targets, list | np.ndarray):
+        return None
+    found = np.asarray(targets, object)
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    if found.ndim != 1 or not found.size:
+        return None
+    return found.astype(str) if all(isinstance(x, str) for x in found) else None
 
 
 def checked(where: str, pair: Any, classes: int | None = None) -> Split:
@@ -115,7 +172,8 @@ def checked(where: str, pair: Any, classes: int | None = None) -> Split:
             f"{where}: give a pair (inputs, targets), not {type(pair).__name__}"
         )
     split = jax.tree.map_with_path(
-        functools.partial(_stored, where, classes), Split(*pair)
+        functools.partial(_stored, where, classes),
+        Split(*(_array_of_list(where, each) for each in pair)),
     )
     counts = jax.tree.map(len, split)
     distinct = {*jax.tree.leaves(counts)}
@@ -125,6 +183,18 @@ def checked(where: str, pair: Any, classes: int | None = None) -> Split:
             f"one or more; found {counts}"
         )
     return split
+
+
+def _array_of_list(where: str, value: Any) -> Any:
+    """Converts a list of numbers, or of such lists; trees of arrays are left alone."""
+    leaves = jax.tree.leaves(value)
+    plain = all(isinstance(leaf, bool | int | float | complex | str) for leaf in leaves)
+    if not isinstance(value, list) or not leaves or not plain:
+        return value
+    try:
+        return np.asarray(value)
+    except (OverflowError, ValueError) as error:  # lists of unequal lengths
+        raise InputError(f"{where}: a list is no array: {error}") from error
 
 
 def _form(split: Split) -> str:
@@ -137,7 +207,15 @@ def _form(split: Split) -> str:
 def _stored(where: str, classes: int | None, path: Any, leaf: Any) -> np.ndarray:
     """Converts an array to the type that it is stored with."""
     label = f"{where}: {jax.tree_util.keystr(path)[1:]}"
-    array, target = np.asarray(leaf), path[0].name == "targets"
+    try:
+        array, target = np.asarray(leaf), path[0].name == "targets"
+    except TypeError as error:  # random keys
+        raise InputError(f"{label} is no array of numbers: {error}") from error
+    if array.dtype == object and array.size:  # numbers in a table of objects
+        numbers = all(isinstance(x, bool | int | float) for x in array.flat)
+        array = np.asarray(array.tolist()) if numbers else array
+    if target and classes is not None:
+        array = _indices(array, classes)
     real = jnp.issubdtype(array.dtype, jnp.floating)
     if not array.ndim or not (real or array.dtype.kind in "biu"):
         raise InputError(
@@ -164,6 +242,21 @@ def _stored(where: str, classes: int | None, path: Any, leaf: Any) -> np.ndarray
             f"{label}: class indices are integers from 0 to {classes - 1}; found "
             f"{array.dtype} from {least} to {most}"
         )
+    return array
+
+
+def _indices(array: np.ndarray, classes: int) -> np.ndarray:
+    """Class indices ``[n]`` where an array plainly means them; else the array."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == 2 and 1 < array.shape[1] == classes:
+        one_hot = ((array == 0) | (array == 1)).all() and (array.sum(axis=1) == 1).all()
+        array = array.argmax(axis=1) if one_hot else array
+    whole = jnp.issubdtype(array.dtype, jnp.floating) and np.isfinite(array).all()
+    if array.ndim == 1 and (
+        array.dtype == bool or (whole and (array == array.round()).all())
+    ):
+        array = array.astype(np.int64)
     return array
 
 

@@ -9,15 +9,29 @@ from typing import Any
 import jax
 import numpy as np
 
-from optlab import names
+from optlab import names, ranges
 from optlab.data import prepared, tables
-from optlab.data.dataset import Dataset, Split, checked, from_arrays, statistics
+from optlab.data.dataset import (
+    Dataset,
+    Split,
+    checked,
+    from_arrays,
+    statistics,
+    with_indices,
+)
 from optlab.data.embedded import EMBEDDED
 from optlab.data.prepared import Source
 from optlab.errors import InputError
 
 #: Seed of the one shuffle that decides every split: all contenders and seeds share it.
 SPLIT_SEED = 20_231
+
+#: Type and range of the options of `load`, by name.
+RANGES = {
+    "validation_fraction": ranges.BETWEEN,
+    "examples": ranges.COUNT,
+    **dict.fromkeys(("name", "label"), ranges.TEXT),
+}
 
 #: Share of a data set that is held out where its publisher names no test split.
 TEST_FRACTION = 0.2
@@ -40,9 +54,9 @@ def load(
     ``diabetes``, ``concrete``, ``energy`` and ``yacht``, whose targets are
     standardized by the training split. A custom function
     (``"mypackage.mymodule.my_data"``) returns a :class:`Dataset`, a pair (inputs,
-    targets), or three such pairs (train, validation, test). Integer targets ``[n]`` of
-    a pair are class indices. Every other name (``"cifar100"``) is one of
-    tensorflow-datasets.
+    targets), or three such pairs (train, validation, test). Targets ``[n]`` of a pair
+    that are integers, truth values or texts are class labels. Every other name
+    (``"cifar100"``) is one of tensorflow-datasets.
 
     Args:
       name: name of the data set, or dotted path of a function.
@@ -70,10 +84,10 @@ def load(
     >>> digits.train.inputs.shape, digits.classes
     ((1294, 8, 8, 1), 10)
     """
-    if not 0 < validation_fraction < 1:
-        raise InputError(
-            f"validation_fraction must lie between 0 and 1, got {validation_fraction}"
-        )
+    numbers = {"validation_fraction": validation_fraction}
+    numbers |= {} if examples is None else {"examples": examples}
+    texts = {"name": name} if label is None else {"name": name, "label": label}
+    ranges.check("data", RANGES, numbers | texts)
     chosen = {"size": size, "label": label}
     given = options | {key: each for key, each in chosen.items() if each is not None}
     built_in = EMBEDDED | {
@@ -121,9 +135,10 @@ def _split(
 
 
 def _in_memory(name: str, pair: Any) -> Source:
-    whole = checked(name, pair)
+    pairs, texts = with_indices(name, {"train": pair})
+    whole = checked(name, pairs["train"])
     return Source(
-        classes=_classes(whole),
+        classes=_classes(whole) if texts is None else texts,
         count=len(jax.tree.leaves(whole)[0]),
         read=lambda rows: jax.tree.map(lambda leaf: leaf[rows], whole),
     )
@@ -155,18 +170,26 @@ def _custom(
         )
     if isinstance(found, Dataset):
         return found
+    names_ = "train", "validation", "test"
+    pairs: dict[str, Any] = dict(zip(names_, found, strict=True))
+    pairs, texts = with_indices(name, pairs)
     splits: dict[str, Any] = {
-        key: checked(f"{name}, {key} split", pair)
-        for key, pair in zip(("train", "validation", "test"), found, strict=True)
+        key: checked(f"{name}, {key} split", pair) for key, pair in pairs.items()
     }
-    return from_arrays(name, **splits, classes=_classes(*splits.values()))
+    classes = _classes(*splits.values()) if texts is None else texts
+    return from_arrays(name, **splits, classes=classes)
 
 
 def _classes(*splits: Split) -> int | None:
-    """Counts the classes where the targets of all splits are integers ``[n]``."""
+    """Counts the classes where all targets are integers or bools, ``[n]`` or so."""
     targets = [split.targets for split in splits]
-    if all(
-        getattr(each, "ndim", 0) == 1 and each.dtype == np.int32 for each in targets
+    if not all(
+        isinstance(each, np.ndarray) and each.shape[1:] in ((), (1,))
+        for each in targets
     ):
+        return None
+    if all(each.dtype == bool for each in targets):
+        return 2
+    if all(each.dtype == np.int32 for each in targets):
         return 1 + max(int(each.max()) for each in targets)
     return None

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ from optlab.data.dataset import Split
 from optlab.data.embedded import EMBEDDED
 from optlab.data.tables import TABLES
 from optlab.errors import InputError, near
+
+#: Largest image that is decoded.
+MOST_PIXELS = 2**26
 
 #: Number of records decoded at a time; all of them at once would double memory.
 CHUNK = 512
@@ -63,7 +67,12 @@ def find(
     ]
     if versions:
         newest = max(versions, key=lambda path: [*map(int, path.name.split("."))])
-        return _source(name, tfds.builder_from_directory(newest), size, label)
+        _check_format(name, newest)
+        try:
+            builder = tfds.builder_from_directory(newest)
+        except Exception as error:  # tensorflow-datasets raises what it likes
+            raise _damaged(name, newest, error) from error
+        return _source(name, builder, size, label)
     known = tfds.list_builders(with_community_datasets=False)
     base = name.split("/")[0]
     if base not in known:
@@ -107,7 +116,8 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
         return InputError(f"data set {name!r} {problem}; its records hold {holds}")
 
     if "train" not in splits:
-        raise refused("has no split 'train'")
+        known = ", ".join(splits) or "none"
+        raise refused(f"has no split 'train' to learn from, but {known}")
     if not all(_is_numeric(features, key) for key in (source, target)):
         found = f"input {source!r} and target {target!r}"
         raise refused(f"has no {found} that are arrays of numbers: give label=...")
@@ -128,15 +138,18 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
 
     def read(split: str, indices: Sequence[int]) -> Split:
         decoders = {source: tfds.decode.SkipDecoding()} if image else None
-        records: Any = builder.as_data_source(split, decoders=decoders)
         inputs = np.empty((len(indices), *shape), dtype)
         targets = np.empty((len(indices), *goal.shape), goal.np_dtype)
-        for start in range(0, len(indices), CHUNK):
-            chunk = [int(i) for i in indices[start : start + CHUNK]]
-            for row, record in enumerate(records.__getitems__(chunk), start):
-                example = record[source]
-                inputs[row] = _pixels(example, feature, size) if image else example
-                targets[row] = record[target]
+        try:
+            records: Any = builder.as_data_source(split, decoders=decoders)
+            for start in range(0, len(indices), CHUNK):
+                chunk = [int(i) for i in indices[start : start + CHUNK]]
+                for row, record in enumerate(records.__getitems__(chunk), start):
+                    example = record[source]
+                    inputs[row] = _pixels(example, feature, size) if image else example
+                    targets[row] = record[target]
+        except Exception as error:  # readers of records raise what they like
+            raise _damaged(name, builder.data_path, error) from error
         return Split(inputs, targets)
 
     tests = [key for key in ("test", "validation") if key in splits]
@@ -145,6 +158,30 @@ def _source(name: str, builder: Any, size: Any, label: str | None) -> Source:
         count=splits["train"].num_examples,
         read=functools.partial(read, "train"),
         test=read(tests[0], range(splits[tests[0]].num_examples)) if tests else None,
+    )
+
+
+def _check_format(name: str, folder: pathlib.Path) -> None:
+    """Refuses records that only TensorFlow reads, and an info file that is cut."""
+    path = folder / "dataset_info.json"
+    try:
+        format_ = json.loads(path.read_text()).get("fileFormat", "tfrecord")
+    except (AttributeError, OSError, RecursionError, ValueError) as error:
+        raise _damaged(name, path, error) from error
+    if format_ not in ("array_record", "arrayrecord"):
+        raise InputError(
+            f"data set {name!r} in {folder} is prepared as {format_}, which only "
+            "TensorFlow reads: prepare it again with tfds.builder(..., "
+            "file_format='array_record'), or convert it by python -m "
+            "tensorflow_datasets.scripts.convert_format --out_file_format=array_record"
+        )
+
+
+def _damaged(name: str, where: Any, error: Exception) -> InputError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(
+        f"data set {name!r} in {where} cannot be read, it is cut or damaged: prepare "
+        f"it again ({first[:200]})"
     )
 
 
@@ -164,6 +201,8 @@ def _pixels(encoded: bytes, feature: Any, size: Any) -> np.ndarray:
 
     dtype = feature.np_dtype
     with Image.open(io.BytesIO(encoded)) as image:
+        if image.width * image.height > MOST_PIXELS:  # before any is decoded
+            raise ValueError(f"an image of {image.width} x {image.height} pixels")
         if dtype == np.uint8:
             modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
             image = image.convert(modes[feature.shape[2]])

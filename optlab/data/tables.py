@@ -38,6 +38,13 @@ def read(
     try:
         rows = np.loadtxt(folder / "data.txt", ndmin=2)
         column = int((folder / "TARGET").read_text())
-        return np.delete(rows, column, axis=1), rows[:, [column]]
+        inputs, targets = np.delete(rows, column, axis=1), rows[:, [column]]
     except (OSError, ValueError, IndexError) as error:
         raise InputError(f"cannot read the table in {folder}: {error}") from error
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"the table in {folder} has NaN or infinity in {(~finite).sum()} of "
+            f"{len(rows)} rows, first in row {finite.argmin() + 1}: repair or drop them"
+        )
+    return inputs, targets

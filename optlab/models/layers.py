@@ -11,10 +11,9 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 
-from optlab.errors import InputError
+from optlab import ranges
 from optlab.models import initializers
 from optlab.models.convolution import convolution
 
@@ -22,34 +21,34 @@ from optlab.models.convolution import convolution
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolution)
 
 
+#: Type and range of an attribute: by its name, else by its annotation.
+RANGES = {"dropout": ranges.SHARE, "share": ranges.SHARE}
+BY_TYPE = {
+    int: ranges.COUNT,
+    tuple[int, ...]: ranges.SIZES,
+    float: ranges.FINITE,
+    str: ranges.TEXT,
+    bool: ranges.FLAG,
+}
+
+
 class Checked(nn.Module):
-    """A module that checks its attributes when it is made.
+    """A module that checks its attributes when it is made, by ``RANGES``, ``BY_TYPE``.
 
     An ``int`` or ``tuple[int, ...]`` is a size, or sizes of layers: one or more each.
-    ``dropout`` or ``share`` is a share in [0, 1), and may be a tracer.
+    A ``float`` may be a tracer.
     """
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            what = f"{type(self).__name__}: {field.name}={value!r}"
-            if field.type in (int, tuple[int, ...]):
-                if any(isinstance(size, Tracer) for size in jax.tree.leaves(value)):
-                    raise TypeError(f"{what} cannot be traced")
-                sizes = (value,) if field.type is int else value
-                if not isinstance(sizes, tuple | list) or not all(
-                    isinstance(size, int | np.integer) and size > 0 for size in sizes
-                ):
-                    many = "" if field.type is int else " for each layer"
-                    raise InputError(f"{what}: give an integer of one or more{many}")
-            if field.name in ("dropout", "share") and not isinstance(value, Tracer):
-                number = isinstance(value, int | float | np.number | jax.Array)
-                if not number or not 0 <= value < 1:
-                    raise InputError(f"{what}: give a share in [0, 1)")
+            range_ = RANGES.get(field.name) or BY_TYPE.get(field.type)
+            if range_ is not None and field.name not in ("parent", "name"):
+                value = {field.name: getattr(self, field.name)}
+                ranges.check(type(self).__name__, {field.name: range_}, value)
         super().__post_init__()
 
 
-class Dense(nn.Module):
+class Dense(Checked):
     """A dense layer, ``W x + b``, of examples that are columns.
 
     Attributes:

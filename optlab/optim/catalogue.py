@@ -9,15 +9,16 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import optax.contrib
-from jax.core import Tracer
 
 import optlab.names
+from optlab import ranges
 from optlab.errors import InputError
 from optlab.optim import registry
+from optlab.ranges import Range
 
 Factory = Callable[..., optax.GradientTransformation]
 
@@ -37,19 +38,26 @@ REFUSED = {
     "selective_transform": "it is a mask: use optax.masked in a custom factory",
 }
 
-# Names of hyperparameters by the range of their numbers.
-_FINITE = ["learning_rate", "adam_learning_rate", "damping", "eps", "weight_decay"]
-_FINITE += ["initial_accumulator_value"]
-_POSITIVE = ["decrease", "increase", "first_step", "radius", "max_radius"]
-_POSITIVE += ["max_damping"]
-_SHARE = ["b1", "b2", "curvature", "decay", "momentum"]
-
-#: Valid range of each hyperparameter of a built-in method: description and predicate.
-RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(_FINITE, ("finite and at least 0", lambda x: 0 <= x < np.inf)),
-    **dict.fromkeys(_POSITIVE, ("more than 0", lambda x: x > 0)),
-    **dict.fromkeys(_SHARE, ("at least 0 and less than 1", lambda x: 0 <= x < 1)),
+#: Type and range of every argument of the built-in methods, by its name.
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(("learning_rate", "adam_learning_rate"), ranges.LEARNING_RATE),
+    **dict.fromkeys(
+        ("damping", "eps", "weight_decay", "initial_accumulator_value", "min_length"),
+        ranges.NOT_NEGATIVE,
+    ),
+    **dict.fromkeys(
+        ("decrease", "increase", "first_step", "radius", "max_radius", "max_damping"),
+        ranges.POSITIVE,
+    ),
+    **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
+    "tolerance": ranges.NOT_NEGATIVE,
+    "max_products": ranges.COUNT,
+    "geodesic": ranges.FLAG,
+    **dict.fromkeys(("indefinite", "rule", "scaling", "solver"), ranges.TEXT),
 }
+
+#: Arguments of optax's own optimizers that are checked as those of the methods.
+_OF_OPTAX = {"learning_rate": ranges.LEARNING_RATE}
 
 
 def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationExtraArgs:
@@ -65,9 +73,9 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
 
     Raises:
       InputError: the name is unknown or refused, a hyperparameter is unknown or
-        missing, a (concrete) number is not in its range in ``RANGES``, which checks
-        only the learning rate of an optimizer that is not built in, or the factory
-        returns no optimizer.
+        missing, a value is not in its range in ``RANGES`` (of optax's own: not of the
+        type of its default; of a custom one, only the learning rate is checked), or
+        the factory returns no optimizer.
 
     >>> tx = make("momentum", learning_rate=0.1)
     >>> updates, state = tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)), value=4.0)
@@ -79,12 +87,23 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     optlab.errors.InputError: no optimizer 'adma'; did you mean ...adam...?
     """
     factory = find(name)
-    for argument in RANGES if name in METHODS else ("learning_rate",):
-        if argument in hyperparameters:
-            _check_number(name, factory, argument, hyperparameters[argument])
+    declared = RANGES if name in METHODS else _OF_OPTAX
+    of_optax = name not in METHODS and factory in _optax_optimizers().values()
+    if name in METHODS or of_optax:
+        declared = ranges.of_signature(factory, declared)
+    ranges.check(name, declared, hyperparameters)
     if factory is optax.adadelta and hyperparameters.get("learning_rate") is None:
         raise InputError(f"{name} needs learning_rate: optax's climbs without one")
-    tx = optlab.names.call(name, factory, hyperparameters)
+    optlab.names.bind(name, factory, hyperparameters)
+    try:
+        tx = factory(**hyperparameters)
+        if of_optax and hyperparameters:
+            jax.eval_shape(tx.init, {"w": jnp.zeros((2, 2))})
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        if isinstance(e, InputError) or not of_optax:
+            raise
+        first = str(e).strip().splitlines()[0]
+        raise InputError(f"{name} refuses its arguments: {first}") from e
     if not isinstance(tx, optax.GradientTransformation):
         raise InputError(
             f"{name} returned a {type(tx).__name__}, not an optimizer: return an "
@@ -165,19 +184,3 @@ def _optax_optimizers() -> dict[str, Factory]:
         for name, value in sorted(vars(module).items())
         if is_optimizer(name, value)
     }
-
-
-def _check_number(name: str, factory: Factory, argument: str, value: Any) -> None:
-    schedule = argument.endswith("learning_rate")
-    if isinstance(value, Tracer) or (schedule and callable(value)):
-        return
-    parameter = inspect.signature(factory).parameters.get(argument)
-    if value is None and parameter and parameter.default is None:
-        return
-    number = np.asarray(value)
-    if number.ndim or not jnp.issubdtype(number.dtype, jnp.number):
-        what = "a number or a schedule" if schedule else "a number"
-        raise InputError(f"{name}: {argument} must be {what}, not {value!r}")
-    words, holds = RANGES[argument]
-    if not holds(number):
-        raise InputError(f"{name}: {argument} must be {words}, not {value}")

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 
 import optlab.names
+from optlab import ranges
 from optlab.errors import InputError
 from optlab.optim.info import refuse_schedule
 
@@ -54,6 +54,8 @@ def make(name: str, /, **options: Any) -> optax.GradientTransformationExtraArgs:
     -2.0
     """
     factory = optlab.names.find("schedule", name, SCHEDULES)
+    if name in SCHEDULES:
+        ranges.check(name, RANGES, options)
     schedule = optlab.names.call(name, factory, options)
     if isinstance(schedule, optax.GradientTransformation):
         return optax.with_extra_args_support(schedule)
@@ -156,6 +158,7 @@ def piecewise_constant(
     >>> print(*(f"{schedule(i):.3f}" for i in (9, 10, 20)))
     0.500 0.050 0.005
     """
+    _check(boundaries=boundaries, factors=factors)
     if len(boundaries) != len(factors) or list(boundaries) != sorted(set(boundaries)):
         raise InputError(
             "piecewise_constant needs rising boundaries and one factor for each, got "
@@ -262,8 +265,7 @@ def plateau(
     ...     print(updates, end=" ")
     8.0 8.0 8.0 4.0 4.0
     """
-    _check(below=1, factor=factor)
-    _check(patience=patience, window=window)
+    _check(factor=factor, patience=patience, window=window)
 
     def init(params):
         del params
@@ -304,8 +306,19 @@ SCHEDULES: dict[str, Callable[..., Any]] = {
 }
 
 
-def _check(below: float = jnp.inf, **numbers: Any) -> None:
-    for name, number in numbers.items():
-        if not isinstance(number, Tracer) and not 0 < number < below:
-            limit = f" and less than {below}" if below < jnp.inf else ""
-            raise InputError(f"{name} must be more than 0{limit}, not {number!r}")
+#: Type and range of every argument of ``SCHEDULES``, by its name.
+RANGES = {
+    "learning_rate": ranges.NOT_NEGATIVE,
+    **dict.fromkeys(
+        ("decay_steps", "decay_rate", "patience", "window"), ranges.POSITIVE
+    ),
+    **dict.fromkeys(("final", "rtol", "min_scale"), ranges.NOT_NEGATIVE),
+    "exponent": ranges.FINITE,
+    "factor": ranges.BETWEEN,
+    "boundaries": ranges.STEPS,
+    "factors": ranges.FACTORS,
+}
+
+
+def _check(**arguments: Any) -> None:
+    ranges.check("schedule", RANGES, arguments)

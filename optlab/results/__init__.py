@@ -1,7 +1,7 @@
 """Arrays of lanes, honest statistics of them, and the files that hold both."""
 
 from optlab.results.claims import Comparison, Judgement, judge
-from optlab.results.files import plain, write_atomic, write_csv, write_json
+from optlab.results.files import plain, read_json, write_atomic, write_csv, write_json
 from optlab.results.provenance import environment
 from optlab.results.rates import PowerLaw, convergence, extrapolate, power_law
 from optlab.results.records import Entry, Results, Runs
@@ -51,6 +51,7 @@ __all__ = [
     "power_law",
     "rank_points",
     "ranks",
+    "read_json",
     "short_names",
     "summarize",
     "swept_names",

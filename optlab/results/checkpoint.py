@@ -4,18 +4,23 @@ The format is flax's msgpack. Typed PRNG keys, which it cannot hold, are saved a
 raw words.
 """
 
+import math
 import os
-import pathlib
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import msgpack
 from flax import serialization
 
 from optlab.errors import InputError
 from optlab.results import write_atomic
 
 Tree = TypeVar("Tree")
+
+#: Bounds of what is read: bytes of a file, and beside the arrays that are expected;
+#: entries of all maps; axes of an array.
+MOST_BYTES, MOST_EXTRA, MOST_ENTRIES, MOST_AXES = 2**34, 2**20, 10**6, 64
 
 
 def save(path: str | os.PathLike[str], tree: Any) -> None:
@@ -41,17 +46,18 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     Raises:
       InputError: the file holds a tree of another structure, shape or type.
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "state"
     >>> save(path, {"w": jnp.arange(3.0), "key": jax.random.key(7)})
     >>> back = restore(path, {"w": jnp.zeros(3), "key": jax.random.key(0)})
     >>> back["w"].tolist(), jax.random.key_data(back["key"]).tolist()
     ([0.0, 1.0, 2.0], [0, 7])
     """
-    data = pathlib.Path(path).read_bytes()
     shapes = jax.tree.map(_shape, like)
+    leaves = jax.tree.leaves(shapes)
+    bytes_ = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
     try:
-        saved: Any = serialization.msgpack_restore(data)
+        saved: Any = read(path, most=2 * bytes_ + 1000 * len(leaves) + MOST_EXTRA)
         expected: Any = serialization.to_state_dict(shapes)
         if jax.tree.structure(saved) != jax.tree.structure(expected):
             raise ValueError("its structure differs")
@@ -62,6 +68,56 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
             f"{path} holds another state than this program's ({error}); delete it, or "
             "choose another folder"
         ) from error
+
+
+def read(path: str | os.PathLike[str], most: int = MOST_BYTES) -> Any:
+    """Reads the tree of a file without a template, in memory of a few times its size.
+
+    Nothing in the file is executed. Arrays that claim more entries than they hold, and
+    lists and maps beyond what a saved tree needs, are refused before they are made.
+
+    Args:
+      path: name of the file.
+      most: greatest number of bytes that is read.
+
+    Returns:
+      Nested dictionaries of NumPy arrays, numbers and texts.
+
+    Raises:
+      InputError: the file cannot be read.
+      ValueError: it is larger, cut, no msgpack, or no saved tree.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > most:
+        raise ValueError(f"it is larger than {most} bytes")
+    count = 0
+
+    def counted(pairs: list) -> None:
+        nonlocal count
+        count += len(pairs)
+        if count > MOST_ENTRIES:
+            raise ValueError(f"it has more than {MOST_ENTRIES} entries")
+
+    def checked(code: int, payload: bytes) -> None:
+        # An array is [shape, type, bytes], a complex number [real, imaginary].
+        msgpack.unpackb(payload, raw=True, max_array_len=MOST_AXES, max_map_len=0)
+
+    try:
+        msgpack.unpackb(
+            data,
+            ext_hook=checked,
+            object_pairs_hook=counted,
+            strict_map_key=False,
+            max_array_len=0,  # trees are saved as maps
+            max_map_len=MOST_ENTRIES,
+        )
+        return serialization.msgpack_restore(data)
+    except Exception as error:  # msgpack and its hooks raise what they like
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _is_key(leaf: Any) -> bool:

@@ -1,20 +1,25 @@
 """Results on disk: tidy CSV, strict JSON, each written whole or not at all."""
 
+import contextlib
 import csv
 import io
 import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from optlab.errors import InputError
 from optlab.results.claims import judge
 from optlab.results.records import Results, Runs
 from optlab.results.summary import differences, summarize
+
+#: Largest JSON file that is read.
+MOST_JSON = 2**24
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -23,15 +28,54 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
     Args:
       path: name of the file; its directory is made where it is missing.
       content: text (as UTF-8) or bytes.
+
+    Raises:
+      InputError: the disk is full, or the folder cannot be written. The old file, if
+        any, is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(
+                content.encode() if isinstance(content, str) else content
+            )
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):  # of a folder that cannot be written
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}. All that was written "
+            "before is kept; when it can be written, the same command goes on"
+        ) from error
+
+
+def read_json(path: str | os.PathLike[str], check: Callable[[Any], bool]) -> Any:
+    """Reads a small JSON file, of at most ``MOST_JSON`` bytes.
+
+    Args:
+      path: name of the file.
+      check: predicate that holds for content of the expected form.
+
+    Returns:
+      The content; None where the file is damaged: cut, no JSON or of another form.
+
+    Raises:
+      InputError: the file is there and cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(MOST_JSON + 1)
+        if len(text) > MOST_JSON:
+            return None
+        content = json.loads(text)
+        return content if check(content) else None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (RecursionError, ValueError):  # nested without end, no JSON, no UTF-8
+        return None
 
 
 def write_csv(

@@ -167,6 +167,8 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
     path = pathlib.Path(data_dir) / f"{name}.dat"
     try:
         text = path.read_text(encoding="ascii")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is damaged: byte {error.start} is no ASCII") from None
     except OSError as error:
         raise InputError(
             f"cannot read {path} ({error.strerror}); the folder must hold the .dat "
@@ -179,8 +181,20 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
     count = re.search(r"^Number of Observations: +(\d+)", text, re.MULTILINE)
     if not (rows and squares and count and table):
         raise InputError(f"{path} is not a file of NIST's nonlinear regressions")
-    values = np.array(rows, float)
-    y, *predictors = np.array(table, float).reshape(int(count[1]), -1).T
+    try:
+        values = np.array(rows, float)
+        y, *predictors = np.array(table, float).reshape(int(count[1]), -1).T
+        certified_squares = float(squares[1])
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged: its data are not {count[1]} rows of numbers ({error})"
+        ) from error
+    expected = 2 if name == "Nelson" else 1
+    numbers = np.concatenate([values.ravel(), y, *predictors])
+    if len(predictors) != expected or not np.isfinite(numbers).all():
+        raise InputError(
+            f"{path} is damaged: it has no {expected + 1} columns of finite numbers"
+        )
     x = np.zeros((2, y.size))
     x[: len(predictors)] = predictors
     y = np.log(y) if name == "Nelson" else y
@@ -190,7 +204,7 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
         data=Data(model, x, y, weight=np.ones_like(y)),
         starts=values[:, :2].T,
         certified=values[:, 2],
-        certified_squares=float(squares[1]),
+        certified_squares=certified_squares,
     )
 
 

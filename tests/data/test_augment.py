@@ -74,11 +74,19 @@ def test_augmentations_apply_in_order_with_keys_of_their_own():
     [
         ("flop", {}, "no augmentation 'flop'; did you mean flip"),
         ("flip", {"std": 1}, "'flip' got .*'std'; it takes share"),
-        ("flip", {"share": 1.5}, "'flip': share=1.5: give 0 to 1"),
-        ("crop", {"padding": -1}, "'crop': padding=-1: give 0 or more"),
-        ("noise", {"std": float("nan")}, "'noise': std=nan: give 0 or more"),
-        ("rotate", {"degrees": "10"}, "'rotate': degrees='10': give 0 or more"),
-        ("zoom", {"factor": 1.0}, "'zoom': factor=1.0: give 0 to 0.99"),
+        ("flip", {"share": 1.5}, "'flip': share must be from 0 to 1, not 1.5"),
+        (
+            "crop",
+            {"padding": -1},
+            "'crop': padding must be finite and at least 0, not -1",
+        ),
+        (
+            "noise",
+            {"std": float("nan")},
+            "'noise': std must be finite and at least 0, not nan",
+        ),
+        ("rotate", {"degrees": "10"}, "'rotate': degrees must be a number, not '10'"),
+        ("zoom", {"factor": 1.0}, "'zoom': factor must be at least 0 and less than 1"),
     ],
 )
 def test_a_mistake_says_what_would_be_right(name, strengths, message):

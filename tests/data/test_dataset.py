@@ -41,12 +41,17 @@ BAD_PAIRS = [
     (({}, LABELS), r"found .*inputs=\{\}, targets=4"),
     ((IMAGES, LABELS + 1), "targets: .* from 0 to 1; found int32 from 0 to 2"),
     ((IMAGES, LABELS - 1), "targets: .* from 0 to 1; found int32 from -1 to 0"),
-    ((IMAGES, LABELS + 0.0), "targets: class indices are integers.* found float32"),
-    ((IMAGES, LABELS > 0), "targets: class indices are integers.* found bool"),
+    ((IMAGES, LABELS + 0.5), "targets: class indices are integers.* found float32"),
+    ((IMAGES, np.eye(4)[:, :2]), "targets: class indices are int"),  # zero rows
+    ((IMAGES, LABELS.astype(complex)), "targets is of type complex128"),
+    ((IMAGES, jax.random.split(jax.random.key(0), 4)), "targets is no array of num"),
+    (([[1], [2, 3]], LABELS), "a list is no array"),
+    ((None, LABELS), "inputs=None"),
     ((IMAGES.astype(complex), LABELS), "inputs is of type complex128 .* give bool"),
-    ((IMAGES.astype(object), LABELS), "inputs is of type object"),
-    ((IMAGES, LABELS.astype(str)), "targets is of type <U21"),
-    (([1, 2], LABELS), r"inputs\[0\] is .* shape \(\); give .* first axis counting"),
+    ((np.array([None] * 4), LABELS), "inputs is of type object"),
+    ((IMAGES.astype(str), LABELS), "inputs is of type <U"),
+    (([1, 2], LABELS), "same number of examples.* found .*inputs=2, targets=4"),
+    ((1.0, LABELS), r"inputs is .* shape \(\); give .* first axis counting"),
     ((changed(IMAGES, [0, 2], np.nan), LABELS), "inputs: 2 of 4 examples hold NaN"),
     ((changed(IMAGES, 3, np.inf), LABELS), "inputs: 1 of 4 examples hold NaN or inf"),
     ((np.full((4, 2), 1e39), LABELS), "inputs: 4 of 4 examples hold NaN or infinity"),
@@ -161,3 +166,43 @@ def test_a_data_set_is_a_static_argument():
     first, second = make(), make()
     assert first != second
     assert len({first, second, first}) == 2
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS.tolist(),
+        LABELS.astype(object),
+        LABELS.astype(float),
+        LABELS == 1,
+        LABELS[:, None],
+        LABELS[:, None] + 0.0,
+        np.eye(2)[LABELS],
+        np.eye(2, dtype=bool)[LABELS],
+        jnp.asarray(LABELS),
+        jnp.eye(2, dtype=jnp.bfloat16)[LABELS],
+        np.array(["cat", "dog"])[LABELS],
+        [["cat", "dog"][i] for i in LABELS],
+        np.array(["cat", "dog"], object)[LABELS][:, None],
+    ],
+    ids=lambda x: f"{type(x).__name__} {np.asarray(x).dtype}{np.shape(x)}",
+)
+def test_labels_in_any_form_that_plainly_means_classes(labels):
+    found = make(
+        train=(IMAGES.tolist(), labels),
+        **dict.fromkeys(("validation", "test"), (jnp.asarray(IMAGES), labels)),
+    )
+    assert found.train.targets.dtype == np.int32
+    np.testing.assert_array_equal(found.train.targets, LABELS)
+    np.testing.assert_array_equal(found.train.inputs, IMAGES)
+
+
+def test_texts_count_their_classes_and_share_one_numbering():
+    train = IMAGES, ["b", "c", "a", "b"]
+    few = IMAGES[:2], ["c", "a"]
+    found = data.from_arrays("own", train=train, validation=few, test=few)
+    assert found.classes == 3
+    assert found.train.targets.tolist() == [1, 2, 0, 1]
+    assert found.test.targets.tolist() == [2, 0]
+    with pytest.raises(InputError, match="test split has the label 'z', and no train"):
+        data.from_arrays("own", train=train, validation=few, test=(IMAGES[:1], ["z"]))

@@ -54,9 +54,9 @@ def test_the_test_split_is_the_same_whatever_is_trained_on(digits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validation_fraction": 0}, "between 0 and 1, got 0"),
-        ({"validation_fraction": 1.0}, "between 0 and 1, got 1"),
-        ({"validation_fraction": float("nan")}, "between 0 and 1, got nan"),
+        ({"validation_fraction": 0}, "more than 0 and less than 1, not 0"),
+        ({"validation_fraction": 1.0}, "more than 0 and less than 1, not 1"),
+        ({"validation_fraction": float("nan")}, "more than 0 and less than 1, not nan"),
         ({"examples": 1}, "examples=1: digits has 1438 training examples"),
         ({"examples": 1439}, "give a number from 2 to that"),
         ({"size": (4, 4)}, "'digits' has no option 'size'"),
@@ -178,3 +178,26 @@ def test_what_a_custom_function_may_return(own, function, options, message):
 def test_an_unknown_name_lists_near_ones(tmp_path, name, message):
     with pytest.raises(InputError, match=message):
         data.load(name, tmp_path)
+
+
+@pytest.mark.parametrize("row", ["1 nan 3", "1 inf 3"])
+def test_a_table_with_a_hole_names_the_row(tmp_path, row):
+    folder = tmp_path / "yacht"
+    folder.mkdir()
+    (folder / "TARGET").write_text("2")
+    (folder / "data.txt").write_text(f"1 2 3\n{row}\n4 5 6\n")
+    with pytest.raises(InputError, match=r"NaN or infinity in 1 of 3 rows, .* row 2"):
+        data.load("yacht", tmp_path)
+
+
+def test_labels_of_a_custom_set_may_be_texts_or_truth_values(monkeypatch):
+    module = types.ModuleType("own_labels")
+    inputs = np.arange(20.0)[:, None]
+    module.texts = lambda: (inputs, np.array(["no", "yes"])[np.arange(20) % 2])
+    module.truth = lambda: (inputs, np.arange(20) % 2 == 1)
+    module.column = lambda: (inputs, (np.arange(20) % 2)[:, None])
+    monkeypatch.setitem(sys.modules, "own_labels", module)
+    found = [data.load(f"own_labels.{x}") for x in ("texts", "truth", "column")]
+    for each in found:
+        assert each.classes == 2
+        np.testing.assert_array_equal(each.train.targets, each.train.inputs[:, 0] % 2)

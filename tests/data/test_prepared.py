@@ -281,3 +281,45 @@ def test_real_sets(name, shape, train_and_validation, tests):
         InputError, match=f"has {train_and_validation} training examples"
     ):
         data.load(name, REAL, examples=train_and_validation + 1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda folder: _cut(folder, "*.array_record*", 0.5),
+            "is cut or damaged: prep",
+        ),
+        (lambda folder: _cut(folder, "*.array_record*", 0), "is cut or damaged: prep"),
+        (lambda folder: _cut(folder, "features.json", 0.5), "is cut or damaged: prep"),
+        (lambda folder: _cut(folder, "dataset_info.json", 0.5), "is cut or damaged"),
+        (lambda folder: _remove(folder, "*.array_record*"), "is cut or damaged: prep"),
+        (lambda folder: _as_tfrecord(folder), "prepared as tfrecord, which only Tens"),
+    ],
+)
+def test_a_damaged_set_and_one_of_tfrecord_say_how_to_go_on(prepare, damage, message):
+    there = prepare(labelled(4), {"train": records(range(20))})
+    damage(there)
+    with pytest.raises(InputError, match=message) as caught:
+        data.load("small", there)
+    assert "\n" not in str(caught.value)
+
+
+def _files(folder, pattern):
+    return list(folder.glob(f"small/*/{pattern}"))
+
+
+def _cut(folder, pattern, share):
+    for file in _files(folder, pattern):
+        content = file.read_bytes()
+        file.write_bytes(content[: int(share * len(content))])
+
+
+def _remove(folder, pattern):
+    for file in _files(folder, pattern):
+        file.unlink()
+
+
+def _as_tfrecord(folder):
+    (file,) = _files(folder, "dataset_info.json")
+    file.write_text(file.read_text().replace("array_record", "tfrecord"))

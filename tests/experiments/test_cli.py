@@ -90,6 +90,20 @@ BAD_INPUT = {
     "--config=configs/two_recipes.py --config.contenders.relu.modle.x=1": "overrides "
     "'modle', which is no key of a recipe; did you mean model",
     "--config=configs/two_recipes.py --config.optimizers=relu": "no optimizer 'relu'",
+    "--config.published=5": "published=5 is not a tuple",
+    "--config.published=(5,)": "figures is a mapping with 'contender', .* not 5",
+    "--config.target=abc": "target=abc is not a number",
+    "--config.optimizers=lion --config.optimizers.lion.weight_decay=abc": "weight_dec"
+    "ay must be a number or a schedule, not 'abc'",
+    "--config.optimizers=lbfgs --config.optimizers.lbfgs.memory_size=-1": "lbfgs .*"
+    "memory_size",
+    "--config.optimizers=levenberg_marquardt --config.optimizers.levenberg_marquardt"
+    ".geodesic=maybe": "geodesic must be True or False, not 'maybe'",
+    "--config.model.features=(16,'a')": "features",
+    "--config.schedule.name=cosine --config.schedule.decay_epochs=abc": "decay_epochs "
+    "must be a number, not 'abc'",
+    "--config.schedule.name=cosine --config.schedule.decay_epochs=None": "decay_epochs "
+    "must be a number, not None",
     "--config.metric=recall": "has no metric 'recall'; known: accuracy, loss",
     "--config.problem=regression": "floating-point",
     "--config.problem=clasification": "no kind of problem .* did you mean classif",
@@ -226,6 +240,8 @@ def test_a_config_without_open_sections_takes_no_new_keys(monkeypatch):
         ("def get_config(): return {}", "returns no ConfigDict but dict"),
         ("x = 1\nimport no_such_module", "fails in line 2: ModuleNotFoundError"),
         ("def get_config():\n  return {}['a']", "fails in line 2: KeyError: 'a'"),
+        ("import json\ndef get_config():\n  json.loads('{')", "fails in line 3: JSON"),
+        ("def f():\n  1 / 0\n\ndef get_config():\n  f()", "fails in line 2: Zero"),
         ("def", "is no Python"),
     ],
 )

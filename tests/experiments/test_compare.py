@@ -25,6 +25,10 @@ TINY = (
 )
 
 
+#: A name that is no markup, though it looks like some.
+WORK = "w [r] x[b]y $z$ <i>"
+
+
 def start(*words, path=""):
     """Starts a comparison on one device."""
     paths = os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")]))
@@ -57,23 +61,23 @@ def test_a_run_is_stopped_goes_on_and_is_shown_again(tmp_path):
         "--tensorboard",
         f"--workdir={tmp_path / 'work'}",
     )
-    _stop_after_a_stage(tmp_path / "work", words)
+    _stop_after_a_stage(tmp_path / WORK, words)
 
     code, output, log = run(*words)
     assert code == 0, log
     assert "momentum tune 0" not in log  # it was done
     for name in ("momentum report 2", "adam tune 0", "adam report 2"):
         assert re.search(rf"{name}: 2 epochs, \d/\d lanes alive", log)
-    _check_output(output, tmp_path / "work")
-    _check_page_and_figures(tmp_path / "work")
-    _check_results(tmp_path / "work", command=words)
-    _check_kept(tmp_path / "work")
+    _check_output(output, tmp_path / WORK)
+    _check_page_and_figures(tmp_path / WORK)
+    _check_results(tmp_path / WORK, command=words)
+    _check_kept(tmp_path / WORK)
 
-    rows = (tmp_path / "work" / "rows.csv").read_bytes()
+    rows = (tmp_path / WORK / "rows.csv").read_bytes()
     code, output, log = run(*words)
     assert (code, log.strip()) == (0, "")  # nothing was trained
-    assert (tmp_path / "work" / "rows.csv").read_bytes() == rows
-    _check_output(output, tmp_path / "work")
+    assert (tmp_path / WORK / "rows.csv").read_bytes() == rows
+    _check_output(output, tmp_path / WORK)
 
 
 def _stop_after_a_stage(workdir, words):
@@ -235,7 +239,7 @@ def test_every_part_may_be_a_custom_one(tmp_path):
     )
     assert code == 0, log
     assert "sign_descent" in output
-    rows = _rows(tmp_path / "work", split="test")
+    rows = _rows(tmp_path / WORK, split="test")
     assert {row["contender"] for row in rows} == {"adam", "sign_descent"}
     assert [r["optimizer.learning_rate"] for r in rows if r["contender"] != "adam"] == [
         "0.01"
@@ -250,7 +254,7 @@ def test_the_bug_of_a_custom_model_keeps_its_own_traceback(tmp_path):
     )
     assert code == 1
     assert "KeyError: 'my own mistake'" in log
-    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / WORK).exists()
 
 
 def test_help_teaches():

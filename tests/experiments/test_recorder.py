@@ -1,13 +1,15 @@
 """What the recorder keeps between runs: the table of widths, who made the results."""
 
 import io
+import json
 import math
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from experiments.recorder import Recorder
+from experiments.recorder import Recorder, _file_name, check_names
+from optlab.errors import InputError
 
 
 def recorder_of(workdir, **made_with):
@@ -48,3 +50,41 @@ def test_widths_are_measured_once_for_a_working_directory(tmp_path):
     assert math.isnan(alone[1])
     with pytest.raises(StopIteration):
         chosen("batch 1024")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1, 2]", '{"batch 64": [1]}', '{"batch 64": {"x": 1}}', "3"]
+)
+def test_a_damaged_table_of_widths_is_set_aside_and_measured_again(tmp_path, content):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "widths.json").write_text(content)
+    (state / "adam.done").write_text("trained")
+    with recorder_of(tmp_path) as recorder:
+        recorder.begin(1)
+        assert recorder.widths("batch 64", lambda: {2: 0.5}) == {2: 0.5}
+    assert json.loads((state / "widths.json").read_text()) == {"batch 64": {"2": 0.5}}
+    assert (state / "widths.json.damaged").read_text() == content
+    assert (state / "adam.done").read_text() == "trained"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"command": 1}]', "[" * 10**5])
+def test_damaged_signatures_are_set_aside(tmp_path, content):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "made_with.json").write_text(content)
+    with recorder_of(tmp_path, command="a") as recorder:
+        assert recorder.environment() == {"command": "a"}
+    assert (tmp_path / "state" / "made_with.json.damaged").read_text() == content
+
+
+def test_labels_are_names_of_files_and_no_paths_or_markup():
+    names = ["adam", "a/b", "..", "[b] x", "$x$", "x" * 300, "\u00e9" * 300, "a\nb"]
+    files = [_file_name(name) for name in names]
+    assert len(set(files)) == len(names)
+    for file in files:
+        assert not set(file) & set("/[]$\n ")
+        assert not file.startswith(".")
+        assert len(file.encode()) < 160
+    check_names(names)
+    with pytest.raises(InputError, match="'a b' and 'a_b' would share their files"):
+        check_names(["a b", "a_b"])

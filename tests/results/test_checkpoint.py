@@ -1,10 +1,15 @@
 """State out and in again: to the bit, whole or not at all, and only its own."""
 
+import errno
 import pathlib
+import pickle
+import re
+import tracemalloc
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import msgpack
 import numpy as np
 import optax
 import pytest
@@ -73,11 +78,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, fails_at)
         if fails_at == "write_bytes":  # half of it is written
             with self.open("wb") as file:
                 file.write(content[: len(content) // 2])
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     with monkeypatch.context() as broken:
         broken.setattr(pathlib.Path, fails_at, full_disk)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(InputError, match=r"cannot write .*: no space left .* kept"):
             checkpoint.save(path, {"w": jnp.ones(3)})
     assert [p.name for p in tmp_path.iterdir()] == ["state"]
     assert checkpoint.restore(path, {"w": jnp.ones(3)})["w"].tolist() == [0.0] * 3
@@ -125,3 +130,59 @@ def test_a_damaged_file_is_refused(tmp_path, keep):
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(InputError, match="holds another state"):
         checkpoint.restore(path, SAVED)
+
+
+def nested(depth, head):
+    """Lists within lists, each of which claims to be as long as the file."""
+    return head * depth + b"\x00" * 100_000
+
+
+HOSTILE = {
+    "a list in a list": nested(900, b"\xdd\x00\x01\x00\x00"),
+    "a long list": b"\xdd\xff\xff\xff\xff",
+    "a long map": b"\xdf\xff\xff\xff\xff",
+    "a long text": b"\xdb\xff\xff\xff\xff",
+    "maps in maps": b"\x81\xa1a" * 3000,
+    "two million entries": b"\xde\xff\xff" + b"\xcd\x00\x00\x00" * 65535,
+    "an array of lists": msgpack.packb(
+        {"w": msgpack.ExtType(1, nested(900, b"\xdd\x00\x01\x00\x00"))}
+    ),
+    "an array without its bytes": msgpack.packb(
+        {"w": msgpack.ExtType(1, msgpack.packb(((10**12,), "float32", b"\x00" * 4)))}
+    ),
+    "an array of objects": msgpack.packb(
+        {"w": msgpack.ExtType(1, msgpack.packb(((1,), "object", b"\x00" * 8)))}
+    ),
+    "no array": msgpack.packb({"w": msgpack.ExtType(9, b"x")}),
+    "a pickle": pickle.dumps({"w": np.zeros(3)}),
+    "nothing": b"",
+    "larger than the state": bytes(2**21),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file_is_refused_in_little_memory(tmp_path, content):
+    (tmp_path / "state").write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="holds another state"):
+            checkpoint.restore(tmp_path / "state", SAVED)
+        assert tracemalloc.get_traced_memory()[1] < 2**23 + 4 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_that_is_read_is_executed():
+    """Pickle, marshal and eval would run what a file says; a config is code."""
+    forbidden = re.compile(
+        r"\b(pickle|dill|joblib|marshal|shelve|allow_pickle=True)\b|(?<!literal_)eval\("
+    )
+    package = pathlib.Path(checkpoint.__file__).parents[1]
+    sources = [*package.rglob("*.py"), *(package.parent / "experiments").rglob("*.py")]
+    found = {
+        str(path): line
+        for path in sources
+        for line in path.read_text().splitlines()
+        if forbidden.search(line) and ".eval(" not in line
+    }
+    assert not found

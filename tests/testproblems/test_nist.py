@@ -87,3 +87,30 @@ def test_wrong_names_folders_and_files_are_refused(tmp_path):
     (tmp_path / "Misra1a.dat").write_text("something else")
     with pytest.raises(InputError, match="not a file of NIST"):
         nist.load("Misra1a", tmp_path)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        (
+            "Misra1a",
+            lambda text: text.rstrip().rpartition("\n")[0],
+            "not 14 rows of nu",
+        ),
+        ("Misra1a", lambda text: text + "\u00e9", "byte .* is no ASCII"),
+        ("Misra1a", lambda text: text.replace("77.6E0", "n/a"), "rows of numbers"),
+        ("Misra1a", lambda text: text.replace("77.6E0", "77,6E0"), "rows of numbers"),
+        ("Misra1a", lambda text: text.replace("77.6E0", "nan"), "numbers"),
+        ("Nelson", lambda text: text.rpartition("\nData:")[0], "damaged|not a file"),
+        ("Misra1a", lambda text: "", "not a file of NIST"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path, name, damage, message):
+    text = (nist.directory() / f"{name}.dat").read_text(encoding="ascii")
+    changed = damage(text)
+    assert changed != text
+    (tmp_path / f"{name}.dat").write_text(changed, encoding="latin-1")
+    with pytest.raises(InputError, match=message) as caught:
+        nist.load(name, tmp_path)
+    assert "\n" not in str(caught.value)

@@ -50,6 +50,7 @@ def kilobytes(value: float, _: object = None) -> str:
     return f"{value:.3g} B"
 
 
+@style.themed
 def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
     """Draws error against bytes on disk, with the interval of each over seeds.
 
@@ -69,35 +70,35 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
     foot = style.over_seeds([seeds]).replace("band", "bar")
     if any(point.published for point in points):
         foot += "; hollow: published, one run each"
-    with style.theme():
-        figure, axes = style.panels(title, 9.0, [4.6], [""], [foot])
-        panel = axes[0, 0]
-        panel.set_xscale("log")
-        looks = style.looks(point.name for point in points)
-        for i, point in enumerate(points):
-            mean, low, high = (float(x) for x in mean_band(point.values))
-            if seeds == 2:  # t(0.975; 1) = 12.7: such a bar would fill the panel
-                low, high = point.values.min(), point.values.max()
-            size, look = float(point.bytes.mean()), looks[point.name]
-            colour = style.GREY if point.published else look.colour
-            if np.isfinite(low):
-                panel.plot([size] * 2, [low, high], color=colour, lw=1.6, alpha=0.55)
-            face = "white" if point.published else colour
-            panel.plot(
-                size, mean, look.marker, color=colour, mfc=face, ms=8, ls="",
-                label=f"{style.literal(point.name)}, {kilobytes(size)}",
-            )  # fmt: skip
-            if i == 0:
-                panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
-        panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_xlabel("bytes of the file (log axis)")
-        panel.set_ylabel(measure)
+    figure, axes = style.panels(title, 9.0, [4.6], [""], [foot])
+    panel = axes[0, 0]
+    panel.set_xscale("log")
+    looks = style.looks(point.name for point in points)
+    for i, point in enumerate(points):
+        mean, low, high = (float(x) for x in mean_band(point.values))
+        if seeds == 2:  # t(0.975; 1) = 12.7: such a bar would fill the panel
+            low, high = point.values.min(), point.values.max()
+        size, look = float(point.bytes.mean()), looks[point.name]
+        colour = style.GREY if point.published else look.colour
+        if np.isfinite(low):
+            panel.plot([size] * 2, [low, high], color=colour, lw=1.6, alpha=0.55)
+        face = "white" if point.published else colour
+        panel.plot(
+            size, mean, look.marker, color=colour, mfc=face, ms=8, ls="",
+            label=f"{style.literal(point.name)}, {kilobytes(size)}",
+        )  # fmt: skip
+        if i == 0:
+            panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
+    panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("bytes of the file (log axis)")
+    panel.set_ylabel(measure)
     return figure
 
 
+@style.themed
 def stage_bars(
     stages: Mapping[str, Mapping[str, float]], dense: float, title: str
 ) -> Figure:
@@ -113,28 +114,28 @@ def stage_bars(
     """
     parts = list(next(iter(stages.values())))
     names = list(stages)
-    with style.theme():
-        figure, axes = style.panels(title, 9.0, [0.55 * len(names) + 0.9], [""])
-        panel = axes[0, 0]
-        starts = np.zeros(len(names))
-        for part, colour in zip(parts, style.PALETTE, strict=False):
-            sizes = np.array([stages[name][part] for name in names])
-            panel.barh(names, sizes, left=starts, height=0.62, color=colour, label=part)
-            starts += sizes
-        for i, total in enumerate(starts):
-            panel.annotate(
-                f"{kilobytes(total)}, {dense / total:.3g}x", (total, i), (6, 0),
-                textcoords="offset points", va="center", fontweight="bold",
-            )  # fmt: skip
-        panel.set_xlim(0, 1.22 * starts.max())
-        panel.invert_yaxis()
-        panel.grid(visible=False, axis="y")
-        panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
-        panel.set_xlabel("bytes of the file")
-        panel.legend(loc="lower right")
+    figure, axes = style.panels(title, 9.0, [0.55 * len(names) + 0.9], [""])
+    panel = axes[0, 0]
+    starts = np.zeros(len(names))
+    for part, colour in zip(parts, style.PALETTE, strict=False):
+        sizes = np.array([stages[name][part] for name in names])
+        panel.barh(names, sizes, left=starts, height=0.62, color=colour, label=part)
+        starts += sizes
+    for i, total in enumerate(starts):
+        panel.annotate(
+            f"{kilobytes(total)}, {dense / total:.3g}x", (total, i), (6, 0),
+            textcoords="offset points", va="center", fontweight="bold",
+        )  # fmt: skip
+    panel.set_xlim(0, 1.22 * starts.max())
+    panel.invert_yaxis()
+    panel.grid(visible=False, axis="y")
+    panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
+    panel.set_xlabel("bytes of the file")
+    panel.legend(loc="lower right")
     return figure
 
 
+@style.themed
 def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
     """Draws each layer's weights before and after, with the values that they share.
 
@@ -145,27 +146,27 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
     Returns:
       The figure: a column of two panels for each layer.
     """
-    with style.theme():
-        figure, axes = style.panels(
-            title, max(3.4 * len(layers), 6.8), [1.9, 1.9],
-            [layer.name for layer in layers],
-            ["vertical lines: the values that the kept weights share"], sharex="col",
-        )  # fmt: skip
-        for (top, bottom), layer in zip(axes.T, layers, strict=True):
-            values = np.concatenate([layer.before, layer.after])
-            edges = np.linspace(values.min(), values.max(), 81)
-            top.hist(layer.before, edges, color=style.PALETTE[0], alpha=0.75)
-            bottom.hist(layer.after, edges, color=style.PALETTE[1], alpha=0.75)
-            for value in layer.centroids:
-                bottom.axvline(value, color="black", lw=0.6, alpha=0.5)
-            bottom.set_xlabel("weight")
-            for panel in (top, bottom):
-                panel.locator_params(axis="y", nbins=5)
-        axes[0, 0].set_ylabel("dense:\nweights")
-        axes[1, 0].set_ylabel("pruned, retrained:\nkept weights")
+    figure, axes = style.panels(
+        title, max(3.4 * len(layers), 6.8), [1.9, 1.9],
+        [layer.name for layer in layers],
+        ["vertical lines: the values that the kept weights share"], sharex="col",
+    )  # fmt: skip
+    for (top, bottom), layer in zip(axes.T, layers, strict=True):
+        values = np.concatenate([layer.before, layer.after])
+        edges = np.linspace(values.min(), values.max(), 81)
+        top.hist(layer.before, edges, color=style.PALETTE[0], alpha=0.75)
+        bottom.hist(layer.after, edges, color=style.PALETTE[1], alpha=0.75)
+        for value in layer.centroids:
+            bottom.axvline(value, color="black", lw=0.6, alpha=0.5)
+        bottom.set_xlabel("weight")
+        for panel in (top, bottom):
+            panel.locator_params(axis="y", nbins=5)
+    axes[0, 0].set_ylabel("dense:\nweights")
+    axes[1, 0].set_ylabel("pruned, retrained:\nkept weights")
     return figure
 
 
+@style.themed
 def mask_images(
     masks: np.ndarray, title: str, examples: int = 15, columns: int = 4
 ) -> Figure:
@@ -183,23 +184,22 @@ def mask_images(
     kept = masks.sum(axis=0)
     order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:examples]
     rows = -(-(len(order)) // columns)
-    with style.theme():
-        figure = Figure(figsize=(9.0, 4.8), layout="constrained")
-        bold = {"fontsize": 11.5, "fontweight": "bold"}
-        figure.suptitle(style.literal(title), x=0.012, ha="left", **bold)
-        grid = figure.add_gridspec(
-            rows, columns + 1, width_ratios=(columns + 1, *[1] * columns)
-        )
-        panel = figure.add_subplot(grid[:, 0])
-        image = panel.imshow(kept, cmap="viridis")
-        panel.set_title("kept weights of each pixel")
-        figure.colorbar(image, ax=panel, shrink=0.7)
-        for i, unit in enumerate(order):
-            small = figure.add_subplot(grid[i // columns, 1 + i % columns])
-            small.imshow(masks[unit], cmap="Greys", vmin=0, vmax=1.3)
-            small.set_title(f"unit {unit}", fontsize=7.5, fontweight="normal")
-            _bare(small)
-        _bare(panel)
+    figure = Figure(figsize=(9.0, 4.8), layout="constrained")
+    bold = {"fontsize": 11.5, "fontweight": "bold"}
+    figure.suptitle(style.literal(title), x=0.012, ha="left", **bold)
+    grid = figure.add_gridspec(
+        rows, columns + 1, width_ratios=(columns + 1, *[1] * columns)
+    )
+    panel = figure.add_subplot(grid[:, 0])
+    image = panel.imshow(kept, cmap="viridis")
+    panel.set_title("kept weights of each pixel")
+    figure.colorbar(image, ax=panel, shrink=0.7)
+    for i, unit in enumerate(order):
+        small = figure.add_subplot(grid[i // columns, 1 + i % columns])
+        small.imshow(masks[unit], cmap="Greys", vmin=0, vmax=1.3)
+        small.set_title(f"unit {unit}", fontsize=7.5, fontweight="normal")
+        _bare(small)
+    _bare(panel)
     return figure
 
 
@@ -210,6 +210,7 @@ def _bare(panel: Axes) -> None:
     panel.grid(visible=False)
 
 
+@style.themed
 def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
     """Draws the singular values of each layer and the rank that is kept.
 
@@ -222,22 +223,21 @@ def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
       The figure.
     """
     foot = f"rank: the least that keeps {100 * energy:g}% of the sum of squares"
-    with style.theme():
-        figure, axes = style.panels(
-            title, max(3.4 * len(layers), 6.8), [2.6], [each.name for each in layers],
-            [foot],
+    figure, axes = style.panels(
+        title, max(3.4 * len(layers), 6.8), [2.6], [each.name for each in layers],
+        [foot],
+    )  # fmt: skip
+    for panel, layer in zip(axes[0], layers, strict=True):
+        count = len(layer.values)
+        panel.plot(np.arange(1, count + 1), layer.values, color=style.PALETTE[0])
+        whole = layer.rank >= count
+        panel.axvline(layer.rank, color=style.PALETTE[1], lw=1.2, ls="--")
+        panel.text(
+            0.04, 0.06, "kept whole" if whole else f"rank {layer.rank} of {count}",
+            transform=panel.transAxes, ha="left", va="bottom",
+            color=style.PALETTE[1], fontweight="bold",
         )  # fmt: skip
-        for panel, layer in zip(axes[0], layers, strict=True):
-            count = len(layer.values)
-            panel.plot(np.arange(1, count + 1), layer.values, color=style.PALETTE[0])
-            whole = layer.rank >= count
-            panel.axvline(layer.rank, color=style.PALETTE[1], lw=1.2, ls="--")
-            panel.text(
-                0.04, 0.06, "kept whole" if whole else f"rank {layer.rank} of {count}",
-                transform=panel.transAxes, ha="left", va="bottom",
-                color=style.PALETTE[1], fontweight="bold",
-            )  # fmt: skip
-            panel.set_ylim(0)
-            panel.set_xlabel("index")
-        axes[0, 0].set_ylabel("singular value")
+        panel.set_ylim(0)
+        panel.set_xlabel("index")
+    axes[0, 0].set_ylabel("singular value")
     return figure
