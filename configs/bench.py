@@ -34,6 +34,9 @@ def get_config() -> ConfigDict:
     config.conv.steps = 20  # a round
     config.conv.scanned_steps = 2  # of Flax's convolution in a scan: seconds on a CPU
     config.conv.lanes = 8
+    config.conv.layers = ConfigDict(  # single layers; native: XLA's depthwise one
+        {"side": 16, "channels": 64, "batch_size": 64, "steps": 10, "native_steps": 1}
+    )
 
     # Nonlinear least squares: a net of 61 weights on sinc(10 x), and NIST's fits.
     config.least_squares = ConfigDict()

@@ -71,14 +71,14 @@ def get_config(variant: str = "digits") -> ConfigDict:
 def _digits() -> Any:
     config: Any = digits_optimizers.get_config()
     config.title = "Shift and scale against batch normalization"
-    config.model = ConfigDict({"name": "fcn", "features": (8, 16)})
+    config.model = ConfigDict({"name": "fcn", "features": (16, 32)})
     config.model.initializer = "he_normal"
     config.model.dropout = 0.0
     config.optimizers = ConfigDict()
     config.optimizer = ConfigDict({"name": "momentum", "momentum": 0.9})
     # The thesis's 0.02, 0.04 and 0.08 within a wider grid.
     config.optimizer.learning_rate = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
-    config.epochs = 16
+    config.epochs = 12
     config.tune_seeds = 2
     config.report_seeds = 6
     config.target = 0.9

@@ -9,6 +9,7 @@ import re
 import runpy
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -106,6 +107,7 @@ def run(
         if not flags.FLAGS["verbosity"].present:  # our own lines, and no library's
             stdlib_logging.getLogger().setLevel(stdlib_logging.WARNING)
             logging.get_absl_logger().setLevel(stdlib_logging.INFO)
+        warnings.showwarning = _Once()
         try:
             # LAPACK's threads wait for each other: beside other work on the same cores
             # a small factorization then takes hundreds of times as long.
@@ -117,6 +119,18 @@ def run(
             _fail(stopped)
 
     app.run(guarded, flags_parser=parse)
+
+
+class _Once:
+    """Logs each warning as one line, the first time: programs are traced often."""
+
+    def __init__(self):
+        self.told: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: Any) -> None:
+        if str(message) not in self.told:
+            self.told.add(str(message))
+            logging.warning("%s", message)
 
 
 def use_cores() -> None:

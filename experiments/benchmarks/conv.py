@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.benchmarks import programs
+from experiments.benchmarks import layers, programs
 from experiments.benchmarks.peers import Classifier, flax_loop, missing, pytorch
 from experiments.benchmarks.programs import CLASSES
 from experiments.benchmarks.suite import Ratio, SuiteResult, Value
@@ -30,7 +30,7 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
     """Times a step, interleaved with the peers'.
 
     Returns:
-      Ratios of the time of a step.
+      Ratios of the time of a step, and the costs of single layers.
     """
     status("compiling")
     count, steps, few = (settings[key] for key in ("lanes", "steps", "scanned_steps"))
@@ -61,10 +61,12 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
         name: [each / (few if name == FLAX_SCANNED else steps) for each in rounds]
         for name, rounds in timed.items()
     }
+    by_layer, table = layers.measure(settings["layers"], settings["repeats"], status)
     return SuiteResult(
-        ratios=tuple(ratios(seconds, count)),
+        ratios=(*ratios(seconds, count), by_layer),
         values=(Value("lanes at a time", lanes.program.width),),
         notes=notes,
+        blocks=(table,),
     )
 
 

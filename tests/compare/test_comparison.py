@@ -1,5 +1,6 @@
 """The comparison: tuned on validation, reported on test once, resumed to the bit."""
 
+import dataclasses
 import functools
 import math
 
@@ -83,6 +84,7 @@ def test_an_entry_says_what_was_spent(compared):
     for entry, label in zip(compared[0], ("sgd", "adam"), strict=True):
         assert (entry.label, entry.name, entry.group) == (label, label, "")
         assert entry.parameters == 3 * 4 + 4 + 4 * 2 + 2
+        assert entry.multiply_adds == 3 * 4 + 4 * 2
         assert entry.compiles == 2  # the sweep, and one lane for all fresh seeds
         assert entry.compile_seconds > 0
         assert entry.sweep_seconds > 0
@@ -143,6 +145,26 @@ def test_a_kept_net_is_loaded_with_its_problem(compared, tmp_path, blobs, monkey
         assert "\n" not in str(info.value)
     with pytest.raises(InputError, match="cannot read"):
         compare.load_trained(tmp_path / "none")
+
+
+def test_learned_constants_are_read_in_the_order_of_the_layers(compared, tmp_path):
+    _, trained = compared[1].nets[0]
+    about = compare.About("a", {}, {}, 0, None)
+    nets = []
+    for seed in (1.0, 2.0):
+        params = {
+            "Dense_0": {"kernel": np.ones((2, 2)), "bias": np.ones(2)},
+            "Shift_10": {"shift": np.float32(seed)},
+            "Shift_2": {"shift": np.array([0.0, 2 * seed])},
+            "block": {"Scale_2": {"scale": np.float32(3)}},
+        }
+        nets.append(tmp_path / f"{seed}.net")
+        net = dataclasses.replace(trained, params=params)
+        compare.save_trained(nets[-1], net, about)
+    found = compare.learned_constants(nets)
+    assert list(found) == ["Shift_2.shift", "block.Scale_2.scale", "Shift_10.shift"]
+    np.testing.assert_array_equal(found["Shift_2.shift"], [[1, 1], [2, 2]])
+    np.testing.assert_array_equal(found["Shift_10.shift"], [[1, 0], [2, 0]])
 
 
 def test_when_all_lanes_diverge_that_is_the_result(contenders_of):

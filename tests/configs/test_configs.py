@@ -13,6 +13,7 @@ import pytest
 import configs
 from optlab import compare, data, optim
 from optlab.compare import recipe
+from optlab.results import claims
 
 NAMES = [module.name for module in pkgutil.iter_modules(configs.__path__)]
 
@@ -22,14 +23,20 @@ def read():
     for name in NAMES:
         module = importlib.import_module(f"configs.{name}")
         takes_variant = inspect.signature(module.get_config).parameters
-        for variant in ("full", "reduced") if takes_variant else ("",):
+        variants = getattr(module, "VARIANTS", ("full", "reduced"))
+        for variant in variants if takes_variant else ("",):
             config = module.get_config(*([variant] if variant else []))
             yield pytest.param(config, id=f"{name}:{variant}" if variant else name)
 
 
 CONFIGS = list(read())
 OPTIMIZING = [each for each in CONFIGS if "optimizers" in each.values[0]]
-COMPARISONS = [each for each in CONFIGS if "tune_seeds" in each.values[0]]
+# A reduced form has the same parts, in other sizes.
+COMPARISONS = [
+    each
+    for each in CONFIGS
+    if "tune_seeds" in each.values[0] and not each.id.endswith("reduced")
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +61,7 @@ def test_every_optimizer_takes_its_hyperparameters(config):
         optim.make(name, **first)
 
 
+@pytest.mark.filterwarnings("ignore:batch normalization of a batch of one")
 @pytest.mark.parametrize("config", COMPARISONS)
 def test_its_parts_fit_each_other(config):
     """Every contender is made, on a few random examples of the data's shape."""
@@ -66,7 +74,13 @@ def test_its_parts_fit_each_other(config):
     labels = [contender.label for contender in contenders]
     for figures in settings["published"]:
         assert figures["contender"] in labels
-    if settings["data"]["name"] == "cifar10":  # one that can reach the talk's figures
+    metrics = compare.metrics_of(contenders)
+    names = [contender.name for contender in contenders]
+    claims.check(settings["claims"], names, metrics, settings["target"])
+    for claim in settings["claims"]:
+        groups = [each.group for each in contenders]
+        assert claim.get("group", groups[0]) in groups
+    if settings["title"].endswith("LAMB on CIFAR-10"):  # can reach the talk's figures
         init = contenders[0].task.problem(contenders[0].points[0]).init
         params, _ = jax.eval_shape(init, jax.random.key(0))
         assert 100_000 <= sum(leaf.size for leaf in jax.tree.leaves(params)) <= 600_000
@@ -74,16 +88,17 @@ def test_its_parts_fit_each_other(config):
 
 @functools.cache
 def few(name):
-    if name != "cifar10":
+    if not name.startswith("cifar"):
         return data.load(name)
+    classes = int(name.removeprefix("cifar"))
     random = np.random.default_rng(0)
 
     def split(n):
         images = random.integers(0, 256, (n, 32, 32, 3)).astype(np.uint8)
-        return images, np.arange(n) % 10
+        return images, np.arange(n) % classes
 
     splits = {"train": split(512), "validation": split(2), "test": split(2)}
-    return data.from_arrays(name, classes=10, **splits)
+    return data.from_arrays(name, classes=classes, **splits)
 
 
 @pytest.mark.parametrize("name", ["digits_optimizers", "cifar10_optimizers"])

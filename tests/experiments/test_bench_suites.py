@@ -53,7 +53,8 @@ def test_conv(monkeypatch):
     forms = {"eager": pytorch.FORMS["eager"], "odd": ("no_format", False)}
     monkeypatch.setattr(pytorch, "FORMS", forms)
     net = {"image": (4, 4, 1), "features": (2,), "dense": 4, "batch_size": 8}
-    result = run("conv", **net, steps=2, scanned_steps=1, lanes=2)
+    single = {"side": 4, "channels": 3, "batch_size": 2, "steps": 1, "native_steps": 1}
+    result = run("conv", **net, steps=2, scanned_steps=1, lanes=2, layers=single)
     expected = [conv.PLAIN, conv.FLAX, conv.FLAX_SCANNED]
     assert [name for name in peers_of(result) if name in expected] == expected
     if missing("torch"):
@@ -62,6 +63,11 @@ def test_conv(monkeypatch):
         assert conv.TORCH + "eager, 2 times" in peers_of(result)
         assert result.notes[0].startswith("PyTorch, odd: left out, it fails with Attr")
     assert 1 <= result.values[0].value <= 2
+    (table,) = result.blocks
+    for kind, formula, counted, weights, found, *_ in table.rows:
+        assert formula == counted
+        assert weights == found
+        assert {"standard": "81", "depthwise": "27"}.get(kind, weights) == weights
 
 
 def test_scaling(monkeypatch):

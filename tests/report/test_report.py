@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import io
+import re
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +14,7 @@ from optlab import report
 from optlab.problems import Metric
 from optlab.report import figures, tables
 from optlab.report.figures import curves, labels, style, swept
+from optlab.report.page import sections
 from optlab.results import Interval, choose_point, swept_names
 
 EIGHT = "sgd", "adam", "lamb", "nadam", "adagrad", "rmsprop", "momentum", "nesterov"
@@ -470,3 +472,45 @@ def test_another_experiment_can_fill_the_page(tmp_path):
     assert 'class="note"' not in text
     again = report.write_page(tmp_path, "Small nets", sections, lead=("Lead.",))
     assert again.read_text() == text
+
+
+# Claims and learned constants
+
+
+def test_claims_stand_first_in_words_with_interval_and_seeds(make_results):
+    asked = (
+        {"says": "Sgd loses", "less": "sgd", "than": 0.99},
+        {"says": "Lamb is slow", "better": "adam", "than": "lamb", "by": "seconds"},
+        {"says": "Lion wins", "better": "lion", "than": "sgd"},  # did not run
+    )
+    results = make_results(claims=asked)
+    table = tables.claims_table(results)
+    assert table is not None
+    headings = list(dict.fromkeys(table.groups))
+    assert len(headings) == 2
+    assert re.fullmatch(r"Sgd loses: held, Holm's p [<.0-9]+\.", headings[0])
+    first, second = table.rows
+    assert first[:2] == ("sgd - 0.99", "accuracy, points")
+    assert re.fullmatch(r"-\d+\.\d\d", first[2])
+    assert first[-1] == "4"
+    assert second[:2] == ("adam - lamb", "seconds")
+    assert sections(results)[0].heading == "Claims"
+    assert tables.claims_table(make_results()) is None
+
+
+def test_learned_constants_show_layers_and_their_spread_over_seeds(make_results):
+    constants = {
+        "adam": {
+            "Shift_0.shift": np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]),
+            "Scale_0.scale": np.array([[1.0, 0.5], [1.0, 0.7], [1.0, 0.6]]),
+        }
+    }
+    table = tables.constants_table(make_results(constants=constants))
+    assert table is not None
+    # mean 2, t(0.975; 2) / sqrt(3) = 4.303 / 1.732 = 2.5
+    assert table.rows == (
+        ("Shift_0", "shift", "2.00 ± 2.5", "1.00 .. 3.00", "-"),
+        ("Scale_0", "scale", "1.00 ± 0", "1.00 .. 1.00", "0.600"),
+    )
+    assert table.groups == ("adam", "adam")
+    assert tables.constants_table(make_results()) is None
