@@ -29,7 +29,7 @@ REMEDIES = {
     "noise": {"augment": {"noise": {"std": (0.1, 0.3, 1.0)}}},
     "mirror": {"augment": {"flip": {"share": 0.5}}},
 }
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 
 
 def get_config() -> ConfigDict:
