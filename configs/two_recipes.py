@@ -1,23 +1,54 @@
-"""Two whole recipes on handwritten digits: which one converges faster?
+"""Two whole recipes on handwritten digits: which one converges faster, and why?
 
     python -m experiments.compare --config=configs/two_recipes.py
+    python -m experiments.compare --config=configs/two_recipes.py:factors
     python -m experiments.compare --config=configs/two_recipes.py \
         --config.data.name=mnist --data_dir=DIR
 
 A net with 30 and 15 hidden units. One recipe is sigmoid units everywhere, one-hot
 targets, C = 1/(2m) sum (y - yhat)^2 and gradient descent at a rate of 0.8; the other is
-ReLU, softmax with cross-entropy and Adam. Batches of 10, 10 epochs.
+ReLU, softmax with cross-entropy and Adam. Batches of 10, 10 epochs, 10 seeds. Claim:
+the second converges faster.
+
+``factors`` changes loss, activation and optimizer one at a time, in all eight
+combinations, each with its own rate tuned: which of the three changes does it? The
+squared error is that of sigmoid outputs, the cross-entropy that of a softmax.
 """
 
+import itertools
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
+from optlab.errors import InputError, near
+
+VARIANTS = ("stated", "factors")
+
+LOSSES = {
+    "squares": {
+        "model": {"output_activation": "sigmoid"},
+        "loss": {"name": "squared_error"},
+    },
+    "entropy": {
+        "model": {"output_activation": "identity"},
+        "loss": {"name": "cross_entropy"},
+    },
+}
+OPTIMIZERS = {
+    "sgd": {"name": "sgd", "learning_rate": (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)},
+    "adam": {"name": "adam", "learning_rate": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)},
+}
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+def get_config(variant: str = "stated") -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag.
+
+    Args:
+      variant: one of ``VARIANTS``.
+    """
+    if variant not in VARIANTS:
+        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
     config: Any = digits_optimizers.get_config()
     config.title = "Sigmoid, squared error and SGD; or ReLU, cross-entropy and Adam"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
@@ -26,8 +57,12 @@ def get_config() -> ConfigDict:
     config.tune_seeds = 1
     config.report_seeds = 10
     config.target = 0.9
-
     config.optimizers = ConfigDict()
+    if variant == "factors":
+        config.title = "Loss, activation or optimizer: which one makes the difference?"
+        _factors(config)
+        return config
+
     config.contenders.sigmoid = ConfigDict(
         {
             "model": {"activation": "sigmoid", "output_activation": "sigmoid"},
@@ -42,4 +77,36 @@ def get_config() -> ConfigDict:
             "optimizer": {"name": "adam", "learning_rate": 1e-3},
         }
     )
+    config.claims = (
+        {"says": "ReLU, cross-entropy and Adam reach 90% in fewer epochs",
+         "less": "relu", "than": "sigmoid", "by": "epochs_to_target"},
+        {"says": "They are more accurate after 10 epochs",
+         "better": "relu", "than": "sigmoid"},
+    )  # fmt: skip
     return config
+
+
+def _factors(config: Any) -> None:
+    """Eight contenders, and a claim for each single change from the first recipe."""
+    for loss, activation, optimizer in itertools.product(
+        LOSSES, ("sigmoid", "relu"), OPTIMIZERS
+    ):
+        config.contenders[f"{loss}-{activation}-{optimizer}"] = ConfigDict(
+            {
+                "model": {**LOSSES[loss]["model"], "activation": activation},
+                "loss": LOSSES[loss]["loss"],
+                "optimizer": OPTIMIZERS[optimizer],
+            }
+        )
+    first = "squares-sigmoid-sgd"
+    changes = {
+        "The loss alone": "entropy-sigmoid-sgd",
+        "The activation alone": "squares-relu-sgd",
+        "The optimizer alone": "squares-sigmoid-adam",
+        "All three together": "entropy-relu-adam",
+    }
+    config.claims = tuple(
+        {"says": f"{words} makes training reach 90% in fewer epochs",
+         "less": name, "than": first, "by": "epochs_to_target"}
+        for words, name in changes.items()
+    )  # fmt: skip

@@ -44,6 +44,7 @@ class Given(NamedTuple):
 
     changes: Mapping[str, Any] = {}  # dotted key -> value
     selected: Mapping[str, tuple[str, ...]] = {}  # section -> names of its entries
+    words: tuple[str, ...] = ()  # that are no flags, of an experiment that takes some
 
     def about(self, *keys: str) -> bool:
         """Tells whether a key, or one within it, is set or selected."""
@@ -76,7 +77,9 @@ def define_config(default: str) -> flags.FlagHolder:
 
 
 def run(
-    main: Callable[[Given], None], stopped: str = "stopped; nothing is kept"
+    main: Callable[[Given], None],
+    stopped: str = "stopped; nothing is kept",
+    words: bool = False,
 ) -> None:
     """Runs an experiment's ``main(given)``.
 
@@ -85,6 +88,7 @@ def run(
     Args:
       main: receives what the command line says beside the config's own keys.
       stopped: the line for who stops it with Ctrl-C.
+      words: whether the command line may hold words beside flags.
     """
     given = Given()
     use_cores()
@@ -94,10 +98,13 @@ def run(
         try:
             given = _take_given(list(argv))  # sys.argv itself, which it changes
             # ml_collections looks for its overrides in sys.argv.
+            flags.FLAGS.set_gnu_getopt(words)  # flags may stand after words
             rest = flags.FLAGS(sys.argv)
         except (flags.Error, InputError) as error:
             _fail(str(error))
-        if len(rest) > 1:
+        if words:
+            given = given._replace(words=tuple(rest[1:]))
+        elif len(rest) > 1:
             _fail(f"unexpected word {rest[1]!r}: every option begins with --")
         return rest
 

@@ -33,6 +33,8 @@ PROBLEM = ("augment", "problem", "metric", "model", "loss")
 EPOCH_OPTIONS = {
     "decay_epochs": "decay_steps",
     "boundary_epochs": "boundaries",
+    "transition_epochs": "transition_steps",  # of optax's own schedules
+    "warmup_epochs": "warmup_steps",
     "window_epochs": "window",
 }
 

@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from optlab import names
 from optlab.models import initializers, normalization
@@ -9,8 +10,11 @@ from optlab.models.layers import Checked, Dense, Dropout
 from optlab.models.normalization import normalize
 from optlab.models.shift_scale import PReLU
 
-#: Element-wise functions by name: those of ``flax.linen``, and none.
-ACTIVATIONS = {"identity": lambda x: x} | {
+#: Element-wise functions by name: those of ``flax.linen``, a step, and none.
+ACTIVATIONS = {
+    "binary_step": lambda x: jnp.where(x > 0, 1.0, 0.0).astype(x.dtype),
+    "identity": lambda x: x,
+} | {
     name: getattr(nn, name)
     for name in (
         "celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu",

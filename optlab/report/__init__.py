@@ -1,6 +1,6 @@
 """Output for readers: tables on the terminal, figures, one HTML page."""
 
-from optlab.report.document import Facts, Listing, Picture, Section, write_page
+from optlab.report.document import Facts, Listing, Picture, Section, Steps, write_page
 from optlab.report.page import write
 from optlab.report.tables import Table, duration, number, tabulate
 from optlab.report.terminal import show, show_table
@@ -10,6 +10,7 @@ __all__ = [
     "Listing",
     "Picture",
     "Section",
+    "Steps",
     "Table",
     "duration",
     "number",

@@ -27,6 +27,13 @@ class Picture(NamedTuple):
     alt: str
 
 
+class Steps(NamedTuple):
+    """Figures shown one at a time: the reader goes from one to the next."""
+
+    name: str  # unique on the page
+    pictures: tuple[Picture, ...]  # no files are written of these
+
+
 class Listing(NamedTuple):
     """Preformatted text, such as a config."""
 
@@ -40,7 +47,7 @@ class Facts(NamedTuple):
     entries: Mapping[str, str]
 
 
-Block = str | Table | Picture | Listing | Facts  # a string is a paragraph
+Block = str | Table | Picture | Steps | Listing | Facts  # a string is a paragraph
 
 
 class Section(NamedTuple):
@@ -80,13 +87,19 @@ def write_page(
         for kind in ("png", "pdf"):
             path = directory / "figures" / f"{picture.name}.{kind}"
             write_atomic(path, render(picture.figure, kind))
-        code = base64.b64encode(render(picture.figure, "svg")).decode()
-        inline[picture.name] = f"data:image/svg+xml;base64,{code}"
+        inline[picture.name] = _data_uri(picture.figure)
+    for block in (block for block in blocks if isinstance(block, Steps)):
+        inline |= {each.name: _data_uri(each.figure) for each in block.pictures}
     page = _template().render(
         title=title, note=note, lead=lead, sections=sections, inline=inline
     )
     write_atomic(directory / "index.html", page)
     return directory / "index.html"
+
+
+def _data_uri(figure: Figure) -> str:
+    code = base64.b64encode(render(figure, "svg")).decode()
+    return f"data:image/svg+xml;base64,{code}"
 
 
 def _template() -> jinja2.Template:

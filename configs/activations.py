@@ -1,0 +1,95 @@
+"""Activations in nets of 2, 5 and 20 hidden layers, and what makes depth trainable.
+
+    python -m experiments.compare --config=configs/activations.py
+    python -m experiments.compare --config=configs/activations.py:deep
+    python -m experiments.compare --config=configs/activations.py \
+        --config.data.name=mnist --data_dir=DIR
+
+The default: binary step, none (a linear net), logistic, tanh, ReLU, leaky ReLU and
+PReLU, at 2 and 5 hidden layers of 30 units with Glorot's initial weights, beside a net
+without a hidden layer. Claims: a step has no gradient, so that the layers before it do
+not train; a deep linear net is no better than one layer; logistic units are worse than
+ReLU in a deep net.
+
+``deep`` has 20 hidden layers: tanh and logistic units with Glorot's weights, ReLU
+with Glorot's and He's, and both with batch normalization.
+
+A comparison sees what comes out of training. Gradient norms by layer, dead units, drawn
+derivatives, clipping and residual links are not asked here.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+from optlab.errors import InputError, near
+
+VARIANTS = ("shallow", "deep")
+ACTIVATIONS = (
+    "binary_step", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "prelu"
+)  # fmt: skip
+
+
+def get_config(variant: str = "shallow") -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag.
+
+    Args:
+      variant: one of ``VARIANTS``.
+    """
+    if variant not in VARIANTS:
+        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
+    config: Any = digits_optimizers.get_config()
+    config.model = ConfigDict({"name": "mlp", "initializer": "glorot_normal"})
+    config.optimizers = ConfigDict()
+    config.optimizer = ConfigDict({"name": "adam"})
+    config.optimizer.learning_rate = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    config.epochs = 15
+    config.tune_seeds = 2
+    config.report_seeds = 6
+    config.target = 0.9
+    if variant == "deep":
+        _deep(config)
+        return config
+    config.title = "Activations in nets of 2 and of 5 hidden layers"
+    config.model.hidden = ((30,) * 2, (30,) * 5)
+    for name in ACTIVATIONS:
+        config.contenders[name] = ConfigDict({"model": {"activation": name}})
+    five = f"hidden {(30,) * 5}"
+    config.claims = (
+        {"says": "With a binary step the layers before it do not train: worse than a "
+         "linear net", "better": "identity", "than": "binary_step"},
+        {"says": "ReLU is better than a linear net", "better": "relu",
+         "than": "identity"},
+        {"says": "In 5 layers logistic units are worse than ReLU",
+         "better": "relu", "than": "sigmoid", "group": five},
+        {"says": "A learned slope (PReLU) is no better than ReLU",
+         "not_better": "prelu", "than": "relu"},
+    )  # fmt: skip
+    return config
+
+
+def _deep(config: Any) -> None:
+    config.title = "Twenty hidden layers: what makes them trainable?"
+    config.model.hidden = (30,) * 20
+    he = {"activation": "relu", "initializer": "he_normal"}
+    nets = {
+        "sigmoid": {"activation": "sigmoid"},
+        "sigmoid_norm": {"activation": "sigmoid", "normalization": "batch"},
+        "tanh": {"activation": "tanh"},
+        "relu_glorot": {"activation": "relu"},
+        "relu_he": he,
+        "relu_norm": {**he, "normalization": "batch"},
+    }
+    for name, model in nets.items():
+        config.contenders[name] = ConfigDict({"model": model})
+    config.claims = (
+        {"says": "Twenty layers of logistic units do not train: under 20% are right",
+         "less": "sigmoid", "than": 0.2, "by": "test_accuracy"},
+        {"says": "Batch normalization makes them train", "better": "sigmoid_norm",
+         "than": "sigmoid"},
+        {"says": "He's initial weights are better than Glorot's with ReLU",
+         "better": "relu_he", "than": "relu_glorot"},
+        {"says": "Batch normalization is better than He's initial weights alone",
+         "better": "relu_norm", "than": "relu_he"},
+    )  # fmt: skip

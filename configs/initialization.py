@@ -1,0 +1,60 @@
+"""Initial weights: all equal, zeros, too small, too large, LeCun, Glorot, He.
+
+    python -m experiments.compare --config=configs/initialization.py
+    python -m experiments.compare --config=configs/initialization.py \
+        --config.data.name=mnist --data_dir=DIR
+
+A net with five hidden layers of 30 ReLU units, SGD with momentum. Claims: weights that
+are all equal stay equal within a layer (``tests/models/test_symmetry.py``), so that
+the net learns as one of a single unit a layer; zeros do not learn at all; weights too
+small or too large are worse than He's; He's is made for ReLU and is better than
+Glorot's.
+
+Shown, 8 seeds, test accuracy: he 95.7 +- 0.7%, lecun 95.5 +- 0.8%, glorot 95.5 +- 0.8%,
+not separated (he - glorot +0.2 [-0.6, +1.1] points); equal weights 27.3 +- 1.4%; zeros
+and weights a tenth of He's 6.1%, a single class. Ten times He's: 7 of 8 runs diverged.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config: Any = digits_optimizers.get_config()
+    config.title = "Initial weights of a net with five hidden layers"
+    config.model = ConfigDict({"name": "mlp", "hidden": (30,) * 5})
+    config.epochs = 15
+    config.tune_seeds = 2
+    config.report_seeds = 8
+    config.target = 0.9
+    config.optimizers = ConfigDict()
+    config.optimizer = ConfigDict({"name": "momentum", "momentum": 0.9})
+    config.optimizer.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    starts = {
+        "zeros": {"initializer": "zeros"},
+        "equal": {"initializer": "ones", "initial_scale": 0.05},
+        "too_small": {"initializer": "he_normal", "initial_scale": 0.1},
+        "too_large": {"initializer": "he_normal", "initial_scale": 3.0},
+        "lecun": {"initializer": "lecun_normal"},
+        "glorot": {"initializer": "glorot_normal"},
+        "he": {"initializer": "he_normal"},
+    }
+    for name, model in starts.items():
+        config.contenders[name] = ConfigDict({"model": model})
+    config.claims = (
+        {"says": "Zeros do not learn: under 20% of the digits are right",
+         "less": "zeros", "than": 0.2, "by": "test_accuracy"},
+        {"says": "Weights that are all equal are worse than He's",
+         "better": "he", "than": "equal"},
+        {"says": "Weights a tenth of He's are worse", "better": "he",
+         "than": "too_small"},
+        {"says": "Weights three times He's are worse", "better": "he",
+         "than": "too_large"},
+        {"says": "With ReLU, He's are better than Glorot's",
+         "better": "he", "than": "glorot"},
+    )  # fmt: skip
+    return config

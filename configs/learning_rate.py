@@ -1,0 +1,64 @@
+"""Learning rates too small, right and too large, and the width of the good region.
+
+    python -m experiments.compare --config=configs/learning_rate.py
+    python -m experiments.compare --config=configs/learning_rate.py \
+        --config.data.name=mnist --data_dir=DIR
+
+SGD at three fixed rates, and at the largest of them with "reduce when the loss no
+longer improves"; then SGD, momentum, Adam and LAMB on one grid of factors of two that
+holds 0.02, 0.04 and 0.08. The page draws the moving average (0.99) of the training
+error, and validation accuracy against the rate: the width of each optimizer's good
+region. Claims: a rate can be too small and too large, and reducing it heals a rate that
+is too large.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+
+#: Factors of two around 0.02, 0.04 and 0.08.
+RATES = (
+    0.00015625, 0.0003125, 0.000625, 0.00125, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08,
+    0.16, 0.32, 0.64, 1.28, 2.56,
+)  # fmt: skip
+
+
+def get_config() -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag."""
+    config: Any = digits_optimizers.get_config()
+    config.title = "Learning rates: too small, right, too large"
+    config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
+    config.epochs = 15
+    config.tune_seeds = 2
+    config.report_seeds = 8
+    config.target = 0.9
+
+    fixed = {"too_small": 0.005, "right": 0.32, "too_large": 1.6}
+    for name, rate in fixed.items():
+        config.contenders[name] = ConfigDict(
+            {"optimizer": {"name": "sgd", "learning_rate": rate}}
+        )
+    config.contenders.reduced = ConfigDict(
+        {
+            "optimizer": {"name": "sgd", "learning_rate": fixed["too_large"]},
+            "schedule": {
+                "name": "plateau", "window_epochs": 1, "patience": 1, "factor": 0.5
+            },
+        }
+    )  # fmt: skip
+    config.optimizers = ConfigDict(
+        {name: {"learning_rate": RATES} for name in ("sgd", "momentum", "adam", "lamb")}
+    )
+    config.claims = (
+        {"says": "A rate of 0.005 is too small: 0.32 learns more in the same time",
+         "better": "right", "than": "too_small"},
+        {"says": "A rate of 1.6 is too large: 0.32 ends better",
+         "better": "right", "than": "too_large"},
+        {"says": "Reducing a rate that is too large heals it",
+         "better": "reduced", "than": "too_large"},
+        {"says": "Adam's best rate is no better than SGD's",
+         "not_better": "adam", "than": "sgd"},
+    )  # fmt: skip
+    return config

@@ -1,0 +1,88 @@
+"""Schedules of the learning rate with SGD, or with Adam, on handwritten digits.
+
+    python -m experiments.compare --config=configs/schedules.py
+    python -m experiments.compare --config=configs/schedules.py:adam
+    python -m experiments.compare --config=configs/schedules.py:adam \
+        --config.data.name=fashion_mnist --data_dir=DIR
+
+A constant rate; a power eta0 / (1 + i/c1)^c2; steps down by ten after 5 and 20 epochs
+(0.1, 0.01, 0.001 where 0.1 is best); performance scheduling; the bold driver (+5%,
+-30%; with SGD); exponential; half a cosine; one cycle; warm-up and half a cosine. The
+first rate eta0 of each is tuned on the same grid. Claim: a rate that falls ends better
+than a constant one.
+
+Performance scheduling watches the mean training loss of each epoch, as a training step
+sees no validation example.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+from optlab.errors import InputError, near
+
+VARIANTS = ("sgd", "adam")
+
+SCHEDULES = {
+    "constant": {"name": "constant"},
+    "power": {"name": "power", "decay_epochs": (1, 5), "exponent": 1.0},
+    "piecewise": {
+        "name": "piecewise_constant",
+        "boundary_epochs": (5, 20),
+        "factors": (0.1, 0.01),
+    },
+    "performance": {
+        "name": "plateau", "window_epochs": 1, "patience": 2, "factor": 0.5
+    },
+    "exponential": {"name": "exponential", "decay_epochs": (10, 30)},
+    "cosine": {"name": "cosine", "decay_epochs": 30},
+    "one_cycle": {
+        "name": "optax.cosine_onecycle_schedule",
+        "transition_epochs": 30,
+        "peak_value": 1.0,
+    },
+    "warm_up": {
+        "name": "optax.warmup_cosine_decay_schedule",
+        "init_value": 0.0,
+        "peak_value": 1.0,
+        "warmup_epochs": 3,
+        "decay_epochs": 30,
+    },
+}  # fmt: skip
+
+
+def get_config(variant: str = "sgd") -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag.
+
+    Args:
+      variant: one of ``VARIANTS``, the optimizer.
+    """
+    if variant not in VARIANTS:
+        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
+    config: Any = digits_optimizers.get_config()
+    config.title = f"Learning-rate schedules with {variant}"
+    config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
+    config.epochs = 30  # the lengths above are of 30 epochs
+    config.tune_seeds = 2
+    config.report_seeds = 8
+    rates = {
+        "sgd": (0.03, 0.1, 0.3, 1.0, 3.0),
+        "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    }[variant]
+    config.optimizer = ConfigDict({"name": variant, "learning_rate": rates})
+    config.optimizers = ConfigDict()
+    for name, schedule in SCHEDULES.items():
+        config.contenders[name] = ConfigDict({"schedule": schedule})
+    if variant == "sgd":
+        config.contenders.bold_driver = ConfigDict(
+            {"optimizer": {"name": "bold_driver", "learning_rate": rates}}
+        )
+    falling = tuple(name for name in SCHEDULES if name != "constant")
+    config.claims = (
+        *({"says": f"A rate that follows {name} ends at a lower training loss",
+           "better": name, "than": "constant", "by": "train_loss"} for name in falling),
+        {"says": "Half a cosine is more accurate than a constant rate",
+         "better": "cosine", "than": "constant"},
+    )  # fmt: skip
+    return config

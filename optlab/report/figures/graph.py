@@ -1,0 +1,252 @@
+"""A computational graph: values forward, local derivatives on edges, gradients back.
+
+Nodes stand in columns by the length of the longest path to them, and within a column
+near their neighbors (K. Sugiyama, S. Tagawa and M. Toda, "Methods for Visual
+Understanding of Hierarchical System Structures", 1981).
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from optlab.backprop import Graph, Node
+from optlab.report.figures import style
+
+FORWARD, BACKWARD, LOCAL = style.PALETTE[2], style.PALETTE[1], style.PALETTE[0]
+
+_LETTER = 0.078  # mean width of a character, in inches
+_HEIGHT = 0.62  # of a box
+_ROW, _GAP = 1.0, 1.15  # from row to row; between the boxes of two columns
+_SWEEPS = 8
+
+
+class Step(NamedTuple):
+    """One step of the two passes."""
+
+    words: str  # what is computed
+    figure: Figure
+
+
+def draw_graph(graph: Graph, title: str = "") -> Figure:
+    """Draws a graph with all values, local derivatives and gradients.
+
+    Args:
+      graph: graph to draw.
+      title: title of the figure.
+
+    Returns:
+      The figure.
+    """
+    count = len(graph.nodes)
+    return _draw(graph, title, range(count), range(count))
+
+
+def steps(graph: Graph) -> Iterator[Step]:
+    """Draws the graph after each step of the forward and of the backward pass.
+
+    Args:
+      graph: graph to draw.
+
+    Yields:
+      The variables; each operation's value; the output's gradient, which is 1; each
+      other gradient.
+    """
+    nodes, count = graph.nodes, len(graph.nodes)
+    first = next((i for i in range(count) if nodes[i].formula), count)
+    yield Step("The variables.", _draw(graph, "", range(first), ()))
+    for i in range(first, count):
+        words = (
+            f"Forward: {nodes[i].name} = {nodes[i].formula} = {_text(nodes[i].value)}."
+        )
+        yield Step(words, _draw(graph, "", range(i + 1), (), i))
+    for i in reversed(range(count)):
+        words = f"Backward: {_backward_words(graph, i)}."
+        yield Step(words, _draw(graph, "", range(count), range(i, count), i))
+
+
+def _backward_words(graph: Graph, i: int) -> str:
+    y, name = graph.nodes[graph.output].name, graph.nodes[i].name
+    if i == graph.output:
+        return f"d{y}/d{y} = 1"
+    parts = [
+        f"{_text(graph.nodes[edge.target].gradient)} * {_text(edge.derivative)}"
+        for edge in graph.edges
+        if edge.source == i
+    ]
+    total = _text(graph.nodes[i].gradient)
+    return f"d{y}/d{name} = {' + '.join(parts) or '0'} = {total}"
+
+
+def _text(value: float) -> str:
+    return f"{value:.5g}"
+
+
+def _lines(node: Node) -> tuple[str, str, str]:
+    head = f"{node.name} = {node.formula}" if node.formula else node.name
+    return head, f"value {_text(node.value)}", f"gradient {_text(node.gradient)}"
+
+
+@style.themed
+def _draw(
+    graph: Graph,
+    title: str,
+    valued: Sequence[int],
+    derived: Sequence[int],
+    now: int | None = None,
+) -> Figure:
+    """Draws the graph with some values and gradients, and marks one node."""
+    columns, chains = _columns(graph)
+    widths = [
+        _LETTER * max(len(line) for line in _lines(node)) + 0.2 for node in graph.nodes
+    ]
+    at, size = _positions(columns, widths)
+    head = 0.35 if title else 0.0
+    figure = Figure(figsize=(size[0], size[1] + head + 0.35))
+    panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    panel.set_axis_off()
+    panel.set_xlim(0, size[0])
+    panel.set_ylim(-0.35, size[1] + head)
+    for edge, chain in zip(graph.edges, chains, strict=True):
+        shown = edge.target in valued
+        colour = BACKWARD if now == edge.source and derived else style.GREY
+        label = _text(edge.derivative) if shown else ""
+        _edge(panel, [at[k] for k in chain], widths, chain, label, colour)
+    for i, node in enumerate(graph.nodes):
+        _box(panel, at[i], widths[i], node, (i in valued, i in derived), i == now)
+    if title:
+        panel.text(0.15, size[1] + 0.1, style.literal(title), weight="bold")
+    _legend(panel)
+    return figure
+
+
+def _columns(graph: Graph) -> tuple[list[list[int]], list[list[int]]]:
+    """Places nodes in ordered columns.
+
+    Returns:
+      The nodes of each column from top to bottom, and for each edge the nodes on its
+      way. Numbers from ``len(graph.nodes)`` on are bends of edges that pass a column.
+    """
+    depth = [0] * len(graph.nodes)
+    for edge in graph.edges:  # a target's edges stand after those of its sources
+        depth[edge.target] = max(depth[edge.target], depth[edge.source] + 1)
+    # A variable stands just before what needs it first.
+    for i, node in enumerate(graph.nodes):
+        users = [depth[edge.target] for edge in graph.edges if edge.source == i]
+        if not node.formula and users:
+            depth[i] = min(users) - 1
+    columns: list[list[int]] = [[] for _ in range(max(depth) + 1)]
+    for i, column in enumerate(depth):
+        columns[column].append(i)
+    chains, bend = [], len(graph.nodes)
+    for edge in graph.edges:
+        chain = [edge.source]
+        for column in range(depth[edge.source] + 1, depth[edge.target]):
+            columns[column].append(bend)
+            chain.append(bend)
+            bend += 1
+        chains.append([*chain, edge.target])
+    _untangle(columns, [pair for chain in chains for pair in pairwise(chain)])
+    return columns, chains
+
+
+def _untangle(columns: Sequence[list[int]], pairs: Sequence[tuple[int, int]]) -> None:
+    """Sorts each column by the mean row of its neighbors, back and forth."""
+    for sweep in range(_SWEEPS):
+        back = sweep % 2
+        row = {k: r - len(c) / 2 for c in columns for r, k in enumerate(c)}
+        for column in columns[::-1] if back else columns:
+            means = {}
+            for k in column:
+                near = [row[pair[back]] for pair in pairs if pair[1 - back] == k]
+                means[k] = float(np.mean(near)) if near else row[k]
+            column.sort(key=means.__getitem__)
+            row |= {k: r - len(column) / 2 for r, k in enumerate(column)}
+
+
+def _positions(
+    columns: Sequence[Sequence[int]], widths: Sequence[float]
+) -> tuple[dict[int, tuple[float, float]], tuple[float, float]]:
+    """Centers of nodes and bends in inches, and the size of the whole."""
+    tallest = max(map(len, columns))
+    at, x = {}, 0.2
+    for column in columns:
+        width = max((widths[k] for k in column if k < len(widths)), default=0.3)
+        for row, k in enumerate(column):
+            y = _ROW * (tallest / 2 + len(column) / 2 - row - 0.5)
+            at[k] = x + width / 2, y
+        x += width + _GAP
+    return at, (max(x - _GAP + 0.2, 5.0), _ROW * tallest + 0.1)
+
+
+def _edge(
+    panel: Axes,
+    points: list[tuple[float, float]],
+    widths: Sequence[float],
+    chain: Sequence[int],
+    label: str,
+    colour: str,
+) -> None:
+    """Draws an edge from box to box, with its derivative on the last part."""
+    points = list(points)
+    points[0] = points[0][0] + widths[chain[0]] / 2, points[0][1]
+    points[-1] = points[-1][0] - widths[chain[-1]] / 2 - 0.04, points[-1][1]
+    codes, path = [Path.MOVETO], [points[0]]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        middle = (x0 + x1) / 2
+        path += [(middle, y0), (middle, y1), (x1, y1)]
+        codes += [Path.CURVE4] * 3
+    panel.add_patch(
+        FancyArrowPatch(
+            path=Path(path, codes), arrowstyle="-|>", mutation_scale=9,
+            color=colour, linewidth=1.1, shrinkA=0, shrinkB=0,
+        )
+    )  # fmt: skip
+    (x0, y0), (x1, y1) = points[-2:]
+    panel.text(
+        (x0 + x1) / 2, (y0 + y1) / 2, label, color=LOCAL,
+        ha="center", va="center", fontsize=8.5,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    )  # fmt: skip
+
+
+def _box(
+    panel: Axes,
+    at: tuple[float, float],
+    width: float,
+    node: Node,
+    shown: tuple[bool, bool],
+    now: bool,
+) -> None:
+    x, y = at
+    panel.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - _HEIGHT / 2), width, _HEIGHT,
+            boxstyle="round,pad=0,rounding_size=0.08",
+            facecolor="#FFF6DC" if now else "#F5F7F9" if node.formula else "white",
+            edgecolor="black" if now else style.GREY, linewidth=1.6 if now else 0.9,
+        )
+    )  # fmt: skip
+    head, value, gradient = _lines(node)
+    centered: Any = {"ha": "center", "va": "center"}
+    panel.text(x, y + 0.18, style.literal(head), weight="bold", **centered)
+    if shown[0]:
+        panel.text(x, y - 0.01, value, color=FORWARD, fontsize=8.5, **centered)
+    if shown[1]:
+        panel.text(x, y - 0.2, gradient, color=BACKWARD, fontsize=8.5, **centered)
+
+
+def _legend(panel: Axes) -> None:
+    x = 0.15
+    for text, colour in (
+        ("value (forward)", FORWARD),
+        ("local derivative (edge)", LOCAL),
+        ("gradient (backward)", BACKWARD),
+    ):
+        panel.text(x, -0.22, text, color=colour, fontsize=8.5)
+        x += _LETTER * len(text) + 0.15

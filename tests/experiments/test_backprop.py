@@ -1,0 +1,79 @@
+"""The command that draws backpropagation, as a user runs it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from optlab import backprop
+from optlab.report.figures.graph import steps
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "experiments.backprop", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_graph_of_an_expression_is_printed_and_drawn(tmp_path):
+    words = ("((a+b)*(c+d))**2", "a=1", "b=2", "c=3", "d=4")
+    done = run(*words, f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^v3 +v1 \* v2 +21 +42$", done.stdout, re.MULTILINE)
+    assert "differ from jax.grad's by at most 0." in done.stdout
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "d/da = 294" in page
+    assert page.count('type="radio"') == 13  # variables, 4 values, 8 gradients
+    assert "<script" not in page
+    nodes = json.loads((tmp_path / "page" / "results.json").read_text())["nodes"]
+    assert [node["gradient"] for node in nodes] == [294, 294, 126, 126, 294, 126, 42, 1]
+
+
+def test_a_function_of_a_module_is_drawn(tmp_path):
+    done = run("jax.nn.softplus", "x=0", f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^x +0 +0\.5$", done.stdout, re.MULTILINE)
+
+
+def test_a_net_is_printed_in_matrices(tmp_path):
+    done = run("--net=3,4,2", "--activation=tanh", f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("dC/dW") == 2
+    most = re.search(r"jax.grad's by at most (\S+)\.", " ".join(done.stdout.split()))
+    assert float(most[1]) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give an expression or --net"),
+        (("import os",), "'import os' is no expression"),
+        (
+            ("__import__('os').system('ls')",),
+            "\"__import__('os').system('ls')\" cannot",
+        ),
+        (("a*b", "a=1"), "a*b missing a required argument: 'b'; it takes a, b"),
+        (("a", "a=one"), "'a=one' gives no number"),
+        (("a", "a=1", "a=2"), "'a' is given twice"),
+        (("jax.numpy.arange", "start=3"), "jax.numpy.arange fails on scalars: "),
+        (("jax.numpy.ones_lik", "x=3"), "module jax.numpy has no function 'ones_lik'"),
+        (("--net=2,0",), "--net=2,0: give two or more whole numbers"),
+    ],
+)
+def test_a_mistake_is_one_line(words, message):
+    done = run(*words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_steps_are_in_the_order_of_the_passes():
+    graph = backprop.trace(lambda x, y: x * x + x * y, {"x": 3.0, "y": 2.0})
+    words = [step.words for step in steps(graph)]
+    assert words[:2] == ["The variables.", "Forward: v1 = x * x = 9."]
+    assert words[4] == "Backward: dv3/dv3 = 1."
+    assert words[-2:] == [
+        "Backward: dv3/dy = 1 * 3 = 3.",
+        "Backward: dv3/dx = 1 * 6 + 1 * 2 = 8.",
+    ]
