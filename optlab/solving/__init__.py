@@ -1,11 +1,8 @@
 """Minimizing one function: the loop, when it ends, bounds, derivatives, uncertainties.
 
-    objective       functions and their arguments -> functions of the parameters alone
-    bounds          parameters within bounds -> free variables
-    stopping        criteria, and the reason for the end of a run
-    loop            `solve`: function + transformation -> ``while_loop``
-    implicit        derivatives of the end with respect to the arguments
-    uncertainty     covariance of fitted parameters
+``objective`` binds and checks the functions, ``bounds`` maps parameters to free
+variables, ``loop`` runs the optimizer until ``stopping`` says why it ends, ``implicit``
+differentiates that end, and ``uncertainty`` gives the covariance of fitted parameters.
 """
 
 from optlab.solving.bounds import Bounds as Bounds

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from optlab.errors import InputError, near
 
@@ -182,7 +183,7 @@ def _check_fits(side: str, name: str, bound: Any, leaf: Any) -> None:
 
 
 def _check_order(name: str, leaf: Any, low: Any, high: Any) -> None:
-    if any(isinstance(x, jax.core.Tracer) for x in (leaf, low, high)):
+    if any(isinstance(x, Tracer) for x in (leaf, low, high)):
         return
     name = name or "the parameter"
     for p, a, b in np.nditer([leaf, low, high]) if leaf.size else ():

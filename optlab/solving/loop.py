@@ -46,15 +46,25 @@ class Solution(NamedTuple):
     gradient_norm: jax.Array  # largest absolute entry
     steps: jax.Array  # int32: updates made, rejected ones too
     evaluations: jax.Array  # int32: one each value_and_grad, and the optimizer's
-    reason: stopping.Ending  # prints its name; as a number, a Reason
+    reason: Any  # an Ending: int32 Reason that prints its name
     history: History
     state: Any  # final state of the optimizer
     aux: Any = None  # second part of what the function returned at params
     at_bound: Any = None  # tree like params, int8: -1 at its lower bound, 1 upper, 0
 
 
+class _Static(NamedTuple):
+    """What a loop is compiled for, besides shapes."""
+
+    tx: optax.GradientTransformation
+    given: objective.Given
+    has_aux: bool
+    history: int
+    with_relative: bool
+
+
 class _Carry(NamedTuple):
-    """What the loop carries; ``now.params`` are the free variables."""
+    """State between two updates; ``now.params`` are the free variables."""
 
     now: Solution
     gradient: Any
@@ -142,13 +152,13 @@ def solve(
     if sum(function is not None for function in given[:3]) > 1:
         names, values = _compiled_values(given, has_aux)(params, args)
         objective.compare(tuple(names), tuple(values))
-    run = _compiled(tx, given, has_aux, history, with_relative)
+    run = _compiled(_Static(tx, given, has_aux, history, with_relative))
     return run(params, args, sides, stop)
 
 
 @functools.lru_cache(KEPT)
-def _compiled(*static: Any) -> Callable[..., Solution]:
-    return jax.jit(functools.partial(_run, *static))
+def _compiled(static: _Static) -> Callable[..., Solution]:
+    return jax.jit(functools.partial(_run, static))
 
 
 @functools.lru_cache(KEPT)
@@ -165,17 +175,14 @@ def _compiled_values(given: objective.Given, has_aux: bool) -> Callable:
 
 
 def _run(
-    tx: optax.GradientTransformation,
-    given: objective.Given,
-    has_aux: bool,
-    history: int,
-    with_relative: bool,
+    static: _Static,
     params: Any,
     args: tuple[Any, ...],
     sides: tuple[Any, Any] | None,
     stop: Stop,
 ) -> Solution:
     """Runs the loop over free variables, and differentiates its end if asked to."""
+    tx, given, has_aux, history, with_relative = static
     implicitly = bool(jax.tree.leaves(args))
     constant = jax.lax.stop_gradient if implicitly else (lambda tree: tree)
     params = constant(params)
@@ -185,10 +192,12 @@ def _run(
         bound = objective.bind(given, args, has_aux, params)
         if sides is None:
             return bound, bound, None
-        box = boxes.make_box(*sides, params)
+        lower, upper = sides
+        box = boxes.make_box(lower, upper, params)
         return bound, _in_free(bound, box), box
 
-    whole, free, box = problem(*constant((args, sides)))
+    held_args, held_sides = constant((args, sides))
+    whole, free, box = problem(held_args, held_sides)
     start = params if box is None else box.free(params)
     relative = _relative(whole.residual_fn, box) if with_relative else None
     solution = _loop(tx, start, free, relative, stop, history)

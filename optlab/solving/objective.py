@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypedDict
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from optlab.curvature import real_parts
@@ -122,7 +123,7 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
         return value_and_aux
 
     ways = {name: way(name) for name in pairs}
-    functions = {
+    functions: dict[str, Callable] = {
         name: lambda p, both=both: both(p)[0]
         for name, both in pairs.items()
         if name != "value_fn"
@@ -157,7 +158,7 @@ def compare(names: tuple[str, ...], values: tuple[jax.Array, ...]) -> None:
     """Refuses functions that give different values at the start, where it is known."""
     first = values[0]
     for name, value in zip(names[1:], values[1:], strict=True):
-        if isinstance(first, jax.core.Tracer) or isinstance(value, jax.core.Tracer):
+        if isinstance(first, Tracer) or isinstance(value, Tracer):
             return
         f, g = float(first), float(value)
         if not np.isclose(f, g, rtol=1e-3, equal_nan=True):

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
@@ -95,7 +96,7 @@ class Ending:
     code: Any  # int32, of any shape
 
     def __repr__(self) -> str:
-        if isinstance(self.code, jax.core.Tracer):
+        if isinstance(self.code, Tracer):
             return f"Ending({self.code})"
         names = np.vectorize(lambda code: Reason(code).name, otypes=[object])
         return str(names(self.code).tolist()).replace("'", "")

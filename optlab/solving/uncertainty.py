@@ -124,7 +124,7 @@ def estimate(
     c = jnp.linalg.norm(J, axis=0)
     c = jnp.where(c > 0, c, 1.0)
     U, S, Vt = jnp.linalg.svd(J / c, full_matrices=False)  # noqa: N806
-    used = S > max(J.shape) * eps * jnp.max(S, initial=0)
+    used = max(J.shape) * eps * jnp.max(S, initial=0) < S
     rank = jnp.sum(used).astype(jnp.int32)
     observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
     freedom = observations - rank
