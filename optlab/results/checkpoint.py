@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import serialization
 
 from optlab.errors import InputError
@@ -69,16 +70,21 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _raw(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    if _is_key(leaf):
+        return jax.random.key_data(leaf)
+    # A number of Python has no type of its own; numpy keeps all its bits.
+    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     # Not eval_shape of all: that would take numpy's float64 for float32.
-    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else _raw(leaf)
     return jax.ShapeDtypeStruct(raw.shape, raw.dtype)
 
 
 def _typed(raw: Any, like: Any, shape: Any) -> Any:
     if raw.shape != shape.shape or raw.dtype != shape.dtype:
         raise ValueError(f"{raw.dtype}{raw.shape} where {shape} was expected")
+    if isinstance(like, bool | int | float | complex):
+        return type(like)(raw)
     return jax.random.wrap_key_data(raw) if _is_key(like) else raw
