@@ -17,6 +17,7 @@ from optlab.errors import InputError
 from optlab.results import write_atomic
 
 Tree = TypeVar("Tree")
+_NUMBERS = bool | int | float | complex
 
 
 def save(path: str | os.PathLike[str], tree: Any) -> None:
@@ -73,7 +74,7 @@ def _raw(leaf: Any) -> Any:
     if _is_key(leaf):
         return jax.random.key_data(leaf)
     # A number of Python has no type of its own; numpy keeps all its bits.
-    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+    return np.asarray(leaf) if isinstance(leaf, _NUMBERS) else leaf
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -85,6 +86,6 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
 def _typed(raw: Any, like: Any, shape: Any) -> Any:
     if raw.shape != shape.shape or raw.dtype != shape.dtype:
         raise ValueError(f"{raw.dtype}{raw.shape} where {shape} was expected")
-    if isinstance(like, bool | int | float | complex):
+    if isinstance(like, _NUMBERS) and not isinstance(like, np.generic):
         return type(like)(raw)
     return jax.random.wrap_key_data(raw) if _is_key(like) else raw

@@ -105,8 +105,8 @@ def test_what_the_function_closes_over_is_differentiated_with_arguments(float64)
 
 @pytest.mark.parametrize("solver", [implicit._dense, implicit._iterative])
 def test_a_singular_system_has_the_shortest_solution(solver):
-    J = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]], np.float32)
-    H, b = J.T @ J, np.array([2.0, 2.0, 4.0], np.float32)
+    J = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]], np.float32)  # noqa: N806
+    H, b = J.T @ J, np.array([2.0, 2.0, 4.0], np.float32)  # noqa: N806
     found = solver(lambda v: H @ v, jnp.asarray(b))
     np.testing.assert_allclose(found, np.linalg.pinv(H) @ b, rtol=1e-5)
 
