@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from optlab import optim as optim
 from optlab.errors import InputError as InputError
 from optlab.optim.registry import *  # noqa: F403  optlab.adam() is optlab.optim.adam()
+from optlab.solving import Bounds as Bounds
 from optlab.solving import Reason as Reason
 from optlab.solving import Solution as Solution
 from optlab.solving import Stop as Stop
 from optlab.solving import solve as solve
+from optlab.solving import uncertainties as uncertainties
 
 if TYPE_CHECKING:
     from optlab.compare import load_trained as load_trained

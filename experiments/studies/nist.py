@@ -17,8 +17,18 @@ from experiments.studies.context import Context
 from optlab import optim
 from optlab.errors import InputError
 from optlab.report import Table, tabulate
-from optlab.solving import Reason, Solution, Stop, solve
+from optlab.solving import (
+    Reason,
+    Solution,
+    Stop,
+    Uncertainties,
+    solve,
+    uncertainties,
+)
 from optlab.testproblems import nist
+
+# Digits of the parameters from which standard errors are counted, and their digits.
+PARAMETERS, ERRORS = 8, 6
 
 
 class Fit(NamedTuple):
@@ -26,6 +36,7 @@ class Fit(NamedTuple):
 
     name: str
     digits: np.ndarray  # [2], log relative error (LRE) of the worst parameter
+    error_digits: np.ndarray  # [2], likewise of the worst standard error
     steps: np.ndarray
     evaluations: np.ndarray
     reasons: list[str]
@@ -59,10 +70,13 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             fits = [fit(program, problem) for problem in problems]
             context.show(_fits_table(method, fits, needed))
             digits = np.concatenate([each.digits for each in fits])
+            spread = np.concatenate([each.error_digits for each in fits])
+            sharp = digits >= PARAMETERS
             row = {
                 "method": method,
                 "solved": f"{(digits >= needed).sum()}/{digits.size}",
                 "median\nLRE": f"{np.median(digits):.1f}",
+                "st. errors": f"{(spread[sharp] >= ERRORS).sum()}/{sharp.sum()}",
                 "steps": str(sum(each.steps.sum() for each in fits)),
                 "evaluations": str(sum(each.evaluations.sum() for each in fits)),
                 "compile": f"{compiled:.1f} s",
@@ -71,14 +85,16 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             totals.append(row)
     note = (
         f"Solved: {needed:g} digits of every parameter agree with the certified ones "
-        "(LRE: log relative error of the worst one)."
+        "(LRE: log relative error of the worst one). Standard errors: fits with "
+        f"{ERRORS} digits of every certified standard deviation, of those with "
+        f"{PARAMETERS} digits of every parameter."
     )
     context.show(tabulate("Totals", totals, ["method"], [note]))
 
 
 def compile_fit(
     tx: optax.GradientTransformation, stop: Stop, example: nist.Regression
-) -> tuple[Callable[..., Solution], float]:
+) -> tuple[Callable[..., tuple[Solution, Uncertainties]], float]:
     """Compiles one program for every problem.
 
     Args:
@@ -91,19 +107,24 @@ def compile_fit(
     """
 
     @jax.jit
-    def run(data: nist.Data, starts: jax.Array) -> Solution:
+    def run(data: nist.Data, starts: jax.Array) -> tuple[Solution, Uncertainties]:
         # One trace of the models, which the method evaluates in several places.
         residual_fn = jax.jit(data.residual_fn)
-        return jax.vmap(
-            lambda start: solve(tx, start, residual_fn=residual_fn, stop=stop)
-        )(starts)
+
+        def from_start(start):
+            solution = solve(tx, start, residual_fn=residual_fn, stop=stop)
+            return solution, uncertainties(residual_fn, solution.params)
+
+        return jax.vmap(from_start)(starts)
 
     started = time.perf_counter()
     program = run.lower(*nist.pad(example)).compile()
     return program, time.perf_counter() - started
 
 
-def fit(program: Callable[..., Solution], problem: nist.Regression) -> Fit:
+def fit(
+    program: Callable[..., tuple[Solution, Uncertainties]], problem: nist.Regression
+) -> Fit:
     """Fits one problem from both starts.
 
     Args:
@@ -115,12 +136,14 @@ def fit(program: Callable[..., Solution], problem: nist.Regression) -> Fit:
     """
     data, starts = nist.pad(problem)
     started = time.perf_counter()
-    solution = jax.device_get(program(data, starts))
+    solution, errors = jax.device_get(program(data, starts))
     seconds = time.perf_counter() - started
-    found = solution.params[:, : problem.certified.size]
+    size = problem.certified.size
+    found, spread = solution.params[:, :size], errors.standard_errors[:, :size]
     return Fit(
         name=problem.name,
         digits=nist.log_relative_error(found, problem.certified),
+        error_digits=nist.log_relative_error(spread, problem.certified_errors),
         steps=solution.steps,
         evaluations=solution.evaluations,
         reasons=[Reason(int(code)).name.lower() for code in solution.reason],
@@ -136,6 +159,7 @@ def _fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
             "start": str(i + 1),
             "solved": "yes" if each.digits[i] >= needed else "no",
             "LRE": f"{each.digits[i]:.1f}",
+            "LRE of st.\nerrors": f"{each.error_digits[i]:.1f}",
             "steps": str(each.steps[i]),
             "evaluations": str(each.evaluations[i]),
             "ended by": each.reasons[i],

@@ -7,3 +7,4 @@ from optlab.curvature.products import hessian as hessian
 from optlab.curvature.products import hessian_product as hessian_product
 from optlab.curvature.products import jacobian as jacobian
 from optlab.curvature.products import require_memory as require_memory
+from optlab.curvature.real import real_parts as real_parts

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import msgpack
+import numpy as np
 from flax import serialization
 
 from optlab.errors import InputError
 from optlab.results import write_atomic
 
 Tree = TypeVar("Tree")
+_NUMBERS = bool | int | float | complex
 
 #: Bounds of what is read: bytes of a file, and beside the arrays that are expected;
 #: entries of all maps; axes of an array.
@@ -125,16 +127,21 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _raw(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    if _is_key(leaf):
+        return jax.random.key_data(leaf)
+    # A number of Python has no type of its own; numpy keeps all its bits.
+    return np.asarray(leaf) if isinstance(leaf, _NUMBERS) else leaf
 
 
 def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     # Not eval_shape of all: that would take numpy's float64 for float32.
-    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else _raw(leaf)
     return jax.ShapeDtypeStruct(raw.shape, raw.dtype)
 
 
 def _typed(raw: Any, like: Any, shape: Any) -> Any:
     if raw.shape != shape.shape or raw.dtype != shape.dtype:
         raise ValueError(f"{raw.dtype}{raw.shape} where {shape} was expected")
+    if isinstance(like, _NUMBERS) and not isinstance(like, np.generic):
+        return type(like)(raw)
     return jax.random.wrap_key_data(raw) if _is_key(like) else raw

@@ -26,7 +26,7 @@ class Search(NamedTuple):
 
     #: hyperparameters -> transformation; the former are traced
     optimizer: Callable[[Mapping[str, Any]], optax.GradientTransformation]
-    functions: Mapping[str, Callable]  # keyword arguments of ``solve``
+    functions: Any  # mapping of keyword arguments of ``solve``
     history: int = 0  # updates to record
 
 
@@ -44,7 +44,10 @@ class Starts(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A compiled search, for starts of the shape that it was compiled for."""
+    """A compiled search, for starts of the shape that it was compiled for.
+
+    Of the criteria in ``Stop`` the relative gradient is not used.
+    """
 
     run: Callable[[Starts, Stop], Solution]  # its arrays are [starts, points, ...]
     width: int  # lanes at a time
@@ -104,7 +107,7 @@ def compile_program(
     def trial(width, steps):
         # All lanes run, however many at a time.
         steps = max(1, steps * width // lanes)
-        stop = Stop(gradient=-1.0, steps=steps)
+        stop = Stop(gradient=-1.0, steps=steps, rounding=-1)
         compile_it = lowered(width)
 
         def compiled():
@@ -128,6 +131,8 @@ def _lower(
     devices = layout.mesh.shape[LANE]
 
     def run_lane(_, state, params, hyperparameters, stop):
+        # The relative gradient would cost each lane 16 gradients at every step.
+        stop = stop._replace(relative_gradient=None)
         return state, _solve(search, params, hyperparameters, stop)
 
     def run(starts: Starts, stop: Stop) -> Solution:
@@ -148,6 +153,8 @@ def _lower(
         return jax.tree.map(lambda x: x.reshape(rows, columns, *x.shape[2:]), solutions)
 
     def arguments(starts: Starts, stop: Stop) -> tuple[Starts, Stop]:
+        gradient = -1.0 if stop.gradient is None else stop.gradient
+        stop = stop._replace(gradient=gradient, relative_gradient=-1.0)
         stop = Stop(*map(jnp.asarray, stop))
         return jax.device_put((starts, stop), layout.sharding())
 
@@ -180,5 +187,5 @@ def _solve(search: Search, params: Any, hyperparameters: Any, stop: Stop) -> Sol
 
 def _program_of(search: Search, starts: Starts) -> Jaxpr:
     lane = jax.tree.map(lambda x: x[0], (starts.params, starts.hyperparameters))
-    solve_one = functools.partial(_solve, search, stop=Stop())
+    solve_one = functools.partial(_solve, search, stop=Stop(gradient=-1.0))
     return jax.make_jaxpr(solve_one)(*lane).jaxpr

@@ -116,6 +116,7 @@ class Regression(NamedTuple):
     starts: np.ndarray  # [2, p]
     certified: np.ndarray  # [p]
     certified_squares: float  # sum of squared residuals there
+    certified_errors: np.ndarray  # [p], standard deviations of the parameters
 
     def residual_fn(self, b: jax.Array) -> jax.Array:
         """Computes residuals [N] of the model with parameters b [p]."""
@@ -175,7 +176,9 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
             "files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"
         ) from error
     number = r"([-+\d.E]+)"
-    rows = re.findall(rf"^ +b\d+ = +{number} +{number} +{number} ", text, re.MULTILINE)
+    rows = re.findall(
+        rf"^ +b\d+ = +{number} +{number} +{number} +{number}", text, re.MULTILINE
+    )
     squares = re.search(rf"^Residual Sum of Squares: +{number}", text, re.MULTILINE)
     table = text.rpartition("\nData:")[2].partition("\n")[2].split()
     count = re.search(r"^Number of Observations: +(\d+)", text, re.MULTILINE)
@@ -205,6 +208,7 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
         starts=values[:, :2].T,
         certified=values[:, 2],
         certified_squares=certified_squares,
+        certified_errors=values[:, 3],
     )
 
 

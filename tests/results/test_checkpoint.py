@@ -55,6 +55,20 @@ def test_what_comes_back_is_what_was_saved_to_the_bit(tmp_path):
     assert [p.name for p in tmp_path.rglob("*")] == ["new", "folder", "state"]
 
 
+def test_numbers_of_python_come_back_as_they_were(tmp_path):
+    tree = {"rate": 1 / 3, "step": 7, "done": True, "w": np.ones(2)}
+    checkpoint.save(tmp_path / "state", tree)
+    back = checkpoint.restore(tmp_path / "state", tree)
+    assert {key: back[key] for key in ("rate", "step", "done")} == {
+        "rate": 1 / 3,
+        "step": 7,
+        "done": True,
+    }
+    assert [type(back[key]) for key in ("rate", "step", "done")] == [float, int, bool]
+    with pytest.raises(InputError, match="holds another state"):
+        checkpoint.restore(tmp_path / "state", tree | {"step": 7.0})
+
+
 def test_keys_that_come_back_draw_as_before(tmp_path):
     checkpoint.save(tmp_path / "state", a_state())
     back = checkpoint.restore(tmp_path / "state", a_state())

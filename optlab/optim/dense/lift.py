@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from optlab.curvature.real import real_parts
 from optlab.errors import InputError, near
 
 _P = ParamSpec("_P")
@@ -244,7 +245,7 @@ def _flat_objective(x, whole, value, functions):
     value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
 
     squares = residual_fn is not None
-    function = residual_fn if squares else output_fn
+    function = (lambda p: real_parts(residual_fn(p))) if squares else output_fn
     outputs, loss = None, half_square if squares else None
     if function is not None:
         outputs = lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)  # noqa: E731

@@ -1,0 +1,371 @@
+"""The loop around an optimizer: until a criterion holds, for one start or many.
+
+    solution = optlab.solve(tx, params, value_fn=f)
+    solution = jax.vmap(lambda p: optlab.solve(tx, p, value_fn=f))(starts)
+
+Everything is an array, so it works under ``jit`` and ``vmap``, over starts and over
+numbers inside ``tx`` and ``stop``.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, Unpack
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from optlab.errors import InputError
+from optlab.optim import info as diagnostics
+from optlab.optim.contract import extra_args
+from optlab.optim.dense.lift import require_floating
+from optlab.solving import bounds as boxes
+from optlab.solving import implicit, objective, stopping
+from optlab.solving.stopping import DEFAULT_STOP, Reason, Stop
+
+# Largest number of compiled loops that are kept, by optimizer and functions.
+KEPT = 128
+
+
+class History(NamedTuple):
+    """Records of the first updates; NaN (False, 0) after the end; shapes [history]."""
+
+    value: jax.Array  # before the update
+    gradient_norm: jax.Array  # largest absolute entry, before the update
+    step_norm: jax.Array  # norm of the change: zero where a step was rejected
+    accepted: jax.Array  # bool
+    evaluations: jax.Array  # int32: number so far, before the update
+
+
+class Solution(NamedTuple):
+    """Result of a run. With bounds, all but ``params`` is of the free variables."""
+
+    params: Any
+    value: jax.Array  # scalar
+    gradient_norm: jax.Array  # largest absolute entry
+    steps: jax.Array  # int32: updates made, rejected ones too
+    evaluations: jax.Array  # int32: one each value_and_grad, and the optimizer's
+    reason: Any  # an Ending: int32 Reason that prints its name
+    history: History
+    state: Any  # final state of the optimizer
+    aux: Any = None  # second part of what the function returned at params
+    at_bound: Any = None  # tree like params, int8: -1 at its lower bound, 1 upper, 0
+
+
+class _Static(NamedTuple):
+    """What a loop is compiled for, besides shapes."""
+
+    tx: optax.GradientTransformation
+    given: objective.Given
+    has_aux: bool
+    history: int
+    with_relative: bool
+
+
+class _Carry(NamedTuple):
+    """State between two updates; ``now.params`` are the free variables."""
+
+    now: Solution
+    gradient: Any
+    watch: stopping.Watch
+
+
+def solve(
+    tx: optax.GradientTransformation,
+    params: Any,
+    *,
+    args: tuple[Any, ...] = (),
+    has_aux: bool = False,
+    bounds: boxes.Bounds | None = None,
+    stop: Stop = DEFAULT_STOP,
+    history: int = 0,
+    **functions: Unpack[objective.Functions],
+) -> Solution:
+    """Minimizes a function from a start with any optax transformation.
+
+    One function is enough, or ``output_fn`` with ``output_loss_fn``; all given ones are
+    passed on to ``tx``. Where several are given, their values at the start are compared
+    once. Under ``jit`` and ``vmap`` the numbers are not known and nothing is compared:
+    then the caller has to make sure that they agree.
+
+    The loop is compiled once for an optimizer, functions and shapes: the same ``tx``
+    and functions (the same objects) with other numbers in ``params``, ``args``,
+    ``bounds`` or ``stop`` cost no compilation.
+
+    A rejected step fulfils neither the criterion of length nor that of decrease; a
+    method that has no smaller step to try reports it (``STALLED``).
+
+    With ``args``, parameters, value and aux are differentiated as functions of these
+    and of what the functions close over, by the implicit function theorem, in forward
+    and reverse mode: the derivative is that of the minimizer, so the run has to have
+    reached it. The start then counts as a constant. Without ``args``, forward mode
+    (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop, and reverse mode
+    (``jax.grad``) is refused by ``lax.while_loop``.
+
+    Args:
+      tx: the optimizer.
+      params: parameters at the start, a tree of floating-point arrays.
+      args: arguments that each function takes after its first one: arrays, numbers or
+        trees of them, all traced.
+      has_aux: whether ``value_fn``, ``residual_fn`` and ``output_fn`` return a pair;
+        its second part at the solution is ``Solution.aux``. Static.
+      bounds: lower and upper bounds of some parameters, see `optlab.Bounds`.
+      stop: criteria that end the run.
+      history: number of updates to record, static.
+      **functions: ``value_fn`` (params, *args) -> scalar f; ``residual_fn`` (params,
+        *args) -> residuals r of any shape, with f == 0.5 * sum(|r|**2), complex ones as
+        real and imaginary parts; ``output_fn`` (params, *args) -> outputs z and
+        ``output_loss_fn`` (z, *args) -> scalar f.
+
+    Returns:
+      The solution. Where the value or gradient at the start is not finite, it is the
+      start, after zero steps and with ``Reason.NON_FINITE``.
+
+    Raises:
+      InputError: ``tx`` is no optimizer, ``stop`` no ``Stop`` of numbers, ``history``
+        no whole number of 0 or more; no function; functions that disagree at a
+        (concrete) start or return no number; ``args`` with something that is no number;
+        bounds that cross or exclude the start; parameters that are not floating point;
+        ``optax.MultiSteps`` around a method that evaluates the objective; matrices that
+        do not fit.
+      TypeError: ``tx`` needs a function that was not given.
+
+    >>> solution = solve(optax.sgd(0.5), jnp.zeros(2), value_fn=lambda x: x @ x - x[0])
+    >>> solution.params, solution.reason
+    (Array([0.5, 0. ], dtype=float32), GRADIENT)
+    >>> def root(a):
+    ...     return solve(optax.sgd(0.1), 1.0, args=(a,), value_fn=lambda x, a: (
+    ...         x**4 / 4 - a * x)).params
+    >>> print(f"{jax.grad(root)(8.0):.4f}")  # of a^(1/3)
+    0.0833
+    """
+    _check_arguments(tx, history)
+    stopping.check(stop)
+    objective.check_args(args)
+    require_floating("solve", params, "use this one inside the functions only")
+    given = objective.gather(functions)
+    # A Python number has a weak type, which would change inside the loop.
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
+    sides = None if bounds is None else boxes.resolve(bounds, params)
+    with_relative = stopping.uses_relative(stop)
+    if sum(function is not None for function in given[:3]) > 1:
+        names, values = _compiled_values(given, has_aux)(params, args)
+        objective.compare(tuple(names), tuple(values))
+    run = _compiled(_Static(tx, given, has_aux, history, with_relative))
+    return run(params, args, sides, stop)
+
+
+@functools.lru_cache(KEPT)
+def _compiled(static: _Static) -> Callable[..., Solution]:
+    return jax.jit(functools.partial(_run, static))
+
+
+@functools.lru_cache(KEPT)
+def _compiled_values(given: objective.Given, has_aux: bool) -> Callable:
+    names = []
+
+    @jax.jit
+    def values(params, args):
+        bound = objective.bind(given, args, has_aux, params)
+        names[:] = [name for name, _ in bound.values]
+        return [value_of(params) for _, value_of in bound.values]
+
+    return lambda params, args: (lambda found: (names, found))(values(params, args))
+
+
+def _run(
+    static: _Static,
+    params: Any,
+    args: tuple[Any, ...],
+    sides: tuple[Any, Any] | None,
+    stop: Stop,
+) -> Solution:
+    """Runs the loop over free variables, and differentiates its end if asked to."""
+    tx, given, has_aux, history, with_relative = static
+    implicitly = bool(jax.tree.leaves(args))
+    constant = jax.lax.stop_gradient if implicitly else (lambda tree: tree)
+    params = constant(params)
+
+    def problem(args, sides):
+        """The objective in parameters, and in free variables."""
+        bound = objective.bind(given, args, has_aux, params)
+        if sides is None:
+            return bound, bound, None
+        lower, upper = sides
+        box = boxes.make_box(lower, upper, params)
+        return bound, _in_free(bound, box), box
+
+    held_args, held_sides = constant((args, sides))
+    whole, free, box = problem(held_args, held_sides)
+    start = params if box is None else box.free(params)
+    relative = _relative(whole.residual_fn, box) if with_relative else None
+    solution = _loop(tx, start, free, relative, stop, history)
+    if implicitly:
+        _, free, box = problem(args, sides)
+        gradient_fn = jax.grad(lambda x: free.value_and_aux(x)[0])
+        x = implicit.minimizer(gradient_fn, constant(solution.params))
+        value, aux = implicit.replace_derivative(
+            constant((solution.value, solution.aux)), free.value_and_aux(x)
+        )
+        solution = solution._replace(params=x, value=value, aux=aux)
+    if box is not None:
+        params = box.params(solution.params)
+        solution = solution._replace(params=params, at_bound=box.at_bound(params))
+    return solution._replace(reason=stopping.Ending(solution.reason))
+
+
+def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:
+    """Composes the functions of the parameters with the change of variables."""
+    inside = lambda function: lambda u: function(box.params(u))  # noqa: E731
+    return objective.Objective(
+        value_and_aux=inside(bound.value_and_aux),
+        functions={
+            name: function if name == "output_loss_fn" else inside(function)
+            for name, function in bound.functions.items()
+        },
+        values=(),
+    )
+
+
+def _relative(residual_fn: Callable | None, box: boxes.Box | None) -> stopping.Relative:
+    """Chooses the measure of the relative gradient by the kind of objective."""
+    if residual_fn is None:
+        return stopping.by_size()
+    norms_at = functools.partial(stopping.column_norms, residual_fn)
+    if box is None:
+        return stopping.by_angle(norms_at)
+    # At a bound dp/du is zero: as is the gradient in u, but not its cosine.
+    return stopping.by_angle(
+        lambda u: jax.tree.map(jnp.multiply, norms_at(box.params(u)), box.length)
+    )
+
+
+def _loop(
+    tx: optax.GradientTransformation,
+    start: Any,
+    bound: objective.Objective,
+    relative: stopping.Relative | None,
+    stop: Stop,
+    history: int,
+) -> Solution:
+    """Runs the optimizer until a criterion holds."""
+    tx = optax.with_extra_args_support(tx)
+    state = tx.init(start)
+    diagnostics.refuse_accumulation(state)
+    value_fn = lambda x: bound.value_and_aux(x)[0]  # noqa: E731
+    value_and_grad = jax.value_and_grad(bound.value_and_aux, has_aux=True)
+    (value, aux), grad = value_and_grad(start)
+    norm = _max_norm(grad)
+    absolute, tolerance = stopping.tolerances(stop, value.dtype)
+    unknown, zero = jnp.full((history,), jnp.nan, value.dtype), jnp.zeros((), jnp.int32)
+    zeros = jnp.zeros((history,), jnp.int32)
+    none = History(unknown, unknown, unknown, accepted=zeros > 0, evaluations=zeros)
+
+    def reason_at(value, norm, optimal, steps, *others):
+        reason = jnp.int32(Reason.RUNNING)
+        for code, holds in (  # the last that holds wins
+            (Reason.STEPS, steps >= stop.steps),
+            *others,
+            (Reason.GRADIENT, (norm <= absolute) | optimal),
+            (Reason.TARGET, value <= stop.target),
+            (Reason.NON_FINITE, ~_finite(value, norm)),
+        ):
+            reason = jnp.where(holds, jnp.int32(code), reason)
+        return reason
+
+    def body(carry):
+        now, g, watch = carry
+        given = extra_args(
+            now.params, now.value, g, value_fn=value_fn, **bound.functions
+        )
+        updates, state = tx.update(g, now.state, now.params, **given)
+        params = optax.apply_updates(now.params, updates)
+        change = jax.tree.map(jnp.subtract, params, now.params)
+        s, x = optax.tree.norm(change), optax.tree.norm(now.params)
+        (value, aux), grad = value_and_grad(params)
+        norm = _max_norm(grad)
+        infos = diagnostics.find(state)
+        accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
+        stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+
+        steps = now.steps + 1
+        drop = jnp.abs(now.value - value)
+        small_drop = drop <= stop.decrease * jnp.abs(value)
+        small_step = s <= stop.step * (x + abs(stop.step))
+        promised = jnp.abs(optax.tree.vdot(g, change)).astype(value.dtype)
+        calm = small_drop | small_step
+        watch = stopping.follow(watch, value, promised, accepted=accepted, calm=calm)
+        optimal = stopping.is_zero(grad) & (tolerance >= 0)
+        if relative is not None:
+            arguments = params, value, grad, steps, tolerance
+            measured, scale = relative.measure(watch.scale, *arguments)
+            watch = watch._replace(scale=scale)
+            optimal = optimal | (measured <= tolerance)
+        patient = accepted & (watch.calm >= stop.patience)
+        flat = (watch.flat >= stop.rounding) & (stop.rounding >= 0)
+        others = (
+            (Reason.ROUNDING, accepted & flat),
+            (Reason.STALLED, stalled),
+            (Reason.DECREASE, patient & small_drop),
+            (Reason.STEP, patient & small_step),
+        )
+
+        finite = _finite(value, norm)
+        keep = lambda new, old: jnp.where(finite, new, old)  # noqa: E731
+        note = lambda all, one: all.at[now.steps].set(one.astype(all.dtype))  # noqa: E731
+        record = History(now.value, now.gradient_norm, s, accepted, now.evaluations)
+        solution = Solution(
+            params=jax.tree.map(keep, params, now.params),
+            value=keep(value, now.value),
+            gradient_norm=keep(norm, now.gradient_norm),
+            steps=steps,
+            evaluations=_evaluations(steps, state),
+            reason=reason_at(value, norm, optimal, steps, *others),
+            history=jax.tree.map(note, now.history, record) if history else none,
+            state=state,
+            aux=jax.tree.map(keep, aux, now.aux),
+        )
+        return _Carry(solution, jax.tree.map(keep, grad, g), watch)
+
+    spent = _evaluations(zero, state)
+    optimal = stopping.is_zero(grad) & (tolerance >= 0)
+    reason = reason_at(value, norm, optimal, zero)
+    first = Solution(start, value, norm, zero, spent, reason, none, state, aux)
+    watch = stopping.begin(value, relative.init(start) if relative else ())
+    going = lambda carry: carry.now.reason == Reason.RUNNING  # noqa: E731
+    return jax.lax.while_loop(going, body, _Carry(first, grad, watch)).now
+
+
+def _check_arguments(tx: Any, history: Any) -> None:
+    """Refuses arguments of the wrong kind."""
+    if isinstance(tx, str):
+        raise InputError(f"solve: tx is a name: make it, optlab.optim.make({tx!r})")
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        if callable(tx):
+            name = getattr(tx, "__name__", "tx")
+            raise InputError(f"solve: tx is a function: call it, {name}()")
+        raise InputError(f"solve: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
+    if not isinstance(history, int | np.integer) or history < 0:
+        raise InputError(
+            f"solve: history={history!r} must be a whole number, 0 or more: the "
+            "number of updates to record"
+        )
+
+
+def _evaluations(steps: Any, state: Any) -> Any:
+    """Counts one for each value with gradient, and those of the optimizer."""
+    return sum((i.evaluations for i in diagnostics.find(state)), steps + 1)
+
+
+def _max_norm(tree):
+    # The norm of nothing is 0; optax has it at -inf.
+    return jnp.maximum(optax.tree.norm(tree, ord=jnp.inf), 0.0)
+
+
+def _finite(*scalars):
+    return jnp.all(jnp.isfinite(jnp.stack(scalars)))
+
+
+def _any(flags, empty):
+    return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(empty)

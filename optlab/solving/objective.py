@@ -1,0 +1,215 @@
+"""The functions of a minimization: their arguments bound, their outputs checked."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.flatten_util import ravel_pytree
+
+from optlab.curvature import real_parts
+from optlab.errors import InputError, near
+from optlab.optim.dense.lift import half_square
+
+
+class Functions(TypedDict, total=False):
+    """Keyword arguments that give an objective to `optlab.solve`."""
+
+    value_fn: Callable | None
+    residual_fn: Callable | None
+    output_fn: Callable | None
+    output_loss_fn: Callable | None
+
+
+class Given(NamedTuple):
+    """The functions that a caller gave; hashable, as a static argument."""
+
+    value_fn: Callable | None = None
+    residual_fn: Callable | None = None
+    output_fn: Callable | None = None
+    output_loss_fn: Callable | None = None
+
+
+class Objective(NamedTuple):
+    """An objective as functions of the parameters alone."""
+
+    value_and_aux: Callable  # params -> (scalar f, aux)
+    functions: dict[str, Callable]  # by name, as an optimizer's update takes them
+    values: tuple[tuple[str, Callable], ...]  # params -> f, one for each given function
+
+    @property
+    def residual_fn(self) -> Callable | None:
+        """Residuals of a sum of squares, a tree of real arrays."""
+        return self.functions.get("residual_fn")
+
+
+def gather(functions: Functions) -> Given:
+    """Collects the functions, and refuses unknown names and incomplete groups."""
+    for name, function in functions.items():
+        if name not in Given._fields:
+            raise InputError(f"solve: no argument {name!r}; {near(name, _ARGUMENTS)}")
+        if function is not None and not callable(function):
+            raise InputError(f"solve: {name} must be a function, not {function!r}")
+    given = Given(*(_hashable(functions.get(name)) for name in Given._fields))
+    if (given.output_fn is None) != (given.output_loss_fn is None):
+        raise InputError("solve: output_fn and output_loss_fn belong together")
+    if not any(given):
+        raise InputError(
+            "solve: pass value_fn, residual_fn, or output_fn and output_loss_fn"
+        )
+    return given
+
+
+def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Objective:
+    """Binds the arguments, and checks what the functions return.
+
+    Args:
+      given: functions of the caller.
+      args: what each function takes after its first argument.
+      has_aux: whether ``value_fn``, ``residual_fn`` and ``output_fn`` return a pair, of
+        which the second part is not minimized.
+      params: parameters, for shapes only.
+
+    Returns:
+      The objective, by the first of the functions that is given.
+
+    Raises:
+      InputError: a function returns something else than it should.
+    """
+
+    def pair(name: str) -> Callable:
+        function = getattr(given, name)
+        finish = {"value_fn": _scalar, "residual_fn": _residuals}.get(name)
+        shapes = []  # of the first call
+
+        def call(params):
+            found = _call(name, function, params, args)
+            if has_aux and not (isinstance(found, tuple) and len(found) == 2):
+                raise InputError(f"solve: has_aux=True, but {name} returns no pair")
+            outputs, aux = found if has_aux else (found, None)
+            outputs = finish(outputs) if finish else outputs
+            shapes.append(jax.tree.map(jnp.shape, outputs))
+            if shapes[0] != shapes[-1]:
+                raise InputError(
+                    f"solve: {name} gave the shape {shapes[0]}, and now {shapes[-1]}; "
+                    "it must be the same at each call"
+                )
+            return outputs, jax.tree.map(jnp.asarray, aux)
+
+        jax.eval_shape(call, params)
+        return call
+
+    def loss(outputs):
+        assert given.output_loss_fn is not None
+        return _scalar(
+            _call("output_loss_fn", given.output_loss_fn, outputs, args),
+            "output_loss_fn",
+        )
+
+    ends = {
+        "value_fn": lambda value: value,
+        "residual_fn": lambda r: half_square(ravel_pytree(r)[0]),
+        "output_fn": loss,
+    }
+    pairs = {name: pair(name) for name in ends if getattr(given, name) is not None}
+
+    def way(name):
+        def value_and_aux(params):
+            outputs, aux = pairs[name](params)
+            return ends[name](outputs), aux
+
+        return value_and_aux
+
+    ways = {name: way(name) for name in pairs}
+    functions: dict[str, Callable] = {
+        name: lambda p, both=both: both(p)[0]
+        for name, both in pairs.items()
+        if name != "value_fn"
+    }
+    if given.output_loss_fn is not None:
+        functions["output_loss_fn"] = loss
+    return Objective(
+        value_and_aux=next(iter(ways.values())),
+        functions=functions,
+        values=tuple((name, lambda p, w=w: w(p)[0]) for name, w in ways.items()),
+    )
+
+
+def check_args(args: Any) -> None:
+    """Refuses arguments that cannot be traced; they may hold tracers."""
+    if not isinstance(args, tuple):
+        raise InputError(
+            f"solve: args is a {type(args).__name__}; give a tuple: args=(x,)"
+        )
+    numbers = bool | int | float | complex | np.number | np.bool_
+    for path, leaf in jax.tree.leaves_with_path(args):
+        array = isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "OSU"
+        if not (array or isinstance(leaf, numbers | jax.Array)):
+            where = jax.tree_util.keystr(path)
+            raise InputError(
+                f"solve: args{where} is {leaf!r}; args hold arrays and numbers, and "
+                "anything else is bound to the function by functools.partial"
+            )
+
+
+def compare(names: tuple[str, ...], values: tuple[jax.Array, ...]) -> None:
+    """Refuses functions that give different values at the start, where it is known."""
+    first = values[0]
+    for name, value in zip(names[1:], values[1:], strict=True):
+        if isinstance(first, Tracer) or isinstance(value, Tracer):
+            return
+        f, g = float(first), float(value)
+        if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
+            raise InputError(
+                f"solve: {names[0]} gives {f:.6g} at the start, but {name} gives "
+                f"{g:.6g}; they must agree, and the value of residuals is "
+                "0.5 * sum(residuals**2)"
+            )
+
+
+_ARGUMENTS = (*Given._fields, "args", "has_aux", "bounds", "stop", "history")
+
+
+def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> Any:
+    try:
+        return function(first, *args)
+    except (
+        jax.errors.NonConcreteBooleanIndexError,
+        jax.errors.ConcretizationTypeError,
+    ) as error:
+        raise InputError(
+            f"solve: {name} needs a number that is known only when it runs, for a "
+            "shape or a Python branch: use jnp.where, and zeros in place of rows to "
+            "leave out"
+        ) from error
+
+
+def _scalar(value: Any, name: str = "value_fn") -> jax.Array:
+    """Converts a value, which may be a Python number, to a floating-point scalar."""
+    if jnp.ndim(value):
+        raise InputError(
+            f"solve: {name} returns the shape {jnp.shape(value)}, not a scalar; "
+            "residuals are given as residual_fn"
+        )
+    value = jnp.asarray(value)
+    if jnp.iscomplexobj(value):
+        raise InputError(f"solve: {name} returns a complex number, not a real one")
+    return value.astype(jnp.promote_types(value.dtype, jnp.bfloat16))
+
+
+def _residuals(outputs: Any) -> Any:
+    outputs = jax.tree.map(jnp.asarray, real_parts(outputs))
+    return jax.tree.map(
+        lambda r: r.astype(jnp.promote_types(r.dtype, jnp.bfloat16)), outputs
+    )
+
+
+def _hashable(function: Any) -> Any:
+    """Wraps a callable that has no hash; it then compiles anew at each call."""
+    try:
+        hash(function)
+    except TypeError:
+        return lambda *args: function(*args)
+    return function

@@ -1,0 +1,167 @@
+"""Uncertainties of parameters that were fitted by least squares.
+
+    C = s^2 (J^T J)^-1        s^2 = r.r / (m - rank J)        se_i = sqrt(C_ii)
+
+for m residuals r with independent errors of one variance, and with J the Jacobian at
+the solution. J^T J is never formed: with the columns of J scaled to length one and
+J = U S V^T, C is s^2 V S^-2 V^T, scaled back.
+
+A fit has converged where the part of r that J could still explain is small beside its
+random part:
+
+    |U^T r| / sqrt(rank)  <=  0.001 |r| / sqrt(m - rank)
+
+or where r is rounding, and the step that is left changes J x by less than sqrt(eps).
+
+Sources: Seber, Wild, Nonlinear Regression, section 2.1.2 (C); Bates, Watts, A Relative
+Offset Orthogonality Convergence Criterion, Technometrics 23 (1981).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from optlab import curvature
+from optlab.solving import objective
+
+# Largest offset of Bates and Watts at which a fit counts as converged.
+OFFSET = 1e-3
+
+
+class Uncertainties(NamedTuple):
+    """Uncertainties of n fitted parameters, in the order of ``ravel_pytree``."""
+
+    standard_errors: Any  # tree like params; inf where not determined
+    covariance: jax.Array  # [n, n]; inf or NaN in rows of what is not determined
+    residual_deviation: jax.Array  # scalar s; NaN without a degree of freedom
+    degrees_of_freedom: jax.Array  # int32: observations - rank
+    rank: jax.Array  # int32: of J; below n, the data do not determine all parameters
+    determined: Any  # tree like params, bool: the data determine this parameter
+    converged: jax.Array  # bool; if not, these are uncertainties of another point
+
+
+def uncertainties(
+    residual_fn: Callable,
+    params: Any,
+    *,
+    args: tuple[Any, ...] = (),
+    has_aux: bool = False,
+    absolute_sigma: bool = False,
+) -> Uncertainties:
+    """Computes covariance and standard errors of parameters fitted by least squares.
+
+    They are to first order in the errors, and take all parameters as free: one that is
+    held at a bound makes the fit count as not converged. A row of J that is zero, with
+    a residual of zero, is no observation: so rows can be masked by a weight of zero.
+
+    Args:
+      residual_fn: function that was minimized, (params, *args) -> residuals of any
+        shape, in one unit, or divided by the standard deviation of each observation.
+      params: fitted parameters, such as ``Solution.params``.
+      args: arguments that ``residual_fn`` takes after its first one.
+      has_aux: whether ``residual_fn`` returns a pair, of which the second is ignored.
+      absolute_sigma: whether residuals have variance 1 (they were divided by known
+        standard deviations), so that s is not estimated: as in
+        ``scipy.optimize.curve_fit``. Static.
+
+    Returns:
+      The uncertainties. ``rank``, ``determined`` and ``converged`` tell whether they
+      mean what they say.
+
+    Raises:
+      InputError: residuals of complex shape and the like, as in `optlab.solve`; a
+        Jacobian that does not fit into memory.
+
+    >>> t, y = jnp.arange(4.0), jnp.array([0.0, 1.0, 1.0, 2.0])
+    >>> line = lambda p: p["slope"] * t + p["start"] - y
+    >>> found = uncertainties(line, {"slope": 0.6, "start": 0.1})
+    >>> print(f"{found.standard_errors['slope']:.4f}")  # s = sqrt(0.2 / 2), / sqrt(5)
+    0.1414
+    """
+    objective.check_args(args)
+    given = objective.gather({"residual_fn": residual_fn})
+    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p, float)), params)
+    return _of(given, has_aux, absolute_sigma, params, args)
+
+
+def _of(given, has_aux, absolute_sigma, params, args) -> Uncertainties:
+    bound = objective.bind(given, args, has_aux, params)
+    x, unravel = ravel_pytree(params)
+    function = bound.residual_fn
+    assert function is not None
+    outputs = lambda x: ravel_pytree(function(unravel(x)))[0]  # noqa: E731
+    m, n = jax.eval_shape(outputs, x).size, x.size
+    curvature.require_memory(
+        "uncertainties", [(m, n)] * 3 + [(n, n)] * 2, x.dtype, "fewer parameters"
+    )
+    r, J = curvature.jacobian(outputs, x)  # noqa: N806
+    found = estimate(r, J, x, absolute_sigma)
+    like = lambda flat: jax.tree.unflatten(  # noqa: E731
+        jax.tree.structure(params), _split(flat, params)
+    )
+    return found._replace(
+        standard_errors=like(found.standard_errors), determined=like(found.determined)
+    )
+
+
+def estimate(
+    r: jax.Array,
+    J: jax.Array,  # noqa: N803
+    x: jax.Array,
+    absolute_sigma: bool = False,
+) -> Uncertainties:
+    """Computes uncertainties from residuals r [m] and their Jacobian J [m, n] at x [n].
+
+    >>> J = jnp.array([[1.0], [1.0], [1.0]])  # a mean: s / sqrt(3)
+    >>> found = estimate(jnp.array([1.0, -2.0, 1.0]), J, jnp.ones(1))
+    >>> found.covariance.round(3), int(found.degrees_of_freedom)
+    (Array([[1.]], dtype=float32), 2)
+    """
+    eps = jnp.finfo(J.dtype).eps
+    c = jnp.linalg.norm(J, axis=0)
+    c = jnp.where(c > 0, c, 1.0)
+    U, S, Vt = jnp.linalg.svd(J / c, full_matrices=False)  # noqa: N806
+    used = max(J.shape) * eps * jnp.max(S, initial=0) < S
+    rank = jnp.sum(used).astype(jnp.int32)
+    observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
+    freedom = observations - rank
+    size = jnp.linalg.norm(r)
+    s = jnp.where(freedom > 0, size / jnp.sqrt(jnp.maximum(freedom, 1)), jnp.nan)
+    scale = jnp.ones_like(s) if absolute_sigma else s
+
+    # A parameter is determined where all of its unit vector is seen by the data.
+    V = jnp.where(used, Vt.T, 0.0)  # noqa: N806
+    seen = jnp.sum(V**2, 1)
+    determined = (seen > 1 - eps**0.5) & jnp.isfinite(scale)
+    half = V / jnp.where(used, S, 1.0) * scale / c[:, None]
+    covariance = half @ half.T
+    both = determined[:, None] & determined[None, :]
+    unknown = jnp.where(jnp.eye(x.size, dtype=bool), jnp.inf, jnp.nan)
+    covariance = jnp.where(both, covariance, unknown)
+
+    left = jnp.where(used, U.T @ r, 0.0)
+    explained = jnp.linalg.norm(left) / jnp.sqrt(jnp.maximum(rank, 1))
+    random = size / jnp.sqrt(jnp.maximum(freedom, 1))
+    rounding = jnp.linalg.norm(left) <= eps**0.5 * jnp.linalg.norm(c * x)
+    tiny = size <= eps**0.5 * jnp.linalg.norm(c * x)
+    return Uncertainties(
+        standard_errors=jnp.sqrt(jnp.diag(covariance)),
+        covariance=covariance,
+        residual_deviation=s,
+        degrees_of_freedom=freedom,
+        rank=rank,
+        determined=determined,
+        converged=(explained <= OFFSET * random) | (rounding & tiny),
+    )
+
+
+def _split(flat: jax.Array, params: Any) -> list[jax.Array]:
+    """Splits a vector into arrays of the leaves' shapes, in the vector's own type."""
+    leaves, start, found = jax.tree.leaves(params), 0, []
+    for leaf in leaves:
+        found.append(flat[start : start + leaf.size].reshape(leaf.shape))
+        start += leaf.size
+    return found

@@ -1,0 +1,153 @@
+"""Arguments of the functions: traced, checked, and no reason to compile again."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import optlab
+from optlab.errors import InputError
+from optlab.solving import Bounds, Reason, Stop, solve
+
+X = jnp.linspace(0.0, 2.0, 30)
+START = {"height": 1.0, "rate": 1.0}
+
+
+def decay(p, x, y):
+    return p["height"] * jnp.exp(-p["rate"] * x) - y
+
+
+def compiles(run):
+    """Number of programs that the backend compiles during a call."""
+    found = []
+
+    def count(event, _, **__):
+        found.extend([event] if event.endswith("backend_compile_duration") else [])
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        jax.block_until_ready(run())
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    return len(found)
+
+
+def test_other_numbers_of_the_same_shapes_compile_nothing():
+    tx, traces = optlab.levenberg_marquardt(), []
+
+    def residual_fn(p, x, y):
+        traces.append(1)
+        return decay(p, x, y)
+
+    def run(height, rate, upper, stop):
+        args = X, height * jnp.exp(-rate * X)
+        bounds = Bounds(upper={"rate": upper})
+        found = solve(
+            tx, START, residual_fn=residual_fn, args=args, bounds=bounds, stop=stop
+        )
+        return found.params
+
+    assert compiles(lambda: run(3.0, 2.0, 9.0, Stop())) > 0
+    seen = len(traces)
+    other = {}
+    again = lambda: other.update(run(2.0, 1.5, 8.0, Stop(steps=99))) or other  # noqa: E731
+    assert compiles(again) == 0
+    assert len(traces) == seen
+    np.testing.assert_allclose([other["height"], other["rate"]], [2, 1.5], rtol=1e-4)
+
+
+def test_aux_is_of_the_solution_and_has_derivatives():
+    def value_fn(x, a):
+        return (x - a) ** 2, {"square": x**2, "count": jnp.int32(3)}
+
+    def end(a):
+        solution = solve(
+            optax.sgd(0.5), 0.0, value_fn=value_fn, args=(a,), has_aux=True
+        )
+        return solution.aux["square"]
+
+    solution = solve(optax.sgd(0.5), 0.0, value_fn=value_fn, args=(3.0,), has_aux=True)
+    assert (solution.aux["square"], solution.aux["count"]) == (9.0, 3)
+    np.testing.assert_allclose(jax.grad(end)(3.0), 6.0, rtol=1e-5)
+    np.testing.assert_allclose(jax.jacfwd(end)(3.0), 6.0, rtol=1e-5)
+
+
+def test_a_reason_prints_its_name_alone_and_in_lanes():
+    run = jax.jit(lambda x: solve(optax.sgd(0.5), x, value_fn=lambda x: x**2).reason)
+    assert (str(run(1.0)), repr(run(1.0)), run(1.0).name) == ("GRADIENT",) * 3
+    assert run(1.0) == Reason.GRADIENT
+    lanes = jax.vmap(run)(jnp.array([1.0, jnp.nan]))
+    assert str(lanes) == "[GRADIENT, NON_FINITE]"
+    assert str(lanes[1]) == "NON_FINITE"
+    assert str(Reason.STEP) == "STEP"
+
+
+@pytest.mark.parametrize("value", [2.0, 2, True, np.float64(2)])
+def test_a_value_may_be_a_number_of_python(value):
+    solution = solve(optlab.bfgs(), jnp.ones(2), value_fn=lambda x: value)
+    assert solution.value == float(value)
+    assert solution.reason == Reason.GRADIENT
+
+
+@pytest.mark.parametrize("name", ["levenberg_marquardt", "gauss_newton", "bfgs"])
+def test_complex_residuals_count_with_both_parts(name):
+    w = jnp.linspace(0.5, 5.0, 40)
+    impedance = lambda p: p[0] + 1 / (1 / p[1] + 1j * w * p[2])  # noqa: E731
+    data = impedance(jnp.array([1.0, 5.0, 0.3]))
+    residual_fn = lambda p: impedance(p) - data  # noqa: E731
+    solution = solve(
+        optlab.optim.make(name), jnp.array([0.8, 4.0, 0.2]), residual_fn=residual_fn
+    )
+    np.testing.assert_allclose(solution.params, [1.0, 5.0, 0.3], rtol=1e-3)
+
+
+def test_complex_residuals_count_with_both_parts_in_a_custom_loop():
+    tx, x = optlab.gauss_newton(damping=0.0), jnp.array([5.0, 5.0])
+    residual_fn = lambda x: x[0] + 1j * x[1] - (1 + 2j)  # noqa: E731
+    value_fn = lambda x: 0.5 * jnp.abs(residual_fn(x)) ** 2  # noqa: E731
+    value, grad = jax.value_and_grad(value_fn)(x)
+    updates, _ = tx.update(
+        grad, tx.init(x), x, value=value, grad=grad, residual_fn=residual_fn
+    )
+    np.testing.assert_allclose(x + updates, [1.0, 2.0], atol=1e-4)
+
+
+def growing(calls):
+    """A function whose output has one more entry at each call."""
+    return lambda x: calls.append(0) or jnp.ones(len(calls)) * x[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"args": jnp.ones(2)}, "args is a "),
+        ({"args": ({"name": "x"},)}, "args[0]['name'] is 'x'; args hold arrays and"),
+        ({"args": (np.array(["a"]),)}, "args[0] is array(['a']"),
+        ({"args": (print,)}, "args[0] is <built-in function print>; args hold"),
+        ({"residual": 3}, "no argument 'residual'; did you mean residual_fn?"),
+        ({"value_fn": 3}, "value_fn must be a function, not 3"),
+        ({"value_fn": lambda x: x}, "value_fn returns the shape (2,), not a scalar"),
+        ({"value_fn": lambda x: x[0] * 1j}, "value_fn returns a complex number"),
+        ({"has_aux": True}, "has_aux=True, but value_fn returns no pair"),
+        (
+            {"value_fn": None, "residual_fn": lambda x: x[x > 0]},
+            "residual_fn needs a number that is known only when it runs",
+        ),
+        (
+            {"value_fn": lambda x: x[0] if x[0] > 0 else x[1]},
+            "value_fn needs a number that is known only when it runs",
+        ),
+        (
+            {"value_fn": None, "residual_fn": growing([])},
+            "residual_fn gave the shape (1,), and now (2,); it must be the same",
+        ),
+    ],
+)
+def test_what_cannot_work_is_one_line(arguments, message):
+    arguments = {"value_fn": lambda x: x @ x} | arguments
+    with pytest.raises(InputError, match=re.escape(f"solve: {message}")) as refusal:
+        solve(optax.sgd(0.1), jnp.ones(2), **arguments)
+    assert "\n" not in str(refusal.value)

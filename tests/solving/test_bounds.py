@@ -1,0 +1,130 @@
+"""Bounds: optima inside, on and beyond them, by every kind of method."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import optlab
+from optlab.errors import InputError
+from optlab.solving import Bounds, Reason, Stop, solve
+from optlab.solving.bounds import make_box, resolve
+
+T = jnp.linspace(0.0, 2.0, 30)
+Y = 2.0 * jnp.exp(-1.5 * T) + 0.1 * jnp.cos(9 * T)
+
+
+def residual_fn(p):
+    return p["height"] * jnp.exp(-p["shape"]["rate"] * T) - Y
+
+
+START = {"height": 1.0, "shape": {"rate": 1.0}}
+METHODS = ["levenberg_marquardt", "gauss_newton", "bfgs", "dfp", "newton", "newton_cg"]
+
+
+def fit(name, bounds=None, **options):
+    tx = optlab.optim.make(name)
+    return solve(tx, START, residual_fn=residual_fn, bounds=bounds, **options)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_optimum_inside_on_and_beyond(name, float64):
+    free = fit("levenberg_marquardt").params
+    best = float(free["shape"]["rate"])
+
+    inside = fit(name, Bounds(lower={"shape.rate": 0.0}, upper={"height": 9.0}))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+                 inside.params, free)  # fmt: skip
+    assert not any(jax.tree.leaves(inside.at_bound))
+
+    on = fit(name, Bounds(upper={"shape": {"rate": best}}))
+    np.testing.assert_allclose(on.params["shape"]["rate"], best, rtol=1e-5)
+    assert on.params["shape"]["rate"] <= best
+
+    beyond = fit(name, Bounds(lower={"shape.rate": 0.5}, upper={"shape.rate": 1.2}))
+    np.testing.assert_allclose(beyond.params["shape"]["rate"], 1.2, rtol=1e-12)
+    basis = jnp.exp(-1.2 * T)
+    height = basis @ Y / (basis @ basis)
+    np.testing.assert_allclose(beyond.params["height"], height, rtol=1e-6)
+    assert beyond.at_bound["shape"]["rate"] == 1
+    assert beyond.at_bound["height"] == 0
+    assert beyond.reason in (Reason.GRADIENT, Reason.ROUNDING, Reason.STEP)
+
+
+def test_one_sided_bounds_hold_entry_by_entry():
+    lower, upper = (
+        jnp.array([0.0, -jnp.inf, -jnp.inf]),
+        jnp.array([jnp.inf, 1.0, jnp.inf]),
+    )
+    target = jnp.array([-2.0, 3.0, 5.0])
+    solution = solve(
+        optlab.bfgs(),
+        jnp.array([0.0, 0.5, 0.0]),  # the first starts at its bound
+        value_fn=lambda x: jnp.sum((x - target) ** 2),
+        bounds=Bounds(lower, upper),
+    )
+    np.testing.assert_allclose(solution.params, [0.0, 1.0, 5.0], atol=1e-4)
+    np.testing.assert_array_equal(solution.at_bound, [-1, 1, 0])
+
+
+def test_first_order_methods_and_lanes_keep_within_bounds():
+    def run(upper):
+        return solve(
+            optax.adam(0.05),
+            jnp.float32(0.5),
+            value_fn=lambda x: (x - 2.0) ** 2,
+            bounds=Bounds(lower=0.0, upper=upper),
+            stop=Stop(steps=800),
+        )
+
+    lanes = jax.vmap(run)(jnp.array([1.0, 3.0]))
+    np.testing.assert_allclose(lanes.params, [1.0, 2.0], atol=1e-3)
+    np.testing.assert_array_equal(lanes.at_bound, [1, 0])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_the_change_of_variables_is_its_inverse_in_any_unit(scale, float64):
+    low = scale * jnp.array([-1.0, 2.0, -jnp.inf, -jnp.inf])
+    high = scale * jnp.array([3.0, jnp.inf, 5.0, jnp.inf])
+    start = scale * jnp.array([0.5, 2.7, -4.0, 9.0])
+    box = make_box(low, high, start)
+    np.testing.assert_allclose(box.params(box.free(start)), start, rtol=1e-12)
+    far = box.params(jnp.linspace(-40.0, 40.0, 400)[:, None] * jnp.ones(4))
+    assert jnp.all((far >= low) & (far <= high))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"upper": 1.0}, "bounds={'upper': 1.0} are no Bounds; give some"),
+        (Bounds(lower={"hight": 0.0}), "'hight', which is no parameter; did you mean"),
+        (Bounds(lower=1.0), "'a bare number', which is no parameter; known: height"),
+        (Bounds(lower={"height": "0"}), "lower of height must be a number or an array"),
+        (
+            Bounds(lower={"height": jnp.ones(2)}),
+            "has the shape (2,), and the parameter",
+        ),
+        (Bounds({"height": 2.0}, {"height": 1.0}), "cross: lower 2.0 is not below"),
+        (Bounds({"height": 1.0}, {"height": 1.0}), "cross: lower 1.0 is not below"),
+        (Bounds({"height": np.nan}), "cross: lower nan is not below"),
+        (
+            Bounds({"shape.rate": 2.0}),
+            "the start 1.0 of shape.rate lies outside of its",
+        ),
+    ],
+)
+def test_bounds_that_cannot_hold_are_one_line(bounds, message):
+    with pytest.raises(InputError, match=re.escape(message)) as refusal:
+        fit("bfgs", bounds)
+    assert str(refusal.value).startswith("solve: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_names_and_trees_mean_the_same():
+    params = jax.tree.map(jnp.asarray, START)
+    flat, tree = Bounds({"shape.rate": 0.5}), Bounds({"shape": {"rate": 0.5}})
+    jax.tree.map(np.testing.assert_array_equal, resolve(flat, params),
+                 resolve(tree, params))  # fmt: skip
