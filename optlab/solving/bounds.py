@@ -32,6 +32,9 @@ class Bounds(NamedTuple):
     from the names of leaves (``"layer.scale"``). A bound is a number or an array that
     fits its leaf; infinite ones are none.
 
+    Gauss-Newton sees no curvature of the change of variables and may stall short of an
+    optimum beyond a bound: Levenberg-Marquardt does not.
+
     >>> Bounds(lower={"rate": 0.0}, upper={"rate": 1.0, "height": 5.0}).lower
     {'rate': 0.0}
     """

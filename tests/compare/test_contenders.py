@@ -205,3 +205,20 @@ def test_lanes_of_a_swept_dropout_are_those_of_single_runs(contenders_of):
         _, metrics = program.train(states, lanes, 0)
         losses.append(np.asarray(metrics["loss"])[0, -1])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_a_partition_of_methods_is_a_contender(contenders_of, tmp_path, monkeypatch):
+    (tmp_path / "my_partition.py").write_text("""
+import optax
+import optlab
+
+def both(learning_rate=1e-2):
+    methods = {"adam": optlab.adam(learning_rate), "lm": optlab.levenberg_marquardt()}
+    return optax.partition(
+        methods, lambda p: {k: "lm" if k == max(p) else "adam" for k in p}
+    )
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    optimizer = {"name": "my_partition.both", "learning_rate": (0.1, 0.01)}
+    (found,) = contenders_of({"both": {"optimizer": optimizer}})
+    assert [list(point.values()) for point in found.points] == [[0.1], [0.01]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optlab.optim import bold_driver
-from optlab.solving import Reason, solve
+from optlab.solving import Reason, Stop, solve
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,12 @@ def test_neither_a_step_nor_a_value_may_be_infinite(rate, f):
 
 
 def test_comes_back_from_a_rate_that_diverges():
-    solution = solve(bold_driver(learning_rate=1e6), jnp.ones(3), value_fn=value_fn)
+    solution = solve(
+        bold_driver(learning_rate=1e6),
+        jnp.ones(3),
+        value_fn=value_fn,
+        stop=Stop(gradient=1e-6),
+    )
     assert solution.reason == Reason.GRADIENT
 
 
