@@ -205,7 +205,7 @@ def test_a_custom_model_has_init_and_apply(own):
     ("name", "options", "message"),
     [
         ("cn", {}, "no model 'cn'; did you mean .*cnn"),
-        ("resnet", {}, "no model 'resnet'; known: autoencoder, cnn, embedding_mlp"),
+        ("resnet", {}, "no model 'resnet'; did you mean resnet50"),
         ("own_models.Custm", {}, "no function 'Custm'; did you mean Custom"),
         ("own_models.number", {}, "is a int; it needs functions init"),
         ("own_models.pair", {"wide": 1}, "no option 'wide'; did you mean width"),
