@@ -52,6 +52,9 @@ COMMAND = (
     "--width=1",
 )  # fmt: skip
 
+#: Entries of a net's file that are compared.
+TRAINED = "params", "model_state"
+
 #: Kinds of moments, by turns.
 MOMENTS = ("any", "report", "writing")
 
