@@ -90,7 +90,7 @@ BAD_INPUT = {
     "--config=configs/two_recipes.py --config.contenders.relu.modle.x=1": "overrides "
     "'modle', which is no key of a recipe; did you mean model",
     "--config=configs/two_recipes.py --config.optimizers=relu": "no optimizer 'relu'",
-    "--config.published=5": "published=5 is not a tuple",
+    "--config.published=5": "published must be a tuple of figures, not 5",
     "--config.published=(5,)": "figures is a mapping with 'contender', .* not 5",
     "--config.target=abc": "target=abc is not a number",
     "--config.optimizers=lion --config.optimizers.lion.weight_decay=abc": "weight_dec"
