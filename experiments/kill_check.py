@@ -14,6 +14,7 @@ code is 1 if one did not.
 """
 
 import csv
+import functools
 import os
 import pathlib
 import random
@@ -52,6 +53,9 @@ COMMAND = (
     "--width=1",
 )  # fmt: skip
 
+#: Entries of a net's file that are compared.
+TRAINED = "params", "model_state"
+
 #: Kinds of moments, by turns.
 MOMENTS = ("any", "report", "writing")
 
@@ -62,7 +66,8 @@ def main(argv: Sequence[str]) -> None:
         sys.exit("error: give the number of kills: python -m experiments.kill_check 50")
     kills = int(argv[1])
     with tempfile.TemporaryDirectory(prefix="kill_check-") as folder:
-        same = check(kills, pathlib.Path(folder), random.Random(SEED.value), print)
+        say = functools.partial(print, flush=True)
+        same = check(kills, pathlib.Path(folder), random.Random(SEED.value), say)
     print(f"{same} of {kills} ended in the same rows and parameters, to the bit")
     sys.exit(same != kills)
 

@@ -163,6 +163,6 @@ def _picture(
     results: Results, name: str, figure: figures.Figure, caption: str
 ) -> Picture:
     names = ", ".join(dict.fromkeys(entry.name for entry in results.entries))
-    drawn = figure.get_suptitle()
+    drawn = figure.get_suptitle().replace(r"\$", "$")
     alt = f"{drawn}, for {names}. The tables of this page hold the final figures."
     return Picture(re.sub(r"[^\w.-]", "_", name), figure, caption, alt)

@@ -90,7 +90,7 @@ BAD_INPUT = {
     "--config=configs/two_recipes.py --config.contenders.relu.modle.x=1": "overrides "
     "'modle', which is no key of a recipe; did you mean model",
     "--config=configs/two_recipes.py --config.optimizers=relu": "no optimizer 'relu'",
-    "--config.published=5": "published=5 is not a tuple",
+    "--config.published=5": "published must be a tuple of figures, not 5",
     "--config.published=(5,)": "figures is a mapping with 'contender', .* not 5",
     "--config.target=abc": "target=abc is not a number",
     "--config.optimizers=lion --config.optimizers.lion.weight_decay=abc": "weight_dec"
@@ -130,7 +130,7 @@ BAD_INPUT = {
     "--config.schedule.name=cosin": r"no schedule 'cosin'; did you mean cosine\?",
     "--parallel=pmap --config.optimizers=bfgs": "evaluates the objective",
     "--config.optimizers=adam,adam": "adam,adam names one twice",
-    "--config.model.dropout=2.": "dropout=2.0",
+    "--config.model.dropout=2.": "dropout must be at least 0 and less than 1, not 2.0",
     "--parallel=pmpa": "'pmpa': choose from jit, pmap",
     "--workdr=x": "Unknown command line flag 'workdr'. Did you mean: workdir",
     "adam": "unexpected word 'adam': every option begins with --",
