@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     config.target = 0.9
     config.optimizers = ConfigDict()
     config.optimizer = ConfigDict({"name": "sgd"})
-    config.optimizer.learning_rate = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    config.optimizer.learning_rate = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     config.contenders.entropy = ConfigDict()
     outputs = {
         "squares_softmax": "jax.nn.softmax",

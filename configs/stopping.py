@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
     config.target = 0.85
     config.optimizers = ConfigDict()
     config.optimizer = ConfigDict({"name": "adam"})
-    config.optimizer.learning_rate = (3e-4, 1e-3, 3e-3, 1e-2)
+    config.optimizer.learning_rate = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     for epochs in (5, 20, 80):
         config.contenders[f"epochs_{epochs}"] = ConfigDict({"epochs": epochs})
     config.contenders.patience = ConfigDict(
