@@ -3,8 +3,8 @@
     python -m experiments.compress --config=configs/compress_lenet.py --data_dir=DIR
 
 DIR holds MNIST as tensorflow-datasets prepares it. 266,610 parameters, 1,066,440 bytes
-as float32; everything is trained on 59,000 images. Of two seeds, on 2 busy cores in
-8 minutes: dense 1.56% test error, and 1.67% in a file of 16,427 bytes (64.9 times fewer).
+as float32; everything is trained on 59,000 images. Two seeds, 8 minutes on 2 busy
+cores: 1.56% test error dense, and 1.67% in a file of 16,427 bytes (64.9 times fewer).
 """
 
 from typing import Any
