@@ -142,19 +142,6 @@ def above_deviation(params: Any, quality: Any, masks: Any = None) -> Any:
     return jax.tree.map(of, params, masks)
 
 
-def apply(params: Any, masks: Any) -> Any:
-    """Sets the weights that masks leave out to zero.
-
-    Args:
-      params: tree of parameters.
-      masks: tree of boolean arrays.
-
-    Returns:
-      The parameters, with exact zeros.
-    """
-    return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), params, masks)
-
-
 def density(masks: Any) -> jax.Array:
     """Computes the share of a net's kernel weights that masks keep.
 
