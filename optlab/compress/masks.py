@@ -195,6 +195,7 @@ def _keep_largest(sizes: jax.Array, sparsity: Any) -> jax.Array:
     return ~jnp.where(out > 0, below | (equal & ties), False)
 
 
+@jax.jit  # outside of a program a loop would be compiled at every call
 def _smallest(numbers: jax.Array, k: jax.Array) -> jax.Array:
     """The k-th smallest of ``[n]`` uint32, by bisection: 32 counts, and no sort."""
 
