@@ -3,7 +3,8 @@
     python -m experiments.compress --config=configs/compress_lenet.py --data_dir=DIR
 
 DIR holds MNIST as tensorflow-datasets prepares it. 266,610 parameters, 1,066,440 bytes
-as float32. The dense parent is trained on 59,000 images, and everything else as well.
+as float32; everything is trained on 59,000 images. Two seeds, 8 minutes on 2 busy
+cores: 1.56% test error dense, and 1.67% in a file of 16,427 bytes (64.9 times fewer).
 """
 
 from typing import Any
@@ -24,11 +25,12 @@ def get_config() -> ConfigDict:
     config.schedule.decay_epochs = 20
 
     config.prune.update(compress.retraining(epochs=40, rate=1e-3))
-    config.prune.sparsity = 0.943
+    config.prune.sparsity = 0.945
+    config.prune.weight = 0.0
     config.prune.pruning_epochs = 24
     config.prune.every = 100
 
-    config.share.update(compress.retraining(epochs=8, rate=2e-4))
+    config.share.update(compress.retraining(epochs=4, rate=1e-4))
 
     config.distill.model.hidden = (20,)
     config.distill.epochs = 20

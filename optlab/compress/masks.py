@@ -4,8 +4,8 @@
 
 with the threshold t a quantile of one layer, a quantile of all layers together, or a
 multiple of a layer's standard deviation. Only kernels (two axes or more) are pruned;
-biases and scales stay. A mask only ever shrinks: what an earlier one left out sorts
-first.
+biases and scales stay. A mask only ever shrinks: what an earlier one left out
+goes first. Thresholds are found by bisection, without a sort.
 
 S. Han, J. Pool, J. Tran, W. Dally, "Learning both weights and connections for efficient
 neural networks", 2015.
@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 
 from optlab.errors import InputError
@@ -141,19 +142,6 @@ def above_deviation(params: Any, quality: Any, masks: Any = None) -> Any:
     return jax.tree.map(of, params, masks)
 
 
-def apply(params: Any, masks: Any) -> Any:
-    """Sets the weights that masks leave out to zero.
-
-    Args:
-      params: tree of parameters.
-      masks: tree of boolean arrays.
-
-    Returns:
-      The parameters, with exact zeros.
-    """
-    return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), params, masks)
-
-
 def density(masks: Any) -> jax.Array:
     """Computes the share of a net's kernel weights that masks keep.
 
@@ -191,16 +179,31 @@ def check_sparsity(sparsity: Any) -> None:
 
 
 def _sizes(leaf: jax.Array, mask: jax.Array) -> jax.Array:
-    # Guard: below every magnitude, so that a weight left out stays so.
-    return jnp.where(mask, jnp.abs(leaf).astype(jnp.float32), -1.0)
+    """Magnitudes as whole numbers of the same order; 0 for a weight left out before."""
+    # The bits of floats that are not negative are in the order of the floats.
+    bits = lax.bitcast_convert_type(jnp.abs(leaf).astype(jnp.float32), jnp.uint32)
+    return jnp.where(mask, bits + 1, 0)
 
 
 def _keep_largest(sizes: jax.Array, sparsity: Any) -> jax.Array:
     """All but the ``round(sparsity n)`` smallest of ``[n]``, the first ones of ties."""
     out = jnp.round(sparsity * sizes.size).astype(jnp.int32)
-    out = jnp.maximum(out, jnp.sum(sizes < 0))  # as many as are out already
-    # A sort of the values and a running count of ties is cheaper than an argsort.
-    largest_out = jnp.sort(sizes)[jnp.maximum(out - 1, 0)]
+    out = jnp.maximum(out, jnp.sum(sizes == 0))  # as many as are out already
+    largest_out = _smallest(sizes, out)
     below, equal = sizes < largest_out, sizes == largest_out
     ties = jnp.cumsum(equal) <= out - jnp.sum(below)
     return ~jnp.where(out > 0, below | (equal & ties), False)
+
+
+@jax.jit  # outside of a program a loop would be compiled at every call
+def _smallest(numbers: jax.Array, k: jax.Array) -> jax.Array:
+    """The k-th smallest of ``[n]`` uint32, by bisection: 32 counts, and no sort."""
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = low + (high - low) // 2
+        enough = jnp.sum(numbers <= middle) >= k
+        return jnp.where(enough, low, middle + 1), jnp.where(enough, middle, high)
+
+    bounds = jnp.uint32(0), jnp.uint32(2**32 - 1)
+    return lax.fori_loop(0, 32, halve, bounds)[1]

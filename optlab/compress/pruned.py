@@ -11,7 +11,7 @@ w + (-w) is zero exactly. The share that is left out follows
 (M. Zhu, S. Gupta, "To prune, or not to prune: exploring the efficacy of pruning for
 model compression", 2017, equation 1, from 0). Masks change every ``every`` steps until
 ``end``; with ``begin == end`` they change once (one shot), and with a long ``every``
-the steps between are a retraining (iterative). Weights are sorted in these steps only,
+the steps between are a retraining (iterative). Weights are ranked in these steps only,
 in lanes too.
 """
 
