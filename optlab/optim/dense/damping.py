@@ -23,7 +23,12 @@ SCALINGS = {"identity": None, "marquardt": 0.0, "more": 1.0, "fading": 0.9}
 
 
 def next_damping(
-    rule: str, nu: Any, growth: Any, ratio: Any, accepted: Any, factors: tuple[Any, Any]
+    rule: str,
+    nu: Any,
+    growth: Any,
+    ratio: Any,
+    accepted: Any,
+    factors: tuple[Any, Any],
 ) -> tuple[jax.Array, jax.Array]:
     """Computes the damping after a trial, and Nielsen's growth factor.
 
@@ -53,12 +58,25 @@ def next_damping(
     return nu, jnp.where(accepted, increase, 2 * growth)
 
 
-def next_scale(scaling: str, before: jax.Array, diagonal: jax.Array) -> jax.Array:
-    """Computes the diagonal D [n] of the damping from the last one and that of G.
+def next_scale(scaling: str, before: jax.Array, here: Any) -> jax.Array:
+    """Computes the damping's scale D from the last one and the problem near x.
 
-    >>> next_scale("fading", jnp.array([10.0, 1.0]), jnp.array([1.0, 2.0]))
+    Guard: 1 in place of a zero, for a parameter that no output depends on.
+
+    Args:
+      scaling: key of ``SCALINGS``.
+      before: last scale, [n], or a scalar for ``identity``; zeros at the start.
+      here: `least_squares.Local` problem.
+
+    Returns:
+      D [n], or a scalar for ``identity``.
+
+    >>> from types import SimpleNamespace
+    >>> here = SimpleNamespace(diagonal=jnp.array([1.0, 2.0]))
+    >>> next_scale("fading", jnp.array([10.0, 1.0]), here)
     Array([9., 2.], dtype=float32)
     """
     memory = SCALINGS[scaling]
-    ones = jnp.ones_like(diagonal)
-    return ones if memory is None else jnp.maximum(memory * before, diagonal)
+    now = here.curvature if memory is None else here.diagonal
+    scale = now if memory is None else jnp.maximum(memory * before, now)
+    return jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1.0)

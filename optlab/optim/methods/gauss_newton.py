@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.dense.damping import next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
 from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
 from optlab.optim.dense.linear import SOLVERS
@@ -65,11 +66,13 @@ def gauss_newton(
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(objective, x, solver=solver, name="gauss_newton")
-        d = jnp.asarray(damping, x.dtype) * here.diagonal
-        s, products = here.solve(d, here.u)
-        length = state.length
-        direction, info = attempt(
+        here = local(
+            objective, x, solver=solver, diagonal=False, name="gauss_newton"
+        )
+        nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)
+        s, products = here.factorize(nu, scale)(here.u)
+        length, d = state.length, nu * scale
+        direction, info, progress = attempt(
             here,
             length * s,
             predicted_decrease(here.gradient, s, d, length),
@@ -77,7 +80,11 @@ def gauss_newton(
             exhausted=length <= min_length,
             evaluations=state.info.evaluations + here.evaluations + products,
         )
-        length = jnp.where(info.accepted, jnp.minimum(1.0, 2 * length), length / 2)
+        # Guard: a step that was accepted by rounding and is not much shorter than the
+        # last walks in a cycle.
+        cycles = ~progress & (info.step_norm > 0.5 * state.info.step_norm)
+        longer = jnp.where(progress, jnp.minimum(1.0, 2 * length), length)
+        length = jnp.where(info.accepted & ~cycles, longer, length / 2)
         return direction, GaussNewtonState(length=length.astype(x.dtype), info=info)
 
     step = lift(init, update, name="gauss_newton", needs=OUTPUTS)

@@ -89,6 +89,7 @@ def levenberg_marquardt(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
             "use scaling='identity'"
         )
+    diagonal = scaling != "identity"
     smaller, larger = RULES[rule]
     decrease = smaller if decrease is None else decrease
     increase = larger if increase is None else increase
@@ -97,25 +98,28 @@ def levenberg_marquardt(
         return LevenbergMarquardtState(
             nu=jnp.asarray(damping, x.dtype),
             growth=jnp.asarray(increase, x.dtype),
-            scale=jnp.zeros_like(x),
+            scale=jnp.zeros(x.shape if diagonal else (), x.dtype),
             info=initial(x.dtype),
         )
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(objective, x, solver=solver, name="levenberg_marquardt")
-        scale = next_scale(scaling, state.scale, here.diagonal)
-        nu, d = state.nu, state.nu * scale
-        s, products = here.solve(d, here.u)
-        predicted = predicted_decrease(here.gradient, s, d)
+        here = local(
+            objective, x, solver=solver, diagonal=diagonal, name="levenberg_marquardt"
+        )
+        scale = next_scale(scaling, state.scale, here)
+        nu = state.nu
+        solve = here.factorize(nu, scale)
+        s, products = solve(here.u)
+        predicted = predicted_decrease(here.gradient, s, nu * scale)
         trusted = True
         if geodesic:
             # The second derivative of the outputs along s in place of J^T r.
-            a, more_products = here.solve(d, here.bend(s))
+            a, more_products = solve(here.bend(s))
             trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
             s, products = s + 0.5 * a, products + more_products + 2
         low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
-        direction, info = attempt(
+        direction, info, progress = attempt(
             here,
             s,
             predicted,
@@ -125,7 +129,12 @@ def levenberg_marquardt(
             trusted=trusted,
         )
         rho, accepted, factors = info.gain_ratio, info.accepted, (decrease, increase)
-        nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
+        next_nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
+        # Guard: a step that was accepted by rounding says nothing about the model, and
+        # one that is not much shorter than the last walks in a cycle.
+        cycles = info.step_norm > 0.5 * state.info.step_norm
+        rounded = jnp.where(cycles, 2.0, 1.0) * nu
+        nu = jnp.where(accepted & ~progress, rounded, next_nu)
         return direction, LevenbergMarquardtState(
             # Guard: less than eps changes no digit, but is slow to come back from.
             nu=jnp.clip(nu, low, high).astype(x.dtype),
