@@ -169,7 +169,8 @@ def _of_gradient(solve: Callable, pull: Callable) -> Callable:
 def _dual(K, H, nu, back, squares) -> Callable:  # noqa: N803
     """Builds u -> (s, 0) of the dual form: (H K + nu I) w = u, s = back(w)."""
     if squares:
-        solve = cholesky_solver(K, nu)
+        # Guard: less than n * eps, whose rounding the damping mends by a rejection.
+        solve = cholesky_solver(K, nu, guard=4 * jnp.finfo(K.dtype).eps)
     else:
         solve = lu_solver(jax.vmap(H, 1, 1)(K), nu)
     return lambda u: (back(solve(u)), 0)

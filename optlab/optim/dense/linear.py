@@ -14,6 +14,7 @@ Ren, Goldfarb, arXiv:1906.02353, section 3.1 (the dual form).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,12 +27,12 @@ CG_TOLERANCE = 1e-3
 CG_PRODUCTS = 100
 
 
-def cholesky_solver(G: jax.Array, d: jax.Array) -> Callable:  # noqa: N803
+def cholesky_solver(G: jax.Array, d: jax.Array, guard: Any = None) -> Callable:  # noqa: N803
     """Builds g -> s, (G + diag(d)) s = g, with G [n, n] positive semi-definite.
 
     Both sides are scaled to a unit diagonal first, so that parameters in units of
-    1e-9 and 1e3 do no harm. Guard: n * eps on that diagonal, the size of the rounding
-    of a matrix product, keeps a singular G factorizable.
+    1e-9 and 1e3 do no harm. ``guard`` is added to that diagonal, by default n * eps:
+    the size of the rounding of a matrix product keeps a singular G factorizable.
 
     >>> G, d, g = jnp.array([[3.0, 1.0], [1.0, 2.0]]), jnp.ones(2), jnp.array([11.0, 0])
     >>> [round(float(s), 3) for s in cholesky_solver(G, d)(g)]
@@ -41,7 +42,7 @@ def cholesky_solver(G: jax.Array, d: jax.Array) -> Callable:  # noqa: N803
     A = G + jnp.diag(jnp.broadcast_to(d, (n,)))  # noqa: N806
     c = unit_diagonal(jnp.diag(A))
     A = A / c[:, None] / c[None, :]  # noqa: N806
-    guard = n * jnp.finfo(dtype).eps
+    guard = n * jnp.finfo(dtype).eps if guard is None else guard
     factor = jsl.cho_factor(A + guard * jnp.eye(n, dtype=dtype))
     return lambda g: jsl.cho_solve(factor, g / c) / c
 

@@ -69,7 +69,7 @@ def gauss_newton(
         here = local(
             objective, x, solver=solver, diagonal=False, name="gauss_newton"
         )
-        nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)
+        nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)[1]
         s, products = here.factorize(nu, scale)(here.u)
         length, d = state.length, nu * scale
         direction, info, progress = attempt(

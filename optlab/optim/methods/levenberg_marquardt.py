@@ -36,18 +36,18 @@ class LevenbergMarquardtState(NamedTuple):
 
     nu: jax.Array  # scalar
     growth: jax.Array  # scalar: v of Nielsen's rule
-    scale: jax.Array  # D [n]
+    scale: jax.Array  # memory of D [n], or a scalar for `identity`
     info: Info
 
 
 def levenberg_marquardt(
-    damping: Any = 1e-3,
+    damping: Any = 1.0,
     decrease: Any = None,
     increase: Any = None,
     max_damping: Any = 1e10,
-    rule: str = "trainlm",
-    scaling: str = "identity",
-    geodesic: bool = False,
+    rule: str = "nielsen",
+    scaling: str | None = None,
+    geodesic: bool = True,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Levenberg-Marquardt, one trial step for each update.
@@ -82,6 +82,8 @@ def levenberg_marquardt(
     Array([1., 1.], dtype=float32)
     """
     check_choice("levenberg_marquardt", "rule", rule, RULES)
+    if scaling is None:
+        scaling = "identity" if solver == "cg" else "balanced"
     check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
     check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
     if solver == "cg" and scaling != "identity":
@@ -107,7 +109,7 @@ def levenberg_marquardt(
         here = local(
             objective, x, solver=solver, diagonal=diagonal, name="levenberg_marquardt"
         )
-        scale = next_scale(scaling, state.scale, here)
+        memory, scale = next_scale(scaling, state.scale, here)
         nu = state.nu
         solve = here.factorize(nu, scale)
         s, products = solve(here.u)
@@ -139,7 +141,7 @@ def levenberg_marquardt(
             # Guard: less than eps changes no digit, but is slow to come back from.
             nu=jnp.clip(nu, low, high).astype(x.dtype),
             growth=jnp.minimum(growth, high).astype(x.dtype),
-            scale=scale,
+            scale=memory,
             info=info,
         )
 
