@@ -84,9 +84,7 @@ def counted_jacobian(
     return *jax.vmap(push, out_axes=(None, 1))(unit), x.size
 
 
-def counted_gram(
-    output_fn: Callable, x: jax.Array
-) -> tuple[jax.Array, jax.Array, int]:
+def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
     """Computes outputs z [m], the products J J^T [m, m] of their gradients, and its cost.
 
     Where every example has outputs of its own, J is not formed (see ``rowwise``).

@@ -175,7 +175,11 @@ def _splits(program: Jaxpr, size: int) -> Iterator[tuple[int, int, int]]:
             shape = op.params["new_sizes"]
             for axis, examples in enumerate(shape):
                 if 1 < examples < size:
-                    yield math.prod(shape[:axis]), examples, math.prod(shape[axis + 1 :])
+                    yield (
+                        math.prod(shape[:axis]),
+                        examples,
+                        math.prod(shape[axis + 1 :]),
+                    )
             return
         elif op.primitive.name in _ELEMENTWISE | _SUMS:
             variable = op.outvars[0]
@@ -323,7 +327,10 @@ def _terms_of(op: Any, inputs: Sequence[Any], attempt: _Attempt) -> Any:
     name = op.primitive.name
     in_u = [v for v in inputs if isinstance(v, _Own | _Summed | _Outer | _Joined)]
     several = name in _SUMS | {"concatenate"}
-    if any(isinstance(v, _Own | _Joined) for v in in_u) or op.primitive.multiple_results:
+    if (
+        any(isinstance(v, _Own | _Joined) for v in in_u)
+        or op.primitive.multiple_results
+    ):
         raise _MixedError
     if len(in_u) > 1 and not several:
         raise _MixedError
@@ -336,9 +343,7 @@ def _terms_of(op: Any, inputs: Sequence[Any], attempt: _Attempt) -> Any:
     inputs = [_terms(v, attempt) if isinstance(v, _Outer) else v for v in inputs]
     axes = [0 if isinstance(v, _Summed) else None for v in inputs]
     plain = [v.terms if isinstance(v, _Summed) else v for v in inputs]
-    return _summed(
-        jax.vmap(lambda *vs: _run(op, vs)[0], in_axes=axes)(*plain), attempt
-    )
+    return _summed(jax.vmap(lambda *vs: _run(op, vs)[0], in_axes=axes)(*plain), attempt)
 
 
 def _terms(outer: _Outer, attempt: _Attempt) -> _Summed:

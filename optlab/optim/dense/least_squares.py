@@ -146,7 +146,9 @@ def local(
     )
 
 
-def _products(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, Callable, Callable]:
+def _products(
+    output_fn: Callable, x: jax.Array
+) -> tuple[jax.Array, Callable, Callable]:
     """Computes outputs z [m], v -> J v and u -> J^T u."""
     z, push = jax.linearize(output_fn, x)
     transposed = jax.linear_transpose(push, x)

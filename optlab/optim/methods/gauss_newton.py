@@ -1,6 +1,6 @@
 """Gauss-Newton: the least squares of the linearized residuals, with a step length.
 
-    (J^T J + nu D) s = J^T r,  D = diag(J^T J),  nu small and constant
+    (J^T J + nu c I) s = J^T r,  c = g.G g / g.g,  nu small and constant
     x+ = x - a s   if f falls as predicted, else x
     a+ = min(1, 2 a) after an accepted step, a / 2 after a rejected one
     for a loss l(z): J^T H J and J^T l'(z)
@@ -42,11 +42,11 @@ def gauss_newton(
     Gauss-Newton matrix.
 
     Args:
-      damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
-        than residuals the matrix is singular, and the step is then the shortest one.
+      damping: nu, relative to the curvature along the gradient, with every solver; read
+        at every update. 1e-6 is meant for full batches: on mini-batches give 0.1 to 1.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices, and nu is absolute), static.
+        matrices), static; the first two solve an m x m system where m < n.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial;
@@ -66,9 +66,7 @@ def gauss_newton(
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(
-            objective, x, solver=solver, diagonal=False, name="gauss_newton"
-        )
+        here = local(objective, x, solver=solver, diagonal=False, name="gauss_newton")
         nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)[1]
         s, products = here.factorize(nu, scale)(here.u)
         length, d = state.length, nu * scale

@@ -55,22 +55,29 @@ def levenberg_marquardt(
     Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
     as cross-entropy) ``output_fn`` and ``output_loss_fn``.
 
+    Use it first for curve fits and small nets on full batches. On large nets or noisy
+    batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
+    method; where residuals at the solution are large, `newton` or `bfgs`. With m outputs
+    and n parameters a step takes of the order of m n min(m, n) operations, and m n
+    numbers; with ``cg`` products only.
+
     Args:
-      damping: the first nu.
+      damping: first nu, relative to D; read once, by ``init``.
       decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
         None for the rule's default, 0.1 or 1/3.
       increase: factor of nu after a rejection, for ``nielsen`` the first one; None for
         the rule's default, 10 or 2.
       max_damping: nu at which a rejected step means that the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
-      scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of
-        J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
-        far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
-        at each step).
+      scaling: of the damping, static; D is ``identity`` (times the curvature along the
+        gradient), ``marquardt`` (the diagonal of J^T J), ``more`` (its maximum so far),
+        ``fading`` (a maximum that forgets a tenth at each step) or ``balanced`` (the
+        last one, its smaller entries raised by at most ten). None for ``balanced``, or
+        for ``identity`` where ``cg`` has no diagonal.
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static.
+        matrices), static; the first two solve an m x m system where m < n.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
