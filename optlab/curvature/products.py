@@ -85,7 +85,7 @@ def counted_jacobian(
 
 
 def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
-    """Computes outputs z [m], the products J J^T [m, m] of their gradients, and its cost.
+    """Computes outputs z [m], their gradients' products J J^T [m, m], and its cost.
 
     Where every example has outputs of its own, J is not formed (see ``rowwise``).
 

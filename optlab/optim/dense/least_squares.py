@@ -75,7 +75,7 @@ def local(
     if solver == "cg":
         z, push, pull = _products(output_fn, x)
         u, H = curve(z)  # noqa: N806
-        product, evaluations = lambda v: pull(H(push(v))), 2  # noqa: E731
+        product, evaluations = lambda v: pull(H(push(v))), 2
         factorize = lambda nu, scale: (  # noqa: E731
             lambda u: cg_solve(product, nu * scale, pull(u))
         )
@@ -157,7 +157,7 @@ def _products(
 
 def _shapes(m: int, n: int, solver: str, squares: bool) -> list[tuple[int, int]]:
     """Lists the matrices that a solver with a Jacobian holds at the same time."""
-    small, large = min(m, n), max(m, n)
+    small = min(m, n)
     if solver == "qr":  # [J; sqrt(d)] or its dual, Q, diagonal
         return [(m + n, small), (m + n, small), (small, small)]
     copies = (1 if squares else 2) + (m < n)  # J, H J, J / scale

@@ -114,7 +114,6 @@ def cg_solve(
     >>> s.round(4), int(products)
     (Array([1., 1.], dtype=float32), 2)
     """
-
     length = norm(g)
     g = g / jnp.where(length > 0, length, 1.0)
 

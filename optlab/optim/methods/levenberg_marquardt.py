@@ -57,9 +57,9 @@ def levenberg_marquardt(
 
     Use it first for curve fits and small nets on full batches. On large nets or noisy
     batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
-    method; where residuals at the solution are large, `newton` or `bfgs`. With m outputs
-    and n parameters a step takes of the order of m n min(m, n) operations, and m n
-    numbers; with ``cg`` products only.
+    method; where residuals at the solution are large, `newton` or `bfgs`. With m
+    outputs and n parameters a step takes of the order of m n min(m, n) operations,
+    and m n numbers; with ``cg`` products only.
 
     Args:
       damping: first nu, relative to D; read once, by ``init``.
