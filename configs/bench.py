@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
     # Nonlinear least squares: a net of 61 weights on sinc(10 x), and NIST's fits.
     config.least_squares = ConfigDict()
     config.least_squares.repeats = 3
-    config.least_squares.method = ConfigDict({"rule": "nielsen"})
+    config.least_squares.method = ConfigDict()
     config.least_squares.steps = 400  # of a fit of the net, at most
     config.least_squares.starts = 16  # one at a time
     config.least_squares.restarts = 256  # lanes of one program

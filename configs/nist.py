@@ -31,9 +31,7 @@ def get_config() -> ConfigDict:
     config.stop.steps = 20_000  # MGH10 from start 1 is a long, bent valley
 
     config.optimizers = ConfigDict()
-    config.optimizers.levenberg_marquardt = ConfigDict(
-        {"damping": 1.0, "rule": "nielsen", "scaling": "fading", "geodesic": True}
-    )
+    config.optimizers.levenberg_marquardt = ConfigDict()
     config.optimizers.gauss_newton = ConfigDict({"damping": 1e-14})
     config.optimizers.bfgs = ConfigDict()
     config.optimizers.dfp = ConfigDict()

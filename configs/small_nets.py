@@ -45,5 +45,4 @@ def get_config() -> ConfigDict:
         "gauss_newton", "levenberg_marquardt",
     ):  # fmt: skip
         config.optimizers[name] = ConfigDict()
-    config.optimizers["levenberg_marquardt"] = ConfigDict({"rule": "nielsen"})
     return config

@@ -1,6 +1,8 @@
 """Hessians, Jacobians and Gauss-Newton matrices: dense, and as products."""
 
 from optlab.curvature.products import DenseMemoryError as DenseMemoryError
+from optlab.curvature.products import counted_gram as counted_gram
+from optlab.curvature.products import counted_jacobian as counted_jacobian
 from optlab.curvature.products import gauss_newton as gauss_newton
 from optlab.curvature.products import gauss_newton_product as gauss_newton_product
 from optlab.curvature.products import hessian as hessian

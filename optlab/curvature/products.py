@@ -47,22 +47,60 @@ def hessian_product(value_fn: Callable, x: jax.Array) -> Callable:
 def jacobian(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Computes outputs z [m] and their dense Jacobian J [m, n] at x [n].
 
-    It takes one backward pass where each output belongs to another example, as in a
-    net (see ``rowwise``). Otherwise it takes reverse mode, row by row, with fewer
-    outputs than parameters, and forward mode, column by column, with more.
-
     >>> jacobian(lambda x: jnp.stack([x[0] * x[1], x[1]]), jnp.array([2.0, 5.0]))
     (Array([10., 5.], dtype=float32),
      Array([[5., 2.], [0., 1.]], dtype=float32))
     """
-    if (found := rowwise.jacobian(output_fn, x)) is not None:
-        return found
+    return counted_jacobian(output_fn, x)[:2]
+
+
+def counted_jacobian(
+    output_fn: Callable, x: jax.Array
+) -> tuple[jax.Array, jax.Array, int]:
+    """Computes outputs z [m], their Jacobian J [m, n] at x [n], and its cost.
+
+    It takes k backward passes where every example has k outputs of its own, as in a
+    net (see ``rowwise``). Otherwise it takes reverse mode, m passes, with fewer outputs
+    than parameters, and forward mode, n passes, with more.
+
+    Returns:
+      z, J and the number of passes.
+
+    >>> inputs = jnp.ones((5, 3))
+    >>> net = lambda x: (inputs @ x.reshape(3, 2)).ravel()
+    >>> counted_jacobian(net, jnp.ones(6))[2]
+    2
+    """
+    found = rowwise.jacobian(output_fn, x)
     outputs = jax.eval_shape(output_fn, x)
+    if found is not None and found.passes <= min(outputs.size, x.size):
+        return tuple(found)
     if outputs.size < x.size:
         z, pull = jax.vjp(output_fn, x)
-        return z, jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
+        rows = jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
+        return z, rows, z.size
     push = lambda v: jax.jvp(output_fn, (x,), (v,))  # noqa: E731
-    return jax.vmap(push, out_axes=(None, 1))(jnp.eye(x.size, dtype=x.dtype))
+    unit = jnp.eye(x.size, dtype=x.dtype)
+    return *jax.vmap(push, out_axes=(None, 1))(unit), x.size
+
+
+def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
+    """Computes outputs z [m], their gradients' products J J^T [m, m], and its cost.
+
+    Where every example has outputs of its own, J is not formed (see ``rowwise``).
+
+    Returns:
+      z, J J^T and the number of passes.
+
+    >>> counted_gram(lambda x: jnp.stack([x[0] * x[1], x[1]]), jnp.array([2.0, 5.0]))[1]
+    Array([[29.,  2.],
+           [ 2.,  1.]], dtype=float32)
+    """
+    found = rowwise.gram(output_fn, x)
+    if found is not None and found.passes < min(found.outputs.size, x.size):
+        return tuple(found)
+    z, J, passes = counted_jacobian(output_fn, x)  # noqa: N806
+    return z, J @ J.T, passes
 
 
 def gauss_newton(

@@ -25,7 +25,7 @@ def test_linear_residuals_are_solved_in_one_step(solver):
         stop=STEP,
     )
     np.testing.assert_allclose(solution.params, [3 / 2, 7 / 6], rtol=1e-4)
-    assert solution.evaluations == 2 + 2 + 1  # values, columns of J, the trial
+    assert solution.evaluations == 2 + 1 + 1  # values, one backward pass, the trial
 
 
 def test_no_solve_of_products_differs_from_the_dense_one():

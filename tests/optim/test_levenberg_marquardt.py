@@ -41,7 +41,9 @@ def one_update(tx, params, state=None, **functions):
 @pytest.mark.parametrize("solver", ["cholesky", "qr", "cg"])
 def test_the_step_by_hand(solver):
     # J'J = [[1, 1], [1, 2]], J'r = [1, 3]; (J'J + I) s = J'r gives s = [0, 1].
-    tx = levenberg_marquardt(damping=1.0, solver=solver)
+    # g.G g / g.g = 25 / 10 for g = J'r, so that a damping of 0.4 adds I.
+    plain = {"scaling": "identity", "geodesic": False}
+    tx = levenberg_marquardt(damping=0.4, solver=solver, **plain)
     updates, _, diagnostics = one_update(tx, jnp.zeros(2), residual_fn=linear)
     np.testing.assert_allclose(updates, [0.0, -1.0], atol=2e-3)
     # f falls from 2.5 to 0.5 r.r with r = [0, 1]; the model says the same.
@@ -53,14 +55,14 @@ def test_the_step_by_hand(solver):
 
 def test_marquardt_scaling_by_hand():
     # D = diag(1, 2): (J'J + D) s = J'r, [[2, 1], [1, 4]] s = [1, 3], s = [1, 5] / 7.
-    tx = levenberg_marquardt(damping=1.0, scaling="marquardt")
+    tx = levenberg_marquardt(damping=1.0, scaling="marquardt", geodesic=False)
     updates, _, _ = one_update(tx, jnp.zeros(2), residual_fn=linear)
     np.testing.assert_allclose(updates, [-1 / 7, -5 / 7], rtol=1e-5)
 
 
 def test_marquardt_steps_do_not_depend_on_units():
     units = jnp.array([1e3, 1e-3])
-    tx = levenberg_marquardt(scaling="marquardt")
+    tx = levenberg_marquardt(scaling="marquardt", geodesic=False)
     start, stop = jnp.array([-1.2, 1.0]), Stop(gradient=-1.0, steps=20)
     plain = solve(tx, start, residual_fn=rosenbrock, stop=stop)
     scaled = solve(
@@ -72,7 +74,8 @@ def test_marquardt_steps_do_not_depend_on_units():
 
 def test_the_step_turns_from_gauss_newton_to_the_gradient():
     def step(damping):
-        tx = levenberg_marquardt(damping=damping)
+        plain = {"scaling": "identity", "geodesic": False}
+        tx = levenberg_marquardt(damping=damping / 2.5, **plain)
         return -one_update(tx, jnp.zeros(2), residual_fn=linear)[0]
 
     np.testing.assert_allclose(step(1e-6), jnp.linalg.solve(J, R), rtol=1e-4)
@@ -103,14 +106,14 @@ def test_geodesic_correction_by_hand():
     np.testing.assert_allclose(updates, [-0.625], rtol=1e-5)
     # A linear residual has no curvature, so the correction changes nothing.
     bent, _, _ = one_update(tx, jnp.zeros(2), residual_fn=linear)
-    straight = levenberg_marquardt(damping=1e-6)
+    straight = levenberg_marquardt(damping=1e-6, geodesic=False)
     np.testing.assert_allclose(
         bent, one_update(straight, jnp.zeros(2), residual_fn=linear)[0], rtol=1e-4
     )
 
 
 def test_a_rejected_step_is_a_zero_update_and_more_damping():
-    tx = levenberg_marquardt(damping=1e-3)
+    tx = levenberg_marquardt(damping=1e-3, rule="trainlm", geodesic=False)
     # The full Gauss-Newton step from 3 overshoots the root of atan and f rises.
     updates, state, diagnostics = one_update(
         tx, jnp.array([3.0]), residual_fn=jnp.arctan
@@ -142,7 +145,7 @@ def test_rosenbrock_to_the_precision_of_its_type(rule, dtype):
 
 
 def test_out_of_the_domain_it_shrinks_and_never_returns_nan():
-    tx = levenberg_marquardt(damping=1e-3)
+    tx = levenberg_marquardt(damping=1e-3, rule="trainlm", geodesic=False)
     # The root of log lies at 1; a Gauss-Newton step from 10 goes below zero.
     solution = solve(tx, jnp.array([10.0]), residual_fn=jnp.log, history=20)
     np.testing.assert_allclose(solution.params, 1.0, atol=1e-5)
@@ -153,7 +156,7 @@ def test_where_every_step_fails_it_stalls():
     def cliff(x):
         return jnp.where(x == 1.0, 1.0 + (x - 1.0), jnp.nan)
 
-    tx = levenberg_marquardt(max_damping=1e4)
+    tx = levenberg_marquardt(damping=1e-3, max_damping=1e4, rule="trainlm")
     solution = solve(tx, jnp.ones(1), residual_fn=cliff, stop=Stop(step=1e-3))
     assert Reason(int(solution.reason)) == Reason.STALLED
     np.testing.assert_array_equal(solution.params, 1.0)
@@ -277,3 +280,16 @@ def test_too_large_a_jacobian_names_the_other_solver(monkeypatch):
 def test_without_residuals_it_says_what_to_pass():
     with pytest.raises(TypeError, match=r"levenberg_marquardt.*residual_fn=r"):
         one_update(levenberg_marquardt(), jnp.zeros(2), value_fn=jnp.sum)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "qr", "cg"])
+@pytest.mark.parametrize("k", [1e-9, 1.0, 1e9])
+def test_the_optimum_does_not_depend_on_the_residuals_unit(solver, k):
+    t = jnp.linspace(0.0, 2.0, 20)
+
+    def residual_fn(p):
+        return k * (p[0] * jnp.exp(-p[1] * t) - 3 * jnp.exp(-2 * t))
+
+    tx, stop = levenberg_marquardt(solver=solver), Stop(gradient=-1.0, steps=100)
+    end = solve(tx, jnp.ones(2), residual_fn=residual_fn, stop=stop).params
+    np.testing.assert_allclose(end, [3.0, 2.0], rtol=1e-4)

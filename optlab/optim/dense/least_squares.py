@@ -16,8 +16,15 @@ import jax.numpy as jnp
 from optlab import curvature
 from optlab.errors import InputError
 from optlab.optim.dense.lift import Objective, half_square
-from optlab.optim.dense.linear import cg_solve, cholesky_solve, qr_solve
-from optlab.optim.dense.trial import judge
+from optlab.optim.dense.linear import (
+    cg_solve,
+    cholesky_solver,
+    dual_qr_solver,
+    lu_solver,
+    norm,
+    qr_solver,
+)
+from optlab.optim.dense.trial import judge, rounding_of
 from optlab.optim.info import Info
 
 
@@ -26,16 +33,30 @@ class Local(NamedTuple):
 
     value: jax.Array  # f(x)
     gradient: jax.Array  # J^T u [n]
-    diagonal: jax.Array  # of G [n]; ones for cg, which has no matrix to read it from
-    solve: Callable  # (d [n], u [m]) -> (s [n], products)
+    curvature: jax.Array  # g.G g / g.g, scalar
+    diagonal: jax.Array | None  # of G [n], where it was asked for
+    factorize: Callable  # (nu, scale) -> (u [m] -> (s [n], products)), d = nu * scale
     decrease: Callable  # s [n] -> f(x) - f(x - s)
     u: jax.Array  # l'(z) [m]
     bend: Callable  # s [n] -> H z'' [m], z'' the second derivative of z along s
     evaluations: int  # number of evaluations that these took
 
 
-def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Local:
+def local(
+    objective: Objective, x: jax.Array, *, solver: str, diagonal: bool, name: str
+) -> Local:
     """Builds the damped linear problem at x [n], by one of ``linear.SOLVERS``.
+
+    Args:
+      objective: functions of the problem.
+      x: point [n].
+      solver: key of ``SOLVERS``.
+      diagonal: whether the damping is scaled by the diagonal of G, and else by one
+        number; ``cg`` has no matrix to read a diagonal from.
+      name: name of the method, for messages.
+
+    Returns:
+      The problem near x. With fewer outputs than parameters its matrices are m x m.
 
     Raises:
       InputError: matrices that do not fit; ``qr`` for a loss that is no sum of squares.
@@ -45,37 +66,59 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     assert loss_fn is not None
     if solver == "qr" and not squares:
         raise InputError(f"{name}: solver='qr' needs residual_fn; use 'cholesky'")
+    m, n = jax.eval_shape(output_fn, x).size, x.size
+    dual, entries = m < n, None
 
     def curve(z):  # l'(z) and v -> H v
         return (z, lambda v: v) if squares else jax.linearize(jax.grad(loss_fn), z)
 
     if solver == "cg":
-        z, push = jax.linearize(output_fn, x)
-        transposed = jax.linear_transpose(push, x)
-        pull = lambda u: transposed(u)[0]  # noqa: E731
+        z, push, pull = _products(output_fn, x)
         u, H = curve(z)  # noqa: N806
-        diagonal, evaluations = jnp.ones_like(x), 2
-        product = lambda v: pull(H(push(v)))  # noqa: E731
-        solve = lambda d, u: cg_solve(product, d, pull(u))  # noqa: E731
-    else:
-        m, n = jax.eval_shape(output_fn, x).size, x.size
-        shapes = {
-            "qr": [(m + n, n), (m + n, n), (n, n)],  # [J; sqrt(d)], Q, diag(sqrt(d))
-            "cholesky": [(m, n)] * (1 if squares else 2) + [(n, n)],  # J, H J, G
-        }[solver]
+        product, evaluations = lambda v: pull(H(push(v))), 2
+        factorize = lambda nu, scale: (  # noqa: E731
+            lambda u: cg_solve(product, nu * scale, pull(u))
+        )
+    elif dual and solver == "cholesky" and not diagonal:
+        shapes = [(m, m)] * (1 if squares else 3)  # K, its factor, H K
         curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
-        z, J = curvature.jacobian(output_fn, x)  # noqa: N806
-        pull = lambda u: J.T @ u  # noqa: E731
+        z, K, passes = curvature.counted_gram(output_fn, x)  # noqa: N806
+        _, push, pull = _products(output_fn, x)
         u, H = curve(z)  # noqa: N806
-        evaluations = n
-        if solver == "qr":
-            diagonal = jnp.sum(J**2, 0)
-            solve = lambda d, u: (qr_solve(J, d, u), 0)  # noqa: E731
+        evaluations = passes + 1
+        factorize = lambda nu, scale: _dual(  # noqa: E731
+            K / scale, H, nu, lambda w: pull(w) / scale, squares
+        )
+    else:
+        shapes = _shapes(m, n, solver, squares)
+        curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
+        z, J, evaluations = curvature.counted_jacobian(output_fn, x)  # noqa: N806
+        push, pull = (lambda v: J @ v), (lambda u: J.T @ u)
+        u, H = curve(z)  # noqa: N806
+        HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
+        entries = jnp.sum(J * HJ, 0) if diagonal else None
+        if solver == "qr" and dual:
+            solver_of = lambda nu, scale: dual_qr_solver(J, nu, scale)  # noqa: E731
+        elif solver == "qr":
+            solver_of = lambda nu, scale: qr_solver(J, nu * scale)  # noqa: E731
+        elif dual:
+            solver_of = None
         else:
-            HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
             G = J.T @ HJ  # noqa: N806
-            diagonal = jnp.diag(G)
-            solve = lambda d, u: (cholesky_solve(G, d, pull(u)), 0)  # noqa: E731
+            solver_of = lambda nu, scale: _of_gradient(  # noqa: E731
+                cholesky_solver(G, nu * scale), pull
+            )
+
+        def factorize(nu, scale):
+            if solver_of is None:
+                K = (J / scale) @ J.T  # noqa: N806
+                return _dual(K, H, nu, lambda w: pull(w) / scale, squares)
+            solve = solver_of(nu, scale)
+            return lambda u: (solve(u), 0)
+
+    gradient = pull(u)
+    unit = gradient / jnp.maximum(norm(gradient), jnp.finfo(x.dtype).tiny)
+    along = push(unit)
 
     def decrease(s):
         if squares:
@@ -92,9 +135,10 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
 
     return Local(
         value=half_square(z) if squares else objective.value,
-        gradient=pull(u),
-        diagonal=diagonal,
-        solve=solve,
+        gradient=gradient,
+        curvature=jnp.vdot(along, H(along)),
+        diagonal=entries,
+        factorize=factorize,
         decrease=decrease,
         u=u,
         bend=bend,
@@ -102,9 +146,41 @@ def local(objective: Objective, x: jax.Array, *, solver: str, name: str) -> Loca
     )
 
 
+def _products(
+    output_fn: Callable, x: jax.Array
+) -> tuple[jax.Array, Callable, Callable]:
+    """Computes outputs z [m], v -> J v and u -> J^T u."""
+    z, push = jax.linearize(output_fn, x)
+    transposed = jax.linear_transpose(push, x)
+    return z, push, lambda u: transposed(u)[0]
+
+
+def _shapes(m: int, n: int, solver: str, squares: bool) -> list[tuple[int, int]]:
+    """Lists the matrices that a solver with a Jacobian holds at the same time."""
+    small = min(m, n)
+    if solver == "qr":  # [J; sqrt(d)] or its dual, Q, diagonal
+        return [(m + n, small), (m + n, small), (small, small)]
+    copies = (1 if squares else 2) + (m < n)  # J, H J, J / scale
+    return [(m, n)] * copies + [(small, small)] * (1 if squares or m >= n else 2)
+
+
+def _of_gradient(solve: Callable, pull: Callable) -> Callable:
+    return lambda u: solve(pull(u))
+
+
+def _dual(K, H, nu, back, squares) -> Callable:  # noqa: N803
+    """Builds u -> (s, 0) of the dual form: (H K + nu I) w = u, s = back(w)."""
+    if squares:
+        # Guard: less than n * eps, whose rounding the damping mends by a rejection.
+        solve = cholesky_solver(K, nu, guard=4 * jnp.finfo(K.dtype).eps)
+    else:
+        solve = lu_solver(jax.vmap(H, 1, 1)(K), nu)
+    return lambda u: (back(solve(u)), 0)
+
+
 def attempt(
     here: Local, s, predicted, *, damping, exhausted, evaluations, trusted: Any = True
-) -> tuple[jax.Array, Info]:
+) -> tuple[jax.Array, Info, jax.Array]:
     """Tries the point x - s, and takes the step where f falls as predicted.
 
     Args:
@@ -117,20 +193,23 @@ def attempt(
       trusted: bool, false where the method itself rejects the step.
 
     Returns:
-      The step, zeros where it is rejected, and diagnostics.
+      The step, zeros where it is rejected; diagnostics; and a bool that is false where
+      f fell by no more than its rounding.
     """
-    ratio, accepted = judge(here.value, here.decrease(s), predicted)
+    decrease = here.decrease(s)
+    ratio, accepted = judge(here.value, decrease, predicted)
     accepted = accepted & trusted
-    return jnp.where(accepted, s, 0.0), Info(
+    info = Info(
         loss=here.value,
-        gradient_norm=jnp.linalg.norm(here.gradient),
-        step_norm=jnp.linalg.norm(s),
+        gradient_norm=norm(here.gradient),
+        step_norm=norm(s),
         damping=damping,
         gain_ratio=ratio,
         accepted=accepted,
         stalled=~accepted & exhausted,
         evaluations=evaluations + 1,
     )
+    return jnp.where(accepted, s, 0.0), info, decrease > rounding_of(here.value)
 
 
 def predicted_decrease(

@@ -16,6 +16,17 @@ import jax.numpy as jnp
 SUFFICIENT = 1e-4
 
 
+def rounding_of(value: jax.Array) -> jax.Array:
+    """Computes e, the decrease of f that may be rounding only.
+
+    >>> float(rounding_of(jnp.array(1.0))) == 10 * float(jnp.finfo(jnp.float32).eps)
+    True
+    """
+    limits = jnp.finfo(value.dtype)
+    # The tiniest number saves 0 / 0 at a minimum whose value is exactly zero.
+    return 10 * limits.eps * jnp.abs(value) + limits.tiny
+
+
 def judge(
     value: jax.Array, decrease: jax.Array, predicted: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -35,9 +46,7 @@ def judge(
     >>> judge(jnp.array(2.0), jnp.array([-1.0, jnp.nan]), jnp.array(1.0))[1].tolist()
     [False, False]
     """
-    limits = jnp.finfo(decrease.dtype)
-    # The tiniest number saves 0 / 0 at a minimum whose value is exactly zero.
-    rounding = 10 * limits.eps * jnp.abs(value) + limits.tiny
+    rounding = rounding_of(value)
     ratio = (decrease + rounding) / (predicted + rounding)
     ratio = jnp.where(jnp.isfinite(decrease), ratio, jnp.nan)
     return ratio, (ratio > SUFFICIENT) & (predicted >= 0)

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from optlab.optim.dense.lift import lift
+from optlab.optim.dense.linear import norm
 from optlab.optim.dense.trial import judge
 from optlab.optim.info import Info, initial
 
@@ -75,20 +76,21 @@ def scale_by_trust_region(
         f = objective.value
         ratio, accepted = judge(f, f - objective.value_fn(x - s), trial.predicted)
         # A step that changes no digit of x has no smaller one to try.
-        stalled = jnp.all(x - s == x)
-        accepted = accepted & usable & ~stalled
+        unmoved = jnp.all(x - s == x)
+        accepted = accepted & usable & ~unmoved
+        # A radius that grows has longer steps to try.
+        next_ = next_radius(state.radius, trial.length, ratio, max_radius)
         info = Info(
             loss=f,
-            gradient_norm=jnp.linalg.norm(g),
-            step_norm=jnp.linalg.norm(s),
+            gradient_norm=norm(g),
+            step_norm=norm(s),
             damping=state.radius,
             gain_ratio=ratio,
             accepted=accepted,
-            stalled=stalled,
+            stalled=unmoved & ~(next_ > state.radius),
             evaluations=state.info.evaluations + trial.evaluations + 1,
         )
-        radius = next_radius(state.radius, trial.length, ratio, max_radius)
-        radius = jnp.where(usable, radius, state.radius).astype(x.dtype)
+        radius = jnp.where(usable, next_, state.radius).astype(x.dtype)
         return jnp.where(accepted, s, 0.0), TrustRegionState(radius=radius, info=info)
 
     return lift(init, update, name=name)

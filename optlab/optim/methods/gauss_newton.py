@@ -1,6 +1,6 @@
 """Gauss-Newton: the least squares of the linearized residuals, with a step length.
 
-    (J^T J + nu D) s = J^T r,  D = diag(J^T J),  nu small and constant
+    (J^T J + nu c I) s = J^T r,  c = g.G g / g.g,  nu small and constant
     x+ = x - a s   if f falls as predicted, else x
     a+ = min(1, 2 a) after an accepted step, a / 2 after a rejected one
     for a loss l(z): J^T H J and J^T l'(z)
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.dense.damping import next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
 from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
 from optlab.optim.dense.linear import SOLVERS
@@ -41,11 +42,11 @@ def gauss_newton(
     Gauss-Newton matrix.
 
     Args:
-      damping: nu, relative to the diagonal of the matrix. Guard: with more parameters
-        than residuals the matrix is singular, and the step is then the shortest one.
+      damping: nu, relative to the curvature along the gradient, with every solver; read
+        at every update. 1e-6 is meant for full batches: on mini-batches give 0.1 to 1.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices, and nu is absolute), static.
+        matrices), static; the first two solve an m x m system where m < n.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial;
@@ -65,11 +66,11 @@ def gauss_newton(
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(objective, x, solver=solver, name="gauss_newton")
-        d = jnp.asarray(damping, x.dtype) * here.diagonal
-        s, products = here.solve(d, here.u)
-        length = state.length
-        direction, info = attempt(
+        here = local(objective, x, solver=solver, diagonal=False, name="gauss_newton")
+        nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)[1]
+        s, products = here.factorize(nu, scale)(here.u)
+        length, d = state.length, nu * scale
+        direction, info, progress = attempt(
             here,
             length * s,
             predicted_decrease(here.gradient, s, d, length),
@@ -77,7 +78,11 @@ def gauss_newton(
             exhausted=length <= min_length,
             evaluations=state.info.evaluations + here.evaluations + products,
         )
-        length = jnp.where(info.accepted, jnp.minimum(1.0, 2 * length), length / 2)
+        # Guard: a step that was accepted by rounding and is not much shorter than the
+        # last walks in a cycle.
+        cycles = ~progress & (info.step_norm > 0.5 * state.info.step_norm)
+        longer = jnp.where(progress, jnp.minimum(1.0, 2 * length), length)
+        length = jnp.where(info.accepted & ~cycles, longer, length / 2)
         return direction, GaussNewtonState(length=length.astype(x.dtype), info=info)
 
     step = lift(init, update, name="gauss_newton", needs=OUTPUTS)

@@ -8,9 +8,34 @@ You et al. 2020, "Large batch optimization for deep learning: training BERT in 7
 minutes", algorithm 2 with phi the identity.
 """
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from optlab.optim.compose import compose
+from optlab.optim.dense.linear import norm
+
+
+def scale_by_norm_ratio() -> optax.GradientTransformation:
+    """Builds u -> |w| / |u| u leaf by leaf, with norms that do not overflow.
+
+    >>> w, u = jnp.array([3e30, 4e30]), jnp.array([1.0, 0.0])
+    >>> bool(jnp.isfinite(scale_by_norm_ratio().update(u, (), w)[0][0]))
+    True
+    """
+
+    def scale(u, w):
+        length, own = norm(w.ravel()), norm(u.ravel())
+        usable = (length > 0) & (own > 0)
+        # The unit vector first: a ratio may overflow where its product does not.
+        return jnp.where(usable, u / jnp.where(own > 0, own, 1.0) * length, u)
+
+    def update(updates, state, params=None):
+        if params is None:
+            raise ValueError(optax.NO_PARAMS_MSG)
+        return jax.tree.map(scale, updates, params), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def lamb(
@@ -46,6 +71,6 @@ def lamb(
     return compose(
         optax.scale_by_adam(b1, b2, eps),
         optax.add_decayed_weights(weight_decay),
-        optax.scale_by_trust_ratio(),
+        scale_by_norm_ratio(),
         learning_rate=learning_rate,
     )

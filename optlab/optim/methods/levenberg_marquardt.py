@@ -36,18 +36,18 @@ class LevenbergMarquardtState(NamedTuple):
 
     nu: jax.Array  # scalar
     growth: jax.Array  # scalar: v of Nielsen's rule
-    scale: jax.Array  # D [n]
+    scale: jax.Array  # memory of D [n], or a scalar for `identity`
     info: Info
 
 
 def levenberg_marquardt(
-    damping: Any = 1e-3,
+    damping: Any = 1.0,
     decrease: Any = None,
     increase: Any = None,
     max_damping: Any = 1e10,
-    rule: str = "trainlm",
-    scaling: str = "identity",
-    geodesic: bool = False,
+    rule: str = "nielsen",
+    scaling: str | None = None,
+    geodesic: bool = True,
     solver: str = "cholesky",
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Levenberg-Marquardt, one trial step for each update.
@@ -55,22 +55,29 @@ def levenberg_marquardt(
     Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
     as cross-entropy) ``output_fn`` and ``output_loss_fn``.
 
+    Use it first for curve fits and small nets on full batches. On large nets or noisy
+    batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
+    method; where residuals at the solution are large, `newton` or `bfgs`. With m
+    outputs and n parameters a step takes of the order of m n min(m, n) operations,
+    and m n numbers; with ``cg`` products only.
+
     Args:
-      damping: the first nu.
+      damping: first nu, relative to D; read once, by ``init``.
       decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
         None for the rule's default, 0.1 or 1/3.
       increase: factor of nu after a rejection, for ``nielsen`` the first one; None for
         the rule's default, 10 or 2.
       max_damping: nu at which a rejected step means that the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
-      scaling: of the damping, static: ``identity``, ``marquardt`` (the diagonal of
-        J^T J: steps do not depend on the parameters' units), ``more`` (its maximum so
-        far: safer far from the solution), ``fading`` (a maximum that forgets a tenth
-        at each step).
+      scaling: of the damping, static; D is ``identity`` (times the curvature along the
+        gradient), ``marquardt`` (the diagonal of J^T J), ``more`` (its maximum so far),
+        ``fading`` (a maximum that forgets a tenth at each step) or ``balanced`` (the
+        last one, its smaller entries raised by at most ten). None for ``balanced``, or
+        for ``identity`` where ``cg`` has no diagonal.
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static.
+        matrices), static; the first two solve an m x m system where m < n.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
@@ -82,6 +89,8 @@ def levenberg_marquardt(
     Array([1., 1.], dtype=float32)
     """
     check_choice("levenberg_marquardt", "rule", rule, RULES)
+    if scaling is None:
+        scaling = "identity" if solver == "cg" else "balanced"
     check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
     check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
     if solver == "cg" and scaling != "identity":
@@ -89,6 +98,7 @@ def levenberg_marquardt(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "
             "use scaling='identity'"
         )
+    diagonal = scaling != "identity"
     smaller, larger = RULES[rule]
     decrease = smaller if decrease is None else decrease
     increase = larger if increase is None else increase
@@ -97,25 +107,28 @@ def levenberg_marquardt(
         return LevenbergMarquardtState(
             nu=jnp.asarray(damping, x.dtype),
             growth=jnp.asarray(increase, x.dtype),
-            scale=jnp.zeros_like(x),
+            scale=jnp.zeros(x.shape if diagonal else (), x.dtype),
             info=initial(x.dtype),
         )
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
-        here = local(objective, x, solver=solver, name="levenberg_marquardt")
-        scale = next_scale(scaling, state.scale, here.diagonal)
-        nu, d = state.nu, state.nu * scale
-        s, products = here.solve(d, here.u)
-        predicted = predicted_decrease(here.gradient, s, d)
+        here = local(
+            objective, x, solver=solver, diagonal=diagonal, name="levenberg_marquardt"
+        )
+        memory, scale = next_scale(scaling, state.scale, here)
+        nu = state.nu
+        solve = here.factorize(nu, scale)
+        s, products = solve(here.u)
+        predicted = predicted_decrease(here.gradient, s, nu * scale)
         trusted = True
         if geodesic:
             # The second derivative of the outputs along s in place of J^T r.
-            a, more_products = here.solve(d, here.bend(s))
+            a, more_products = solve(here.bend(s))
             trusted = jnp.linalg.norm(a) <= BEND_LIMIT * jnp.linalg.norm(s)
             s, products = s + 0.5 * a, products + more_products + 2
         low, high = jnp.finfo(x.dtype).eps, jnp.asarray(max_damping, x.dtype)
-        direction, info = attempt(
+        direction, info, progress = attempt(
             here,
             s,
             predicted,
@@ -125,12 +138,17 @@ def levenberg_marquardt(
             trusted=trusted,
         )
         rho, accepted, factors = info.gain_ratio, info.accepted, (decrease, increase)
-        nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
+        next_nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
+        # Guard: a step that was accepted by rounding says nothing about the model, and
+        # one that is not much shorter than the last walks in a cycle.
+        cycles = info.step_norm > 0.5 * state.info.step_norm
+        rounded = jnp.where(cycles, 2.0, 1.0) * nu
+        nu = jnp.where(accepted & ~progress, rounded, next_nu)
         return direction, LevenbergMarquardtState(
             # Guard: less than eps changes no digit, but is slow to come back from.
             nu=jnp.clip(nu, low, high).astype(x.dtype),
             growth=jnp.minimum(growth, high).astype(x.dtype),
-            scale=scale,
+            scale=memory,
             info=info,
         )
 
