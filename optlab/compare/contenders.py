@@ -219,7 +219,7 @@ def swept(settings: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
             continue
         if not value:
             raise InputError(f"{key}=() is empty: give one value or more")
-        if len(set(value)) < len(value):
+        if any(each in value[:i] for i, each in enumerate(value)):  # may be lists
             raise InputError(f"{key}={value} has a value twice")
         axes[key] = value
     return axes
