@@ -16,6 +16,10 @@ and time of single layers side by side.
 The default is scikit-learn's digits, which have one channel: the first separable layer
 has a single 3 x 3 kernel there, and the first depthwise one sixteen. ``cifar10`` is the
 whole set, ``cifar10_reduced`` for two CPU cores.
+
+The default, 5 seeds, test accuracy and multiply-adds for an image: standard 97.77 ±
+0.98%, 84,224; depthwise 95.99 ± 2.07%, 15,104; separable 90.03 ± 5.78%, 13,376;
+pointwise 25.79 ± 4.96%, 10,496.
 """
 
 from typing import Any

@@ -23,6 +23,9 @@ runs are reported: a table here; index.html, figures, rows.csv, results.json and
 trained nets in the working directory. The same command again goes on where a stopped
 run was, or shows the results of a finished one.
 
+config.claims says beforehand what is claimed of contenders; table and page say in words
+whether it held. See optlab.results.claims.
+
 Every line of the config is a flag: --config.KEY=VALUE. Parts also take what their
 functions take: --config.optimizers.NAME.ARGUMENT, --config.model.OPTION,
 --config.schedule.OPTION (lengths in epochs), --config.augment=flip,crop. A part of

@@ -36,7 +36,7 @@ Metrics = Mapping[str, Any]
 
 #: Largest number of examples evaluated at a time: bounds memory, and changes no result
 #: beyond rounding.
-EVALUATION_BATCH = 256
+EVALUATION_BATCH = 128
 
 
 class TrainState(NamedTuple):

@@ -15,11 +15,10 @@ from jax import lax
 
 from experiments.benchmarks.suite import Ratio
 from experiments.benchmarks.timing import Status, interleaved
-from experiments.tabulate import tabulate
 from optlab.models import depthwise
 from optlab.models.cost import multiply_adds
 from optlab.report import Table
-from optlab.report.tables import number
+from optlab.report.tables import number, tabulate
 
 #: XLA's own depthwise convolution.
 NATIVE = "lax.conv with feature groups, steps scanned"

@@ -15,17 +15,14 @@ from experiments.benchmarks import programs
 from experiments.benchmarks.suite import SuiteResult, Value
 from experiments.benchmarks.sweep import make_task
 from experiments.benchmarks.timing import Status, interleaved
-from experiments.tabulate import tabulate
 from optlab.errors import InputError
-from optlab.report import Picture, Table
-from optlab.report.figures.scaling import Growth, scaling
-from optlab.report.tables import number
+from optlab.report import Picture, Table, number, tabulate
+from optlab.report.figures.growth import Growth, Panel, growth
 from optlab.results import power_law
 
-CAPTION = (
-    "Time of one epoch of all lanes. The dashed line is the power law through the "
-    "upper half of the sizes; its exponent stands beside it."
-)
+TITLE = "Time of a sweep against its size"
+CAPTION = "Time of one epoch of all lanes; the slope of a line is its exponent."
+FOOT = "Points: measured; line: power law through the upper half of the sizes."
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
@@ -66,25 +63,27 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
         upper = slice(min(len(drawn) // 2, len(drawn) - 2), None)
         law = power_law(drawn[upper], seconds[upper])
         growths.append(Growth("parameters" if hidden else axis, drawn, seconds, law))
+    panels = [Panel(each.name, "seconds of an epoch", [each]) for each in growths]
+    drawn = growth(TITLE, panels, FOOT)
     alt = f"Seconds against {', '.join(axes)}, on logarithmic axes."
     return SuiteResult(
         values=tuple(
-            Value(f"exponent of time in {each.label}, upper half", each.law.exponent)
+            Value(f"exponent of time in {each.name}, upper half", each.law.exponent)
             for each in growths
         ),
-        blocks=(_table(growths), Picture("scaling", scaling(growths), CAPTION, alt)),
+        blocks=(_table(growths), Picture("scaling", drawn, CAPTION, alt)),
     )
 
 
 def _table(growths: Sequence[Growth]) -> Table:
     rows = [
         {
-            "axis": each.label,
+            "axis": each.name,
             "size": f"{size:,}",
             "seconds": number(seconds),
             "microseconds\n/ size": number(1e6 * seconds / size),
         }
         for each in growths
-        for size, seconds in zip(each.sizes, each.seconds, strict=True)
+        for size, seconds in zip(each.sizes, each.costs, strict=True)
     ]
     return tabulate("Time of an epoch of all lanes", rows, ["axis"])

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.benchmarks.suite import Ratio, SuiteResult, Value
-from experiments.tabulate import tabulate
-from optlab.report import Table
+from optlab.report import Table, number, tabulate
 from optlab.report.document import Block
-from optlab.report.tables import number
 
 
 def blocks(result: SuiteResult) -> tuple[Block, ...]:

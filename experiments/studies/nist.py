@@ -14,10 +14,9 @@ import numpy as np
 import optax
 
 from experiments.studies.context import Context
-from experiments.tabulate import tabulate
 from optlab import optim
 from optlab.errors import InputError
-from optlab.report import Table
+from optlab.report import Table, tabulate
 from optlab.solving import Reason, Solution, Stop, solve
 from optlab.testproblems import nist
 

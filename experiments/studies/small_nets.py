@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from experiments.studies.context import Context
-from experiments.tabulate import tabulate
 from experiments.workdir import claim, write_results
 from optlab import losses, models, optim, report, sweep
 from optlab.errors import InputError, near
@@ -260,7 +259,7 @@ def _fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:
         rows.append(row)
     title = f"{net.name}: {net.parameters} parameters, {net.measure} to {net.target:g}"
     groups = [descent.GROUPS[each.descent.evaluates] for each in fits]
-    return tabulate(title, rows, ["method"], groups=groups)
+    return report.tabulate(title, rows, ["method"], groups=groups)
 
 
 def _names(settings: Mapping[str, Any]) -> list[str]:

@@ -161,7 +161,7 @@ def _entry(
     )
 
 
-def _sizes(contender: Contender) -> tuple[int, int]:
+def _sizes(contender: Contender) -> tuple[int, int | None]:
     """Numbers of parameters, and of multiply-adds of the net for one example."""
     problem = contender.task.problem(contender.points[0])
     one = jax.tree.map(lambda x: x[:1], problem.dataset.train)
@@ -173,7 +173,7 @@ def _sizes(contender: Contender) -> tuple[int, int]:
             model_state,
         )
     except ValueError:  # of a custom net with products in a while_loop
-        count = 0
+        count = None
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)), count
 
 
@@ -240,7 +240,8 @@ class _Compiler:
             ):
                 about.append(contender.label)
             elif others:
-                about.append(f"{_sizes(contender)[1]:,} multiply-adds")
+                count = _sizes(contender)[1]
+                about.append(f"{count} multiply-adds" if count else contender.label)
             measured = self.observer.widths(
                 ", ".join(about),
                 lambda: sweep.measure_widths(contender.task, lanes, layout),

@@ -5,7 +5,6 @@ draws, writes and saves, and before the first it may hand back a saved `Progress
 on from. A stage's measurements are a `History` of fixed shape.
 """
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -134,15 +133,14 @@ def run_stage(
     contender = stage.contender
     points = [contender.points[point] for point in stage.points]
     lanes = sweep.make_lanes(stage.seeds, points)
-    init = functools.partial(sweep.init_states, contender.task)
-    fresh = Progress(_no_history(stage), jax.eval_shape(init, lanes))
+    fresh = Progress(_no_history(stage), sweep.states_shape(contender.task, lanes))
     history, states = observer.restore(stage, fresh)
     if history.epoch == stage.epochs:
         return history
     observer.compiling(stage)
     compilation = compile_for(lanes)
     if history.epoch == 0:  # while the program is compiled
-        states = init(lanes)
+        states = sweep.init_states(contender.task, lanes)
         start = compilation.evaluate, states, lanes, stage.splits
         history = _with_evaluations(history, *start)
     assert states is not None

@@ -1,5 +1,6 @@
 """Hessians, Jacobians and Gauss-Newton matrices: dense, and as products."""
 
+from optlab.curvature.products import DenseMemoryError as DenseMemoryError
 from optlab.curvature.products import gauss_newton as gauss_newton
 from optlab.curvature.products import gauss_newton_product as gauss_newton_product
 from optlab.curvature.products import hessian as hessian

@@ -114,6 +114,18 @@ def gauss_newton_product(
     return pull(dl)[0], product
 
 
+class DenseMemoryError(InputError):
+    """Dense matrices that do not fit, with the bytes that they need.
+
+    Attributes:
+      size: number of bytes.
+    """
+
+    def __init__(self, message: str, size: int):
+        super().__init__(message)
+        self.size = size
+
+
 def require_memory(
     method: str, shapes: Sequence[tuple[int, ...]], dtype: Any, instead: str
 ) -> None:
@@ -127,12 +139,12 @@ def require_memory(
       instead: matrix-free method to advise.
 
     Raises:
-      InputError: they take more than ``DENSE_LIMIT`` bytes.
+      DenseMemoryError: they take more than ``DENSE_LIMIT`` bytes; an `InputError`.
 
     >>> require_memory("newton", [(138357544, 138357544)], jnp.float32, "newton_cg()")
     Traceback (most recent call last):
-    optlab.errors.InputError: newton needs 7.13e+07 GiB for dense float32 matrices
-    (138357544 x 138357544), and the limit is 4 GiB
+    optlab.curvature.products.DenseMemoryError: newton needs 7.13e+07 GiB for
+    dense float32 matrices (138357544 x 138357544), and the limit is 4 GiB
     (optlab.curvature.products.DENSE_LIMIT): use newton_cg(), which forms no matrix
     """
     size = sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
@@ -141,9 +153,10 @@ def require_memory(
             (f"{count} of " if count > 1 else "") + " x ".join(map(str, shape))
             for shape, count in Counter(shapes).items()
         )
-        raise InputError(
+        raise DenseMemoryError(
             f"{method} needs {size / 2**30:.3g} GiB for dense {jnp.dtype(dtype).name} "
             f"matrices ({matrices}), and the limit is {DENSE_LIMIT / 2**30:.3g} GiB "
             f"(optlab.curvature.products.DENSE_LIMIT): use {instead}, which forms no "
-            "matrix"
+            "matrix",
+            size,
         )

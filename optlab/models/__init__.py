@@ -1,12 +1,14 @@
 """Models by name; a new one is its own file and one line in ``MODELS``."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 
 from optlab import names
 from optlab.errors import InputError, near
+from optlab.models.architectures import ARCHITECTURES
 from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
 from optlab.models.embedding_mlp import EmbeddingMLP
@@ -14,7 +16,8 @@ from optlab.models.fcn import FCN
 from optlab.models.mlp import MLP
 
 #: Name to module class; each takes ``classes`` and options of its own.
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    **ARCHITECTURES,
     "autoencoder": Autoencoder,
     "cnn": CNN,
     "embedding_mlp": EmbeddingMLP,

@@ -2,7 +2,7 @@
 
 from optlab.report.document import Facts, Listing, Picture, Section, Steps, write_page
 from optlab.report.page import write
-from optlab.report.tables import Table, duration, number
+from optlab.report.tables import Table, duration, number, tabulate
 from optlab.report.terminal import show, show_table
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "number",
     "show",
     "show_table",
+    "tabulate",
     "write",
     "write_page",
 ]

@@ -76,12 +76,15 @@ def sections(results: Results) -> tuple[Section, ...]:
         tables.contender_table(results),
     ]
     trained = any(entry.report is not None for entry in results.entries)
-    training: list[Block] = ["All lanes of all contenders diverged."]
+    training: list[Block | None] = ["All lanes of all contenders diverged."]
     if trained:
         training = [
-            _picture(results, "epochs", figures.by_epoch(results), _PROGRESS),
-            _picture(results, "wall_time", figures.by_time(results), _TIMES),
-            _picture(results, "training_steps", figures.by_step(results), _STEPS),
+            _picture(results, "epochs", figures.progress(results, "epoch"), _PROGRESS),
+            _picture(results, "wall_time", figures.progress(results, "time"), _TIMES),
+            _picture(
+                results, "training_steps", figures.progress(results, "step"), _STEPS
+            ),
+            tables.teeth_table(results),
         ]
     tuning = [
         _picture(results, f"sensitivity_{name}", drawn, _SENSITIVITY)

@@ -1,7 +1,7 @@
 """Tables of a comparison: one plain form for the terminal and the page."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from optlab.results import (
     swept_names,
 )
 from optlab.results.claims import NOT_SHOWN
+from optlab.results.sawtooth import teeth
 from optlab.results.statistics import mean_interval
 
 _NONE = "-"
@@ -34,6 +35,37 @@ class Table(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]  # of each row; a new one starts a block with that header
     notes: tuple[str, ...] = ()
+
+
+def tabulate(
+    title: str,
+    rows: Sequence[Mapping[str, str]],
+    left: Sequence[str],
+    notes: Iterable[str] = (),
+    groups: Iterable[str] = (),
+) -> Table:
+    """Makes a table of rows in which each cell stands beside its header.
+
+    Args:
+      title: title of the table.
+      rows: one row or more, all with the same headers in the same order.
+      left: headers of the columns with text, which are aligned left.
+      notes: remarks below the table.
+      groups: heading of each row's block; empty for a table without blocks.
+
+    Returns:
+      The table.
+
+    >>> rows = [{"net": "a", "n": "1"}, {"net": "b", "n": "2"}]
+    >>> table = tabulate("Sizes", rows, left=["net"])
+    >>> table.columns, table.align, table.rows
+    (('net', 'n'), 'lr', (('a', '1'), ('b', '2')))
+    """
+    columns = tuple(rows[0])
+    align = "".join("l" if column in left else "r" for column in columns)
+    cells = tuple(tuple(row.values()) for row in rows)
+    return Table(title, columns, align, cells, tuple(groups) or ("",) * len(rows),
+                 tuple(notes))  # fmt: skip
 
 
 def number(value: float) -> str:
@@ -108,42 +140,37 @@ def summary_table(results: Results) -> Table:
       The table; its notes hold the remarks that a reader must not miss.
     """
     decides, *others = results.metrics
-    others = [metric for metric in others if metric.name != "loss"]
+    shown = [decides, *(metric for metric in others if metric.name != "loss")]
     names = swept_names(results)
     rows, notes = [], []
     for summary, entry in zip(summarize(results), results.entries, strict=True):
-        lost = summary.best is None
-        test = measured(summary.test[decides.name], decides)
-        lanes = entry.tune.diverged.size
-        rows.append(
-            (
-                entry.name,
-                number(summary.train_loss.mean),
-                number(summary.validation_loss.mean),
-                number(summary.gap.mean),
-                "all lanes\ndiverged" if lost else test,
-                *(measured(summary.test[each.name], each) for each in others),
-                duration(summary.seconds),
-                duration(entry.compile_seconds),
-                _point(summary, distinct(entry.points), names),
-                f"{summary.tune_diverged}/{lanes}",
-            )
-        )
+        test = {
+            f"test\n{_unit(metric)}": measured(summary.test[metric.name], metric)
+            for metric in shown
+        }
+        if summary.best is None:
+            test[f"test\n{_unit(decides)}"] = "all lanes\ndiverged"
+        row = {
+            "contender": entry.name,
+            "train\nloss": number(summary.train_loss.mean),
+            "valid.\nloss": number(summary.validation_loss.mean),
+            "gap": number(summary.gap.mean),
+            **test,
+            "one run": duration(summary.seconds),
+            "compile": duration(entry.compile_seconds),
+            "best\npoint": _point(summary, distinct(entry.points), names),
+            "diverged": f"{summary.tune_diverged}/{entry.tune.diverged.size}",
+        }
+        rows.append(row)
         if summary.remark:
             star = "* " if summary.at_edge else ""
             notes.append(f"{star}{entry.label}: {summary.remark}")
-    headers = [f"test\n{_unit(metric)}" for metric in (decides, *others)]
-    return Table(
-        title="Test split, fresh seeds: mean ± 95% interval",
-        columns=(
-            "contender", "train\nloss", "valid.\nloss", "gap", *headers,
-            "one run", "compile", "best\npoint", "diverged",
-        ),
-        align="lrrr" + "r" * len(headers) + "rrlr",
-        rows=tuple(rows),
-        groups=tuple(entry.group for entry in results.entries),
-        notes=tuple(notes),
-    )  # fmt: skip
+    title = "Test split, fresh seeds: mean ± 95% interval"
+    return tabulate(title, rows, ["contender", "best\npoint"], notes, _groups(results))
+
+
+def _groups(results: Results) -> list[str]:
+    return [entry.group for entry in results.entries]
 
 
 def _unit(metric: Metric) -> str:
@@ -174,22 +201,14 @@ def contender_table(results: Results) -> Table:
     """
     keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
     names = short_names(keys)
-    return Table(
-        title="Contenders",
-        columns=("contender", "parameters", "multiply-adds", "settings"),
-        align="lrrl",
-        rows=tuple(
-            (
-                entry.label,
-                f"{entry.parameters:,}",
-                f"{entry.multiply_adds:,}",
-                ", ".join(f"{names[k]} {_setting(v)}" for k, v in
-                          entry.settings.items()) or _NONE,
-            )
-            for entry in results.entries
-        ),
-        groups=("",) * len(results.entries),
-    )  # fmt: skip
+    rows = []
+    for entry in results.entries:
+        said = (f"{names[key]} {_setting(x)}" for key, x in entry.settings.items())
+        count = entry.multiply_adds
+        row = {"contender": entry.label, "parameters": f"{entry.parameters:,}"}
+        row["multiply-adds"] = _NONE if count is None else f"{count:,}"
+        rows.append(row | {"settings": ", ".join(said) or _NONE})
+    return tabulate("Contenders", rows, ["contender", "settings"])
 
 
 def _setting(value: Any) -> str:
@@ -216,37 +235,27 @@ def difference_table(results: Results) -> Table | None:
     Returns:
       The table, or None where there is no pair.
     """
-    decides = results.metrics[0]
-    pairs = differences(results)
+    decides, pairs = results.metrics[0], differences(results)
+    if not pairs:
+        return None
+    scale, form = (100, "{:+.2f}") if decides.percent else (1, "{:+.3g}")
     rows = []
     for pair in pairs:
-        scale, form = (100, "{:+.2f}") if decides.percent else (1, "{:+.3g}")
         mean, low, high = (form.format(scale * x) for x in pair.interval[:3])
         two = np.isfinite(pair.interval.low)
-        rows.append(
-            (
-                f"{pair.first} - {pair.second}",
-                mean,
-                f"[{low}, {high}]" if two else "one seed: none",
-                _p(pair.p),
-                _p(pair.corrected),
-                str(pair.interval.n),
-                pair.verdict,
-            )
-        )
-    if not rows:
-        return None
-    return Table(
-        title=f"Test {in_words(decides.name)}, differences paired by seed",
-        columns=(
-            "pair", "points" if decides.percent else "difference", "95% interval", "p",
-            "Holm's\np", "seeds", "verdict",
-        ),
-        align="lrrrrrl",
-        rows=tuple(rows),
-        groups=tuple(pair.group for pair in pairs),
-        notes=conclusions(results),
-    )  # fmt: skip
+        row = {
+            "pair": f"{pair.first} - {pair.second}",
+            "points" if decides.percent else "difference": mean,
+            "95% interval": f"[{low}, {high}]" if two else "one seed: none",
+            "p": _p(pair.p),
+            "Holm's\np": _p(pair.corrected),
+            "seeds": str(pair.interval.n),
+            "verdict": pair.verdict,
+        }
+        rows.append(row)
+    title = f"Test {in_words(decides.name)}, differences paired by seed"
+    groups = [pair.group for pair in pairs]
+    return tabulate(title, rows, ["pair", "verdict"], conclusions(results), groups)
 
 
 def claims_table(results: Results) -> Table | None:
@@ -267,29 +276,23 @@ def claims_table(results: Results) -> Table | None:
             mean, low, high = (form.format(scale * x) for x in test.interval[:3])
             there, two = test.interval.n > 0, np.isfinite(test.interval.low)
             within = f", {test.group}" if test.group else ""
-            rows.append(
-                (
-                    f"{test.subject} - {test.against}{within}",
-                    _measure(judged.by) + (", points" if percent else ""),
-                    mean if there else _NONE,
-                    f"[{low}, {high}]" if two else test.remark or "one seed: none",
-                    _p(test.p),
-                    str(test.interval.n),
-                )
-            )
+            row = {
+                "compared": f"{test.subject} - {test.against}{within}",
+                "measure": _measure(judged.by) + (", points" if percent else ""),
+                "mean": mean if there else _NONE,
+                "95% interval": f"[{low}, {high}]"
+                if two
+                else test.remark or "one seed: none",
+                "p": _p(test.p),
+                "seeds": str(test.interval.n),
+            }
+            rows.append(row)
             sure = "" if judged.verdict == NOT_SHOWN else f", Holm's p {_p(judged.p)}"
             groups.append(f"{judged.says}: {judged.verdict}{sure}.")
     if not rows:
         return None
-    return Table(
-        title="Claims, judged by differences paired by seed",
-        columns=(
-            "compared", "measure", "mean", "95% interval", "p", "seeds"
-        ),
-        align="llrrrr",
-        rows=tuple(rows),
-        groups=tuple(groups),
-    )  # fmt: skip
+    title = "Claims, judged by differences paired by seed"
+    return tabulate(title, rows, ["compared", "measure"], groups=groups)
 
 
 def _measure(name: str) -> str:
@@ -299,6 +302,41 @@ def _measure(name: str) -> str:
     ('accuracy', 'epochs to target')
     """
     return in_words(name.removeprefix("test_"))
+
+
+def teeth_table(results: Results) -> Table | None:
+    """Lists how the mini-batch loss changes within epochs and between them.
+
+    Args:
+      results: a whole comparison.
+
+    Returns:
+      The table; None where no run is long enough to tell.
+    """
+    rows, groups = [], []
+    loss = next(metric for metric in results.metrics if metric.name == "loss")
+    for entry in results.entries:
+        if entry.report is None or (found := teeth(entry.report)) is None:
+            continue
+        within, between = (measured(each, loss) for each in found)
+        row = {
+            "contender": entry.name,
+            "within an epoch,\nfrom its start to its end": within,
+            "between epochs,\nfrom end to start": between,
+        }
+        rows.append(row)
+        groups.append(entry.group)
+    if not rows:
+        return None
+    title = "Teeth of the training curve: change of the mini-batch loss"
+    note = (
+        "Mean over the second half of the epochs, ± 95% interval over seeds; start "
+        "and end are fifths of an epoch. An epoch shows every example once, so those "
+        "at its start were last seen half an epoch ago in the mean, those at its end "
+        "one and a half. A fall between epochs beside a rise, or a smaller fall, "
+        "within them is that memory: the curve is saw-toothed."
+    )
+    return tabulate(title, rows, ["contender"], (note,), groups)
 
 
 def constants_table(results: Results) -> Table | None:
@@ -317,32 +355,28 @@ def constants_table(results: Results) -> Table | None:
             means, within = values[:, 0], values[:, 1]
             each = mean_interval(means)
             half = (each.high - each.low) / 2
-            rows.append(
-                (
-                    layer,
-                    constant,
-                    number(each.mean) + (f" ± {half:.2g}" if half == half else ""),
-                    f"{number(means.min())} .. {number(means.max())}",
-                    number(float(within.mean())) if within.any() else _NONE,
-                )
-            )
+            spread = f" ± {half:.2g}" if np.isfinite(half) else ""
+            row = {
+                "layer": layer,
+                "constant": constant,
+                "mean": number(each.mean) + spread,
+                "least .. greatest\nseed": f"{number(means.min())} .. "
+                f"{number(means.max())}",
+                "deviation\nwithin": number(float(within.mean()))
+                if within.any()
+                else _NONE,
+            }
+            rows.append(row)
             groups.append(entry.label)
     if not rows:
         return None
-    return Table(
-        title="Learned constants after the last step: mean ± 95% interval over seeds",
-        columns=(
-            "layer", "constant", "mean", "least .. greatest\nseed", "deviation\nwithin"
-        ),
-        align="llrrr",
-        rows=tuple(rows),
-        groups=tuple(groups),
-        notes=(
-            "Layers of one kind are numbered from the input on: 0 follows the input "
-            "itself. A shift starts at 0, a scale at 1. Where a layer has several "
-            "constants, their mean is shown, and their deviation within the layer.",
-        ),
-    )  # fmt: skip
+    title = "Learned constants after the last step: mean ± 95% interval over seeds"
+    note = (
+        "Layers of one kind are numbered from the input on: 0 follows the input "
+        "itself. A shift starts at 0, a scale at 1. Where a layer has several "
+        "constants, their mean is shown, and their deviation within the layer."
+    )
+    return tabulate(title, rows, ["layer", "constant"], (note,), groups)
 
 
 def _p(p: float) -> str:
@@ -400,30 +434,28 @@ def published_table(results: Results) -> Table | None:
     for summary, entry in zip(summarize(results), results.entries, strict=True):
         if entry.label not in published:
             continue
-        known = dict.fromkeys(keys, np.nan) | dict(published[entry.label])
-        cells = []
+        known = dict.fromkeys([*keys, "seconds"], np.nan) | dict(published[entry.label])
+        row = {"contender": entry.name}
         for m in metrics:
-            for value in summary.test[m.name].mean, known[f"test_{m.name}"]:
-                cells.append(measured(Interval(value, np.nan, np.nan, 1), m))
+            pair = summary.test[m.name].mean, known[f"test_{m.name}"]
+            for head, value in zip(("test", "published"), pair, strict=True):
+                only = Interval(value, np.nan, np.nan, 1)
+                row[f"{head}\n{_unit(m)}"] = measured(only, m)
         for name in losses:
-            cells += [number(getattr(summary, name).mean), number(known[name])]
-        times = summary.seconds, known.get("seconds", np.nan)
-        rows.append((entry.name, *cells, *map(duration, times)))
+            head = name.replace("_", "\n")
+            row |= {
+                head: number(getattr(summary, name).mean),
+                f"published\n{in_words(name)}": number(known[name]),
+            }
+        times = duration(summary.seconds), duration(known["seconds"])
+        rows.append(row | dict(zip(("one\nrun", "published\nrun"), times, strict=True)))
         groups.append(entry.group)
     if not rows:
         return None
     sources = dict.fromkeys(p["source"] for p in results.published if p.get("source"))
-    headers = [f"test\n{_unit(metric)}" for metric in metrics]
-    headers += [name.replace("_", "\n") for name in losses] + ["one\nrun"]
-    return Table(
-        title="Beside the published figures",
-        columns=("contender", *(text for head in headers
-                                for text in (head, "published"))),
-        align="l" + "rr" * len(headers),
-        rows=tuple(rows),
-        groups=tuple(groups),
-        notes=tuple(f"Published: {source}" for source in sources),
-    )  # fmt: skip
+    notes = [f"Published: {source}" for source in sources]
+    title = "Beside the published figures"
+    return tabulate(title, rows, ["contender"], notes, groups)
 
 
 def budget_table(results: Results) -> Table:
@@ -435,34 +467,26 @@ def budget_table(results: Results) -> Table:
     Returns:
       The table, with the seeds as notes.
     """
-    rows = tuple(
-        (
-            entry.name, str(len(entry.points)), str(len(entry.tune.seeds)),
-            str(entry.tune.epochs), f"{summary.steps:,}", duration(entry.sweep_seconds),
-            str(entry.compiles), duration(entry.compile_seconds),
-        )
+    rows = [
+        {
+            "contender": entry.name,
+            "points": str(len(entry.points)),
+            "seeds": str(len(entry.tune.seeds)),
+            "epochs": str(entry.tune.epochs),
+            "steps": f"{summary.steps:,}",
+            "sweep": duration(entry.sweep_seconds),
+            "programs\ncompiled": str(entry.compiles),
+            "compile\ntime": duration(entry.compile_seconds),
+        }
         for summary, entry in zip(summarize(results), results.entries, strict=True)
-    )  # fmt: skip
-    seeds = dict.fromkeys(
-        (entry.tune.seeds, entry.report.seeds)
-        for entry in results.entries
-        if entry.report is not None
+    ]
+    runs = [(entry.tune, entry.report) for entry in results.entries if entry.report]
+    notes = dict.fromkeys(
+        f"Tuned with seeds {', '.join(map(str, tune.seeds))}; reported with seeds "
+        f"{', '.join(map(str, report.seeds))}."
+        for tune, report in runs
     )
-    return Table(
-        title="Tuning budget",
-        columns=(
-            "contender", "points", "seeds", "epochs", "steps", "sweep",
-            "programs\ncompiled", "compile\ntime",
-        ),
-        align="lrrrrrrr",
-        rows=rows,
-        groups=tuple(entry.group for entry in results.entries),
-        notes=tuple(
-            f"Tuned with seeds {', '.join(map(str, tune))}; reported with seeds "
-            f"{', '.join(map(str, report))}."
-            for tune, report in seeds
-        ),
-    )  # fmt: skip
+    return tabulate("Tuning budget", rows, ["contender"], notes, _groups(results))
 
 
 def budget_line(results: Results) -> str:

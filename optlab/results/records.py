@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     best: int | None  # index into points; None where every lane diverged
     report: Runs | None  # fresh seeds at the best point; None where there is none
     parameters: int
-    multiply_adds: int  # of the net for one example, in evaluation
+    multiply_adds: int | None  # of the net for one example; None: it has a while_loop
     compiles: int  # training programs compiled
     compile_seconds: float
     sweep_seconds: float  # wall time of tuning, compile excluded

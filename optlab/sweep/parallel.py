@@ -131,6 +131,30 @@ def mesh_shape(
     return lanes, 1 if one_host else math.gcd(devices // lanes, batch)
 
 
+def placed(tree: Any, sharding: NamedSharding) -> Any:
+    """Lays arrays out over devices.
+
+    They pass through the host, unless they have that layout: JAX would compile a
+    program that slices them for each shape.
+
+    Args:
+      tree: arrays, on one device or laid out already.
+      sharding: layout of their leading axes.
+
+    Returns:
+      The arrays with that layout.
+    """
+
+    def place(x):
+        if isinstance(x, jax.Array) and not x.sharding.is_equivalent_to(
+            sharding, x.ndim
+        ):
+            x = jax.device_get(x)
+        return jax.device_put(x, sharding)
+
+    return jax.tree.map(place, tree)
+
+
 def agreed(numbers: Sequence[float]) -> list[float]:
     """Broadcasts process 0's numbers so that all processes agree.
 

@@ -29,7 +29,7 @@ from optlab.optim.evaluation import evaluation_params
 from optlab.problems import Batch, Problem
 from optlab.sweep import width as widths
 from optlab.sweep.lanes import over_lanes
-from optlab.sweep.parallel import DATA, LANE, Layout
+from optlab.sweep.parallel import DATA, LANE, Layout, placed
 from optlab.training import (
     Metrics,
     TrainState,
@@ -148,20 +148,31 @@ def init_states(task: Task, lanes: Lanes) -> TrainState:
       A state whose arrays are ``[seeds, points, ...]``; lanes of one seed start from
       the same parameters.
     """
+    return _states(task, lanes, *_once(jax.default_backend()))
+
+
+def states_shape(task: Task, lanes: Lanes) -> TrainState:
+    """Computes the shapes of the states of all lanes; see `init_states`."""
+    make = functools.partial(_states, task, init_net=_init_net, init_opt=_init_opt)
+    return jax.eval_shape(make, lanes)
+
+
+def _states(
+    task: Task, lanes: Lanes, init_net: Callable, init_opt: Callable
+) -> TrainState:
     numbers, count = _problem_numbers(task, lanes), len(lanes.seeds)
     nets = [
-        _init_net(task.problem, lanes.seeds[i], {k: x[i] for k, x in numbers.items()})
+        init_net(task.problem, lanes.seeds[i], {k: x[i] for k, x in numbers.items()})
         for i in range(count)
     ]
     by_point = 0 if task.problem_numbers else None
-    return _init_optimizers(task.optimizer, by_point, nets, lanes)
+    return init_opt(task.optimizer, by_point, nets, lanes)
 
 
 def _problem_numbers(task: Task, lanes: Lanes) -> Point:
     return {name: lanes.hyperparameters[name] for name in task.problem_numbers}
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _init_net(
     problem: Callable[[Point], Problem], seed: jax.Array, numbers: Point
 ) -> tuple[Any, Any]:
@@ -173,8 +184,7 @@ def _init_net(
     return jax.vmap(init)(numbers) if numbers else init({})
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _init_optimizers(
+def _init_opt(
     optimizer: Callable[[Point], optax.GradientTransformation],
     by_point: int | None,
     nets: Sequence[tuple[Any, Any]],
@@ -190,6 +200,20 @@ def _init_optimizers(
     axes = by_point, by_point, 0
     over_points = jax.vmap(init_lane, axes, axis_size=lanes.shape[1])
     return jax.vmap(over_points)(params, model_state, lanes.hyperparameters)
+
+
+@functools.cache
+def _once(platform: str) -> tuple[Callable, Callable]:
+    """Both programs of a start, which run once and are compiled in a hurry on a CPU."""
+    hurried = {
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": False,
+    }
+    options = hurried if platform == "cpu" else None
+    return (
+        jax.jit(_init_net, static_argnums=0, compiler_options=options),
+        jax.jit(_init_opt, static_argnums=(0, 1), compiler_options=options),
+    )
 
 
 class Lowered(NamedTuple):
@@ -255,7 +279,7 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
             out_shardings=(by_lane, whole),  # every process sees all metrics
         )
         epoch_shape = ()
-    states = jax.eval_shape(functools.partial(init_states, task), lanes)
+    states = states_shape(task, lanes)
     started = time.perf_counter()
     lowered = wrapped.lower(
         states, lanes, splits["train"], jnp.zeros(epoch_shape, jnp.uint32)
@@ -267,8 +291,8 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
         compiled = lowered.compile(layout.compiler_options)
         return Program(
             train=lambda states, lanes, epoch: compiled(
-                jax.device_put(states, by_lane),
-                jax.device_put(lanes, placement),
+                placed(states, by_lane),
+                jax.tree.map(placed, lanes, placement),
                 splits["train"],
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
@@ -425,7 +449,7 @@ def _evaluate(
 ) -> Metrics:
     """Metrics of every lane, each ``[seeds, points]``."""
     # Laid out as they will be later on, so that one compile serves all.
-    nets = jax.device_put(
+    nets = placed(
         (_evaluated(states), states.model_state, _problem_numbers(task, lanes)),
         layout.sharding(None, LANE),
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from optlab.models.cost import multiply_adds
+from optlab.models.cost import multiply_adds, products
 from optlab.models.layers import Conv
 
 X, Y = jnp.ones((7, 4, 5)), jnp.ones((7, 5, 3))
@@ -95,3 +95,17 @@ def test_a_loop_of_unknown_length_is_refused_where_it_has_products():
     assert multiply_adds(until(lambda x: x + 1), jnp.ones((2, 2))) == 0
     with pytest.raises(ValueError, match=r"use lax\.scan"):
         multiply_adds(until(lambda x: x @ x), jnp.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("function", "depth"),
+    [
+        (lambda x, y: x @ y + (x @ y) @ y.mT @ y, 3),
+        (lambda x, y: x.sum() + y, 0),
+        (lambda x, y: jnp.stack([x @ y, x @ y]), 1),  # side by side
+        (branches, 3),
+        (loop, 10),
+    ],
+)
+def test_depth_is_that_of_the_longest_path(function, depth):
+    assert products(function, X, Y).depth == depth

@@ -145,3 +145,18 @@ def test_state_is_float32_under_bfloat16_parameters():
     nu = jnp.full(2, 0.001 * 0.999 + 0.001)
     chex.assert_trees_all_close(state[0].nu, nu, rtol=1e-5)
     assert updates.dtype == jnp.bfloat16
+
+
+def test_weight_decay_reaches_the_named_parameters_alone():
+    """Worked by hand: 0.1 of 0.5 w for the kernel, once, and again with 0.9 of it."""
+    params = {"a": {"kernel": jnp.array(2.0), "shift": jnp.array(3.0)}}
+    zero = jax.tree.map(jnp.zeros_like, params)
+    options = {"learning_rate": 0.1, "momentum": 0.9}
+    for decayed, wanted in (
+        (("kernel",), {"kernel": -0.19, "shift": 0.0}),
+        ((), {"kernel": -0.19, "shift": -0.285}),
+    ):
+        tx = optim.momentum(**options, weight_decay=0.5, decayed=decayed)
+        _, state = tx.update(zero, tx.init(params), params)
+        updates, _ = tx.update(zero, state, params)  # -0.1 * 0.5 w * (1 + 0.9)
+        chex.assert_trees_all_close(updates["a"], wanted, rtol=1e-6)

@@ -11,8 +11,6 @@ from optlab import optim
 from optlab.errors import InputError
 from optlab.optim import schedules
 
-COUNTS = jnp.arange(40)
-
 
 def table(schedule, counts):
     return [float(schedule(i)) for i in counts]
@@ -61,29 +59,6 @@ def factors(tx, values):
 )
 def test_by_hand(schedule, counts, expected):
     np.testing.assert_allclose(table(schedule, counts), expected, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize(
-    ("ours", "oracle"),
-    [
-        (
-            schedules.exponential(0.3, decay_steps=7, decay_rate=0.2),
-            optax.exponential_decay(0.3, 7, 0.2),
-        ),
-        (
-            schedules.cosine(0.3, decay_steps=25, final=0.1),
-            optax.cosine_decay_schedule(0.3, 25, 0.1),
-        ),
-        (
-            schedules.piecewise_constant(0.3, boundaries=(5, 9), factors=(0.5, 0.1)),
-            optax.piecewise_constant_schedule(0.3, {5: 0.5, 9: 0.2}),
-        ),
-    ],
-)
-def test_equals_optax(ours, oracle):
-    chex.assert_trees_all_close(
-        jax.vmap(ours)(COUNTS), jax.vmap(oracle)(COUNTS), rtol=1e-5, atol=1e-7
-    )
 
 
 def test_plateau_by_hand():

@@ -68,8 +68,8 @@ def printed(results, width):
 
 
 def drawn(results):
-    found = [figures.by_epoch(results), figures.by_time(results)]
-    found += [figures.by_step(results)]
+    found = [figures.progress(results, "epoch"), figures.progress(results, "time")]
+    found += [figures.progress(results, "step")]
     found += [figures.sensitivity(results, key) for key in swept_names(results)]
     if results.target is not None:
         found.append(figures.time_to_target(results))
@@ -93,7 +93,8 @@ def test_every_figure_shows_all_of_its_labels_and_no_empty_panel(case):
 @pytest.mark.parametrize("kind", ["svg", "pdf", "png"])
 def test_a_figure_is_the_same_file_each_time(two_groups, kind):
     once, again = (
-        figures.render(figures.by_epoch(two_groups), kind, dpi=40) for _ in range(2)
+        figures.render(figures.progress(two_groups, "epoch"), kind, dpi=40)
+        for _ in range(2)
     )
     assert once == again
     assert b"Date" not in once
@@ -106,8 +107,8 @@ def test_figures_leave_the_global_style_alone(two_groups):
 
 
 def test_a_contender_has_one_colour_in_every_figure_and_group(two_groups):
-    for draw in (figures.by_epoch, figures.by_time, figures.by_step):
-        for panel in draw(two_groups).axes:
+    for by in ("epoch", "time", "step"):
+        for panel in figures.progress(two_groups, by).axes:
             colours = {t.get_text(): t.get_color() for t in panel.texts}
             assert (colours["sgd"], colours["adam"]) == ("#0072B2", "#D55E00")
 
@@ -116,8 +117,8 @@ def test_the_figure_says_which_runs_it_leaves_out(make_results):
     results = make_results(("sgd", "adam", "lamb", "lion"), lost=("lamb", "lion"))
     assert results.entries[0].report is not None
     results.entries[0].report.diverged[1] = True
-    for draw in (figures.by_epoch, figures.by_step):
-        figure = draw(results)
+    for by in ("epoch", "step"):
+        figure = figures.progress(results, by)
         assert "lamb, lion: all lanes diverged" in said(figure)
         assert "sgd: 1 of 4 runs diverged, left out" in said(figure)
         assert figure.get_supxlabel().startswith("mean of 3 to 4 seeds")
@@ -129,7 +130,7 @@ def test_steps_are_drawn_as_errors_only_if_a_share_of_which_more_is_better(
     labels = {
         name: [
             panel.get_ylabel()
-            for panel in figures.by_step(make_results(**CASES[name])).axes
+            for panel in figures.progress(make_results(**CASES[name]), "step").axes
         ]
         for name in ("random search", "error", "loss")
     }
@@ -141,17 +142,19 @@ def test_steps_are_drawn_as_errors_only_if_a_share_of_which_more_is_better(
     results = make_results(("sgd",), seeds=1)
     assert results.entries[0].report is not None
     values = results.entries[0].report.steps["accuracy"][0, 0]
-    line = figures.by_step(results).axes[1].lines[0]
+    line = figures.progress(results, "step").axes[1].lines[0]
     wanted = 1 - curves.moving_average(values)
     np.testing.assert_allclose(line.get_ydata(), wanted, rtol=1e-5)
 
 
 def test_the_metric_axis_follows_its_direction_and_kind(make_results):
-    loss, share = figures.by_epoch(make_results()).axes
+    loss, share = figures.progress(make_results(), "epoch").axes
     assert [line.get_linestyle() for line in loss.lines[:2]] == ["-", "--"]
     assert share.yaxis.get_major_formatter()(0.925, 0) == "92.5%"
     assert share.get_ylim()[0] > 0.5  # without the first quarter of the runs
-    error = figures.by_epoch(make_results(metrics=("absolute_error", "loss"))).axes[1]
+    error = figures.progress(
+        make_results(metrics=("absolute_error", "loss")), "epoch"
+    ).axes[1]
     assert error.get_yscale() == "log"
     assert error.get_ylim()[1] > 1  # with it
 
@@ -237,7 +240,7 @@ def test_the_band_is_the_interval_kept_within_what_is_possible():
 def test_two_seeds_get_a_band_between_them(make_results):
     """Their 95% interval is 12.7 times as wide, and said to be none."""
     results = make_results(seeds=2)
-    figure = figures.by_epoch(results)
+    figure = figures.progress(results, "epoch")
     assert figure.get_supxlabel() == "mean of 2 seeds, band: from one to the other"
     found = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     values = curves.evaluated(results.entries[0], "train", "loss")
@@ -344,6 +347,7 @@ def test_contenders_are_listed_with_their_settings(make_results):
         (
             "sgd",
             "25,000",
+            "1,000,000",
             "b1 0.9, learning_rate (4 values, 0.1 to 0.4), features (8, 16)",
         ),
     )

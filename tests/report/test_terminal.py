@@ -8,6 +8,14 @@ from rich.console import Console
 from optlab import report
 
 
+def printed(table, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    report.show_table(table, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= width
+    return text
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 98, 99, 100, 116, 117, 130])
 def test_a_printed_table_keeps_names_and_numbers_whole(width):
     names = "levenberg_marquardt", "sgd"
@@ -16,10 +24,7 @@ def test_a_printed_table_keeps_names_and_numbers_whole(width):
         "T", ("method", *"abcdefgh"), "l" + "r" * 8,
         tuple((name, *numbers) for name in names), ("one group",) * 2,
     )  # fmt: skip
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    report.show_table(table, console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert max(map(len, text.splitlines())) <= width
+    text = printed(table, width)
     words = text.split()
     assert text.count("levenberg_marquardt") == text.count("sgd") >= 1
     assert all(words.count(number) == 2 for number in numbers)
@@ -34,10 +39,7 @@ def test_text_wraps_where_a_name_leaves_no_room(width):
         "T", ("method", "one run", "best\nrate", "diverged"), "lrlr",
         tuple(rows), ("",) * 2,
     )  # fmt: skip
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    report.show_table(table, console)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert max(map(len, text.splitlines())) <= width
+    text = printed(table, width)
     for word in (*rates[0], *rates[1], "best", "rate", "diverged"):
         assert word in text.split()
     assert text.split().count("0/6") == 2
@@ -47,8 +49,6 @@ def test_a_group_is_named_whole_above_its_rows():
     groups = ("a group of a long name",) * 2 + ("another",)
     rows = tuple((name, "1") for name in "xyz")
     table = report.Table("T", ("m", "n"), "lr", rows, groups)
-    console = Console(width=30, file=io.StringIO(), color_system=None)
-    report.show_table(table, console)
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    lines = printed(table, 30).splitlines()
     shown = [line.split()[0] for line in lines if line in groups or line[:1] in "xyz"]
     assert shown == ["a", "x", "y", "another", "z"]

@@ -13,7 +13,7 @@ from experiments.workdir import claim, write_results
 from optlab import optim
 from optlab.report import Picture, Section
 from optlab.report.figures.convergence import Descent, errors_by_step
-from optlab.report.figures.cost import Growth, cost_by_size
+from optlab.report.figures.growth import Growth, Panel, growth
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
@@ -86,14 +86,17 @@ def _errors_figure(runs: list[order.Run]) -> Picture:
 
 
 def _cost_figure(curves: list[cost.Curve]) -> Picture:
-    seconds = [
-        Growth(c.method, c.sizes[: c.seconds.size], c.seconds, c.seconds_law)
-        for c in curves
-    ]
+    seconds = [Growth(c.method, c.sizes, c.seconds, c.seconds_law) for c in curves]
     memory = [Growth(c.method, c.sizes, c.memory, c.memory_law) for c in curves]
+    panels = [
+        Panel("parameters n", "seconds", seconds),
+        Panel("parameters n", "bytes", memory),
+    ]
+    title = "Cost of one step against the number of parameters"
+    foot = "Points: measured; thick lines: power laws through the largest sizes."
     return Picture(
         "cost",
-        cost_by_size((("seconds", seconds), ("bytes", memory))),
+        growth(title, panels, foot),
         "One compiled step (value, gradient and update, float32) on Broyden's "
         "tridiagonal function: the median of several, warm; and the memory of its "
         "arguments, results and temporaries as the compiler reports it. The slope of a "

@@ -7,9 +7,7 @@ import numpy as np
 
 from experiments.studies.convergence.cost import Curve
 from experiments.studies.convergence.order import Run
-from experiments.tabulate import tabulate
-from optlab.report import Table
-from optlab.report.tables import duration, number
+from optlab.report import Table, duration, number, tabulate
 from optlab.results.rates import VERDICTS, extrapolate
 
 _RULES = (

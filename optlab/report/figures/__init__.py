@@ -2,16 +2,14 @@
 
 from matplotlib.figure import Figure
 
-from optlab.report.figures.curves import by_epoch, by_step, by_time
+from optlab.report.figures.curves import progress
 from optlab.report.figures.style import render
 from optlab.report.figures.swept import sensitivity
 from optlab.report.figures.target import time_to_target
 
 __all__ = [
     "Figure",
-    "by_epoch",
-    "by_step",
-    "by_time",
+    "progress",
     "render",
     "sensitivity",
     "time_to_target",

@@ -29,6 +29,7 @@ class Descent(NamedTuple):
     errors: np.ndarray  # [k], from the start on
 
 
+@style.themed
 def errors_by_step(descents: Sequence[Descent]) -> Figure:
     """Draws errors on a log axis against steps; a straight line converges linearly.
 
@@ -41,29 +42,28 @@ def errors_by_step(descents: Sequence[Descent]) -> Figure:
     problems = list(dict.fromkeys(each.problem for each in descents))
     looks = style.looks(each.method for each in descents)
     rows = -(-len(problems) // _COLUMNS)
-    with style.theme():
-        figure, axes = style.panels(
-            "Distance to the minimizer, by step",
-            11.8,
-            [_HEIGHT] * rows,
-            [""] * _COLUMNS,
-            ["Accepted steps only. A line that leaves its panel on the right goes on."],
-        )
-        panels = list(axes.flat)
-        for panel, problem in zip(panels, problems, strict=False):
-            here = [each for each in descents if each.problem == problem]
-            panel.set_title(problem.replace("_", " "))
-            _draw(panel, here, looks)
-        for panel in panels[len(problems) :]:
-            panel.set_axis_off()
-        for row in axes:
-            row[0].set_ylabel("error")
-        for panel in panels[max(len(problems) - _COLUMNS, 0) : len(problems)]:
-            panel.set_xlabel("step")
-        lines = [
-            Line2D([], [], lw=2.4, **look.line(np.zeros(0))) for look in looks.values()
-        ]
-        figure.legend(lines, list(looks), loc="outside right upper", labelspacing=0.8)
+    figure, axes = style.panels(
+        "Distance to the minimizer, by step",
+        11.8,
+        [_HEIGHT] * rows,
+        [""] * _COLUMNS,
+        ["Accepted steps only. A line that leaves its panel on the right goes on."],
+    )
+    panels = list(axes.flat)
+    for panel, problem in zip(panels, problems, strict=False):
+        here = [each for each in descents if each.problem == problem]
+        panel.set_title(problem.replace("_", " "))
+        _draw(panel, here, looks)
+    for panel in panels[len(problems) :]:
+        panel.set_axis_off()
+    for row in axes:
+        row[0].set_ylabel("error")
+    for panel in panels[max(len(problems) - _COLUMNS, 0) : len(problems)]:
+        panel.set_xlabel("step")
+    lines = [
+        Line2D([], [], lw=2.4, **look.line(np.zeros(0))) for look in looks.values()
+    ]
+    figure.legend(lines, list(looks), loc="outside right upper", labelspacing=0.8)
     return figure
 
 

@@ -1,7 +1,7 @@
 """Loss and deciding metric of the report runs: by epoch, by wall time, by step."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +21,14 @@ _POINTS = 500  # of a line against steps, at most
 DECAY = 0.99
 
 
+#: Kind of horizontal axis to its label and the figure's title, which names the metrics.
+_AXES = {
+    "epoch": ("epoch", "{} by epoch"),
+    "time": (style.SECONDS, "{} by wall time"),
+    "step": ("training step", f"Mini-batch figures, moving average ({DECAY:g})"),
+}
+
+
 class Line(NamedTuple):
     """A line of one contender on one panel."""
 
@@ -29,63 +37,81 @@ class Line(NamedTuple):
     dashed: bool = False
 
 
-class Row(NamedTuple):
-    """A row of panels."""
+@style.themed
+def progress(results: Results, by: Literal["epoch", "time", "step"]) -> Figure:
+    """Draws loss and deciding metric of the report runs, as means with 95% bands.
 
-    label: str
-    metric: Metric
-    lines: Callable[[Entry], Sequence[Line]]
-
-
-def by_epoch(results: Results) -> Figure:
-    """Draws losses and the deciding metric on validation against epochs.
+    By epoch or time these are the losses of the training and validation split and the
+    metric on validation. By step they are moving averages of mini-batches, and a
+    percentage of which more is better is drawn as an error, 1 - metric.
 
     Args:
-      results: comparison whose report runs are drawn, as means with 95% bands.
+      results: comparison whose report runs are drawn.
+      by: horizontal axis; time is that of a run on its own, compiling excluded.
 
     Returns:
       The figure, one column a group.
     """
-    return _progress(results, "epoch", "epoch", seconds=False)
+    loss = next(metric for metric in results.metrics if metric.name == "loss")
+    metrics = [loss, *(each for each in results.metrics[:1] if each != loss)]
+    looks, columns = style.contenders(results), style.groups(results)
+    counts = [int(_alive(entry).sum()) for entry in results.entries]
+    names = " and ".join(in_words(metric.name) for metric in metrics).capitalize()
+    label, title = _AXES[by]
+    figure, axes = style.canvas(
+        results, title.format(names), _HEIGHTS[: len(metrics)], style.over_seeds(counts)
+    )
+    for metric, panels, height in zip(metrics, axes, _HEIGHTS, strict=False):
+        ends, drawn = [[] for _ in panels], []
+        for entry in (entry for entry in results.entries if _alive(entry).any()):
+            column, look = columns.index(entry.group), looks[entry.name]
+            for x, values, dashed in _lines(entry, metric, by):
+                mean = style.band(
+                    panels[column], x, values, metric.percent,
+                    ls=_DASHED if dashed else "-", **look.line(x),
+                )  # fmt: skip
+                drawn.append(values)
+            ends[column].append((entry.name, look.colour, x, mean))
+        panels[0].set_ylabel(style.literal(_label(metric, by)))
+        falls = by == "step" and _is_error(metric)
+        style.scale(panels, drawn, metric._replace(higher=metric.higher and not falls))
+        for panel, lines in zip(panels, ends, strict=True):
+            label_ends(panel, lines, 0.85 * height)
+    for panel, bottom, group in zip(axes[0], axes[-1], columns, strict=False):
+        say(panel, _missing(results, group))
+        bottom.set_xlabel(label)
+    if by != "step":
+        _explain(axes, metrics, results.target)
+        ticks = MaxNLocator("auto", steps=[1, 2, 5, 10], integer=by == "epoch")
+        for panel in axes[-1]:
+            panel.xaxis.set_major_locator(ticks)
+    return figure
 
 
-def by_time(results: Results) -> Figure:
-    """Draws the same as ``by_epoch`` against the wall time of one run on its own.
+def _lines(entry: Entry, metric: Metric, by: str) -> list[Line]:
+    """Reads the lines of one contender; the last one ends beside its name."""
+    assert entry.report is not None
+    if by == "step":
+        steps, values = smoothed(entry, metric.name)
+        return [Line(steps, 1 - values if _is_error(metric) else values)]
+    x = np.arange(entry.report.epochs + 1)
+    if by == "time":
+        x = mean_band(entry.report.seconds[:, _alive(entry), 0].T)[0]
+    loss = metric.name == "loss"
+    validation = Line(x, evaluated(entry, "validation", metric.name), loss)
+    return [Line(x, evaluated(entry, "train", "loss"))] * loss + [validation]
 
-    Args:
-      results: comparison whose report runs are drawn; their seconds exclude compiling.
 
-    Returns:
-      The figure, one column a group.
-    """
-    return _progress(results, "wall time", style.SECONDS, seconds=True)
+def _label(metric: Metric, by: str) -> str:
+    words = in_words(metric.name)
+    if by == "step":
+        return f"training {'error' if _is_error(metric) else words}"
+    return "loss" if metric.name == "loss" else f"validation {words}"
 
 
-def by_step(results: Results) -> Figure:
-    """Draws moving averages of loss and deciding metric of mini-batches.
-
-    Args:
-      results: comparison whose report runs are drawn, as means with 95% bands. A
-        percentage of which more is better is drawn as an error, 1 - metric.
-
-    Returns:
-      The figure, one column a group.
-    """
-
-    def row(metric: Metric) -> Row:
-        error = metric.higher and metric.percent
-        label = f"training {'error' if error else in_words(metric.name)}"
-
-        def lines(entry: Entry) -> list[Line]:
-            steps, values = smoothed(entry, metric.name)
-            return [Line(steps, 1 - values if error else values)]
-
-        return Row(label, metric._replace(higher=metric.higher and not error), lines)
-
-    title = f"Mini-batch figures, moving average ({DECAY:g})"
-    with style.theme():
-        rows = [row(metric) for metric in _metrics(results)]
-        return _draw(results, title, "training step", rows)[0]
+def _is_error(metric: Metric) -> bool:
+    """Tells whether mini-batches are drawn as 1 - metric."""
+    return metric.higher and metric.percent
 
 
 def moving_average(values: np.ndarray, decay: float = DECAY) -> np.ndarray:
@@ -145,73 +171,6 @@ def evaluated(entry: Entry, split: str, metric: str) -> np.ndarray:
     assert entry.report is not None
     values = np.asarray(entry.report.evaluations[split][metric], float)
     return values[:, _alive(entry), 0].T
-
-
-def _progress(results: Results, by: str, label: str, seconds: bool) -> Figure:
-    metrics = _metrics(results)
-
-    def row(metric: Metric) -> Row:
-        loss = metric.name == "loss"
-
-        def lines(entry: Entry) -> list[Line]:
-            assert entry.report is not None
-            x = np.arange(entry.report.epochs + 1)
-            if seconds:
-                x = mean_band(entry.report.seconds[:, _alive(entry), 0].T)[0]
-            validation = Line(x, evaluated(entry, "validation", metric.name), loss)
-            train = [Line(x, evaluated(entry, "train", "loss"))] * loss
-            return [*train, validation]
-
-        words = "loss" if loss else f"validation {in_words(metric.name)}"
-        return Row(words, metric, lines)
-
-    names = " and ".join(in_words(metric.name) for metric in metrics).capitalize()
-    with style.theme():
-        rows = [row(metric) for metric in metrics]
-        figure, axes = _draw(results, f"{names} by {by}", label, rows)
-        for panel in axes[-1]:
-            panel.xaxis.set_major_locator(
-                MaxNLocator("auto", steps=[1, 2, 5, 10], integer=not seconds)
-            )
-        _explain(axes, metrics, results.target)
-    return figure
-
-
-def _draw(
-    results: Results, title: str, label: str, rows: Sequence[Row]
-) -> tuple[Figure, np.ndarray]:
-    """Draws each contender's lines: a column a group, a row a metric."""
-    looks, columns = style.contenders(results), style.groups(results)
-    counts = [int(_alive(entry).sum()) for entry in results.entries]
-    heights = _HEIGHTS[: len(rows)]
-    figure, axes = style.canvas(results, title, heights, style.over_seeds(counts))
-    alive = [entry for entry in results.entries if _alive(entry).any()]
-    for row, panels, height in zip(rows, axes, heights, strict=True):
-        ends, drawn = [[] for _ in panels], []
-        for entry in alive:
-            column, look = columns.index(entry.group), looks[entry.name]
-            for x, values, dashed in row.lines(entry):
-                mean = style.band(
-                    panels[column], x, values, row.metric.percent,
-                    ls=_DASHED if dashed else "-", **look.line(x),
-                )  # fmt: skip
-                drawn.append(values)
-            ends[column].append((entry.name, look.colour, x, mean))
-        panels[0].set_ylabel(style.literal(row.label))
-        style.scale(panels, drawn, row.metric)
-        for panel, lines in zip(panels, ends, strict=True):
-            label_ends(panel, lines, 0.85 * height)
-    for panel, bottom, group in zip(axes[0], axes[-1], columns, strict=False):
-        say(panel, _missing(results, group))
-        bottom.set_xlabel(label)
-    return figure, axes
-
-
-def _metrics(results: Results) -> list[Metric]:
-    """The metrics that are drawn: the loss, and the deciding one if it is another."""
-    decides = results.metrics[0]
-    loss = next(metric for metric in results.metrics if metric.name == "loss")
-    return [loss] if decides.name == "loss" else [loss, decides]
 
 
 def _alive(entry: Entry) -> np.ndarray:

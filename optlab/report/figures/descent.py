@@ -56,6 +56,7 @@ class Descent(NamedTuple):
         return Reached(steps, counts, steps * self.step_seconds)
 
 
+@style.themed
 def descents(
     title: str, runs: Sequence[Descent], measure: str, target: float
 ) -> Figure:
@@ -77,31 +78,30 @@ def descents(
     ]
     groups = [group for group in groups if group]
     costs = ("steps", "evaluations", "seconds of one start alone")
-    with style.theme():
-        figure, axes = style.panels(
-            title, 11.0, [3.1] * len(groups), [""] * 3, sharex="col", sharey="all"
-        )
-        looks = style.looks(each.method for group in groups for each in group)
-        drawn = []
-        for row, group in zip(axes, groups, strict=True):
-            for each in group:
-                drawn.append(_draw(row, each, looks[each.method]))
-            row[0].set_ylabel(measure)
-            row[0].set_title(GROUPS[group[0].evaluates])
-            row[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
-        for panel in axes.flat:
-            panel.axhline(target, color=style.GREY, linewidth=1, linestyle=":")
-        quickest = min(each.step_seconds for each in runs)
-        for panel, text, unit in zip(axes[-1], costs, (1, None, quickest), strict=True):
-            panel.set_xlabel(text)
-            _scale_cost(panel, unit)
-        values = np.concatenate(drawn)
-        start = float(np.median([line[0] for line in drawn]))
-        lowest, highest = max(values.min(), LOWEST * target), HIGHEST * start
-        top = values[values <= highest].max(initial=start)
-        for panel in axes.flat:
-            panel.set_yscale("log")
-            panel.set_ylim(min(lowest, target) / 2, 2 * top)
+    figure, axes = style.panels(
+        title, 11.0, [3.1] * len(groups), [""] * 3, sharex="col", sharey="all"
+    )
+    looks = style.looks(each.method for group in groups for each in group)
+    drawn = []
+    for row, group in zip(axes, groups, strict=True):
+        for each in group:
+            drawn.append(_draw(row, each, looks[each.method]))
+        row[0].set_ylabel(measure)
+        row[0].set_title(GROUPS[group[0].evaluates])
+        row[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    for panel in axes.flat:
+        panel.axhline(target, color=style.GREY, linewidth=1, linestyle=":")
+    quickest = min(each.step_seconds for each in runs)
+    for panel, text, unit in zip(axes[-1], costs, (1, None, quickest), strict=True):
+        panel.set_xlabel(text)
+        _scale_cost(panel, unit)
+    values = np.concatenate(drawn)
+    start = float(np.median([line[0] for line in drawn]))
+    lowest, highest = max(values.min(), LOWEST * target), HIGHEST * start
+    top = values[values <= highest].max(initial=start)
+    for panel in axes.flat:
+        panel.set_yscale("log")
+        panel.set_ylim(min(lowest, target) / 2, 2 * top)
     return figure
 
 

@@ -21,6 +21,7 @@ class Bar(NamedTuple):
     high: float
 
 
+@style.themed
 def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
     """Draws medians as bars from 1, the range as whiskers.
 
@@ -46,35 +47,34 @@ def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
     ends = [1.0, *(b.low for b in bars), *(b.high for b in bars)]
     low, high = min(ends), max(ends)
     room = (high / low) ** 0.16
-    with style.theme():
-        foot = "bar: median; whisker: range of the rounds"
-        figure, axes = style.panels(title, 7.6, [0.3 * place + 0.5], [""], [foot])
-        panel = axes[0, 0]
-        panel.set_xscale("log")
-        panel.set_xlim(low / min(room, 1.5), high * room)
-        panel.set_ylim(place - 0.4, -0.5)
-        for bar, at in zip(bars, places, strict=True):
-            colour = _FASTER if bar.median >= 1 else _SLOWER
-            panel.barh(at, bar.median - 1, left=1, height=0.6, color=colour, alpha=0.4)
-            panel.plot([bar.low, bar.high], [at, at], color=colour, lw=1.4)
-            panel.plot([bar.median] * 2, [at - 0.3, at + 0.3], color=colour, lw=2.4)
-            panel.annotate(
-                f"{bar.median:.3g}x", (max(bar.high, 1.0), at), (6, 0),
-                textcoords="offset points", va="center", fontsize=8.5, color=colour,
-                fontweight="bold",
-            )  # fmt: skip
-        panel.set_yticks(places, [bar.name for bar in bars])
-        for at, group in heads.items():
-            panel.annotate(
-                group, (0, at + 0.1), (-4, 0), xycoords=panel.get_yaxis_transform(),
-                textcoords="offset points", ha="right", va="center",
-                fontweight="bold", fontsize=8.5, annotation_clip=False,
-            )  # fmt: skip
-        panel.axvline(1, color=style.GREY, lw=1.1)
-        panel.grid(visible=False, axis="y")
-        panel.tick_params(axis="y", length=0)
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_xlabel(label)
+    foot = "bar: median; whisker: range of the rounds"
+    figure, axes = style.panels(title, 7.6, [0.3 * place + 0.5], [""], [foot])
+    panel = axes[0, 0]
+    panel.set_xscale("log")
+    panel.set_xlim(low / min(room, 1.5), high * room)
+    panel.set_ylim(place - 0.4, -0.5)
+    for bar, at in zip(bars, places, strict=True):
+        colour = _FASTER if bar.median >= 1 else _SLOWER
+        panel.barh(at, bar.median - 1, left=1, height=0.6, color=colour, alpha=0.4)
+        panel.plot([bar.low, bar.high], [at, at], color=colour, lw=1.4)
+        panel.plot([bar.median] * 2, [at - 0.3, at + 0.3], color=colour, lw=2.4)
+        panel.annotate(
+            f"{bar.median:.3g}x", (max(bar.high, 1.0), at), (6, 0),
+            textcoords="offset points", va="center", fontsize=8.5, color=colour,
+            fontweight="bold",
+        )  # fmt: skip
+    panel.set_yticks(places, [bar.name for bar in bars])
+    for at, group in heads.items():
+        panel.annotate(
+            group, (0, at + 0.1), (-4, 0), xycoords=panel.get_yaxis_transform(),
+            textcoords="offset points", ha="right", va="center",
+            fontweight="bold", fontsize=8.5, annotation_clip=False,
+        )  # fmt: skip
+    panel.axvline(1, color=style.GREY, lw=1.1)
+    panel.grid(visible=False, axis="y")
+    panel.tick_params(axis="y", length=0)
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel(label)
     return figure

@@ -2,9 +2,8 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -93,6 +92,8 @@ class Look(NamedTuple):
         return {"color": self.colour, **mark}
 
 
+Drawing = TypeVar("Drawing", bound=Callable[..., Any])
+
 #: How panels share an axis.
 Share = Literal["none", "all", "row", "col"]
 
@@ -100,9 +101,9 @@ Share = Literal["none", "all", "row", "col"]
 CHARACTERS_PER_INCH = 14
 
 
-def theme() -> AbstractContextManager[None]:
-    """Sets the rcParams of all figures for the length of a ``with`` block."""
-    return mpl.rc_context(_THEME)  # pyright: ignore[reportArgumentType]
+def themed(draw: Drawing) -> Drawing:
+    """Sets the rcParams of all figures while a function runs."""
+    return mpl.rc_context(_THEME)(draw)  # pyright: ignore
 
 
 def literal(text: str) -> str:
@@ -317,7 +318,8 @@ def scale(panels: Sequence[Axes], values: Sequence[np.ndarray], metric: Metric) 
             log_ticks(panel.yaxis, high / low)
         panel.set_ylim(bottom, top)
         if metric.percent:
-            panel.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+            text = lambda x, _: f"{100 * x:.4g}%" if x < 1 + 1e-9 else ""  # noqa: E731
+            panel.yaxis.set_major_formatter(FuncFormatter(text))
 
 
 def log_ticks(axis: Axis, span: float) -> None:
@@ -333,11 +335,7 @@ def log_ticks(axis: Axis, span: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def percent_tick(fraction: float, _: object) -> str:
-    """Formats a tick as a percentage, if it is one, for a ``FuncFormatter``."""
-    return f"{100 * fraction:.4g}%" if fraction < 1 + 1e-9 else ""
-
-
+@themed
 def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
     """Renders a figure to the bytes of a file, the same in every run.
 
@@ -350,17 +348,16 @@ def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
       Content of the file, without a date in it.
     """
     file = io.BytesIO()
-    with theme():
-        figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
+    figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
     return file.getvalue()
 
 
+@themed
 def settle(figure: Figure) -> None:
     """Freezes the layout, so that three files cost one layout, not six.
 
     Args:
       figure: figure that will be rendered more than once.
     """
-    with theme():
-        figure.draw_without_rendering()
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -75,6 +75,7 @@ def response(entry: Entry, key: str, metrics: Sequence[Metric]) -> Response:
     )
 
 
+@style.themed
 def sensitivity(results: Results, key: str) -> Figure:
     """Draws final validation figures of each sweep against one swept number.
 
@@ -100,35 +101,32 @@ def sensitivity(results: Results, key: str) -> Figure:
     counts = {int(n) for c in curves for n in np.isfinite(c.metric).sum(axis=0)}
     alone = decides.name == "loss" or not any(np.isfinite(c.loss).any() for c in curves)
     rows = 1 if alone else 2
-    with style.theme():
-        title = f"Final validation figures of the sweep, by {spoken}"
-        foot = "each point: mean over its seeds"
-        if any(curve.joined for curve in curves):
-            foot = style.over_seeds(counts)
-        figure, axes = style.canvas(
-            results, title, _HEIGHTS[:rows], foot, columns=list(found)
-        )
-        drawn: tuple[list[np.ndarray], ...] = ([], [])
-        for column, named in enumerate(found.values()):
-            for name, curve in named.items():
-                for row, values in enumerate((curve.metric, curve.loss)[:rows]):
-                    share = decides.percent and row == 0
-                    line = _line(axes[row, column], curve, values, share, looks[name])
-                    drawn[row].append(line)
-            axes[-1, column].set_xlabel(style.literal(spoken))
-        _scale_x(axes[0], np.concatenate([curve.x for curve in curves]))
-        axes[0, 0].set_ylabel(style.literal(f"validation {in_words(decides.name)}"))
-        marked = _scale_metric(axes[0], drawn[0], list(found.values()), decides, looks)
-        if rows > 1:
-            axes[1, 0].set_ylabel("validation loss")
-            loss = decides._replace(higher=False, percent=False)
-            style.scale(axes[1], [line[None] for line in drawn[1]], loss)
-        inches = 0.72 * figure.get_figwidth() / len(found)
-        for panel, (group, named) in zip(axes[0], found.items(), strict=True):
-            _name_optima(panel, named, looks, group, inches)
-        _legend(
-            figure, {n: looks[n] for named in found.values() for n in named}, marked
-        )
+    title = f"Final validation figures of the sweep, by {spoken}"
+    foot = "each point: mean over its seeds"
+    if any(curve.joined for curve in curves):
+        foot = style.over_seeds(counts)
+    figure, axes = style.canvas(
+        results, title, _HEIGHTS[:rows], foot, columns=list(found)
+    )
+    drawn: tuple[list[np.ndarray], ...] = ([], [])
+    for column, named in enumerate(found.values()):
+        for name, curve in named.items():
+            for row, values in enumerate((curve.metric, curve.loss)[:rows]):
+                share = decides.percent and row == 0
+                line = _line(axes[row, column], curve, values, share, looks[name])
+                drawn[row].append(line)
+        axes[-1, column].set_xlabel(style.literal(spoken))
+    _scale_x(axes[0], np.concatenate([curve.x for curve in curves]))
+    axes[0, 0].set_ylabel(style.literal(f"validation {in_words(decides.name)}"))
+    marked = _scale_metric(axes[0], drawn[0], list(found.values()), decides, looks)
+    if rows > 1:
+        axes[1, 0].set_ylabel("validation loss")
+        loss = decides._replace(higher=False, percent=False)
+        style.scale(axes[1], [line[None] for line in drawn[1]], loss)
+    inches = 0.72 * figure.get_figwidth() / len(found)
+    for panel, (group, named) in zip(axes[0], found.items(), strict=True):
+        _name_optima(panel, named, looks, group, inches)
+    _legend(figure, {n: looks[n] for named in found.values() for n in named}, marked)
     return figure
 
 

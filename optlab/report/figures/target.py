@@ -12,6 +12,7 @@ from optlab.report.tables import in_words, short
 from optlab.results import Entry, Results, median_time, times_to_target
 
 
+@style.themed
 def time_to_target(results: Results) -> Figure:
     """Draws Kaplan-Meier median times as bars, and each report run as a marker.
 
@@ -29,27 +30,24 @@ def time_to_target(results: Results) -> Figure:
         "bar: median; dot: a run that reached the target; open marker with an arrow: "
         "one that ended before"
     )
-    with style.theme():
-        heights = [0.42 * len(looks) + 0.8]
-        figure, axes = style.canvas(
-            results, f"Time to {said}", heights, foot, sharex="all"
-        )
-        panels = dict(zip(style.groups(results), axes[0], strict=True))
-        names = list(looks)
-        longest = max(
-            _bar(panels[entry.group], results, entry, names.index(entry.name))
-            for entry in results.entries
-        )
-        for panel in axes[0]:
-            labels = [style.literal(name) for name in names]
-            panel.set_yticks(range(len(names)), labels, fontweight="bold")
-            panel.grid(visible=False, axis="y")
-            panel.tick_params(axis="y", length=0)
-            panel.set_xlabel(style.SECONDS)
-        for label, name in zip(axes[0, 0].get_yticklabels(), names, strict=True):
-            label.set_color(looks[name].colour)
-        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-        axes[0, 0].set_xlim(0, (1.45 if len(axes[0]) == 1 else 1.75) * longest or 1.0)
+    heights = [0.42 * len(looks) + 0.8]
+    figure, axes = style.canvas(results, f"Time to {said}", heights, foot, sharex="all")
+    panels = dict(zip(style.groups(results), axes[0], strict=True))
+    names = list(looks)
+    longest = max(
+        _bar(panels[entry.group], results, entry, names.index(entry.name))
+        for entry in results.entries
+    )
+    for panel in axes[0]:
+        labels = [style.literal(name) for name in names]
+        panel.set_yticks(range(len(names)), labels, fontweight="bold")
+        panel.grid(visible=False, axis="y")
+        panel.tick_params(axis="y", length=0)
+        panel.set_xlabel(style.SECONDS)
+    for label, name in zip(axes[0, 0].get_yticklabels(), names, strict=True):
+        label.set_color(looks[name].colour)
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    axes[0, 0].set_xlim(0, (1.45 if len(axes[0]) == 1 else 1.75) * longest or 1.0)
     return figure
 
 

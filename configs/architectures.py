@@ -1,0 +1,47 @@
+"""Four published nets at reduced width on CIFAR-10: do they train on 32 x 32 pixels?
+
+    python -m experiments.compare --config=configs/architectures.py --data_dir=DIR
+    python -m experiments.compare --config=configs/architectures.py --data_dir=DIR \
+        --config.contenders=mobilenet --config.data.examples=50000 --config.epochs=20
+
+SqueezeNet, the smallest here, is tuned over two rates as lanes; the others have one
+rate each. Adam, 512 images, 2 epochs of 16 steps: a trial that all of it works, which
+ranks nothing. The running batch statistics forget faster than published (momentum 0.9,
+not 0.99), since evaluation uses them after 32 steps.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import digits_optimizers
+
+
+def get_config() -> ConfigDict:
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config: Any = digits_optimizers.get_config()
+    config.title = "Published nets, at reduced width, on CIFAR-10"
+    config.note = "A trial: 512 training images, 2 epochs. It ranks nothing."
+    config.data.name = "cifar10"
+    config.data.validation_fraction = 0.02
+    config.data.examples = 512
+    config.model = ConfigDict({"name": "squeezenet"})
+    config.optimizer = ConfigDict({"name": "adam", "learning_rate": 1e-3})
+    config.epochs = 2
+    config.batch_size = 32
+    config.tune_seeds = 1
+    config.report_seeds = 2
+    config.target = 0.2
+    config.optimizers = ConfigDict()
+
+    config.contenders.squeezenet = ConfigDict(
+        {
+            "model": {"name": "squeezenet", "width": 0.5},
+            "optimizer": {"learning_rate": (1e-3, 3e-3)},
+        }
+    )
+    for name, width in (("mobilenet", 0.25), ("xception", 0.1), ("resnet50v2", 0.125)):
+        config.contenders[name] = ConfigDict(
+            {"model": {"name": name, "width": width, "momentum": 0.9}}
+        )
+    return config

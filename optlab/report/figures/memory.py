@@ -1,0 +1,76 @@
+"""Memory that methods need on nets, beside the memory that there is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from optlab.report.figures import style
+
+#: Bytes to the tick that names them.
+_TICKS = {
+    1e6: "1 MB", 1e9: "1 GB", 1e12: "1 TB", 1e15: "1 PB", 1e18: "1 EB", 1e21: "1 ZB",
+}  # fmt: skip
+
+
+class Need(NamedTuple):
+    """Memory that one net takes."""
+
+    net: str
+    sizes: Mapping[str, float]  # name of a method or matrix -> bytes
+
+
+def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
+    """Draws a row of markers for each net on a log axis, and a line at the limit.
+
+    Args:
+      needs: nets from top to bottom, all with the same names.
+      limit: bytes that there are.
+      label: name of the limit.
+
+    Returns:
+      The figure.
+
+    >>> needs = [Need("small", {"adam": 1e6, "newton": 1e12})]
+    >>> len(memory_by_net(needs, 2e10, "20 GB").axes)
+    1
+    """
+    looks = style.looks(name for need in needs for name in need.sizes)
+    sizes = [size for need in needs for size in need.sizes.values()]
+    low, high = min(*sizes, limit) / 2, max(*sizes, limit) * 2
+    with style.theme():
+        title = "Bytes that one step of each method holds"
+        foot = (
+            "Parameters, gradient, state and dense matrices; activations come on top."
+        )
+        height = 0.36 * len(needs) + 0.8
+        figure, axes = style.panels(title, 9.6, [height], [""], [foot])
+        panel = axes[0, 0]
+        panel.set_xscale("log")
+        panel.set_xlim(low, high)
+        panel.set_ylim(len(needs) - 0.4, -0.6)
+        panel.axvspan(limit, high, color="#F4F4F4", linewidth=0)
+        panel.axvline(limit, color="#262626", lw=1.4, ls="--")
+        panel.annotate(
+            style.literal(label), (limit, 1), (0, 4), ha="center", va="bottom",
+            xycoords=panel.get_xaxis_transform(), textcoords="offset points",
+            fontsize=8.5, fontweight="bold",
+        )  # fmt: skip
+        for i, (name, look) in enumerate(looks.items()):
+            # Apart from each other: methods of the same size would hide one another.
+            apart = 0.4 * (i / max(len(looks) - 1, 1) - 0.5)
+            heights = [row + apart for row in range(len(needs))]
+            marks: dict[str, Any] = {"color": look.colour, "marker": look.marker}
+            panel.plot(
+                [need.sizes[name] for need in needs], heights, ls="", ms=5,
+                label=style.literal(name), alpha=0.9, **marks,
+            )  # fmt: skip
+        panel.set_yticks(range(len(needs)), [style.literal(n.net) for n in needs])
+        panel.tick_params(axis="y", length=0)
+        ticks = [size for size in _TICKS if low <= size <= high]
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xticklabels([_TICKS[size] for size in ticks])
+        figure.legend(loc="outside right upper", labelspacing=0.7)
+    return figure

@@ -1,0 +1,83 @@
+"""Sizes of nets: what a step of each method holds, and the command."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments import nets
+from optlab import curvature, optim
+from optlab.curvature import products
+
+N, ROWS = 3000, 10
+SHAPES = {
+    "a": jax.ShapeDtypeStruct((20, 100), jnp.float32),
+    "b": jax.ShapeDtypeStruct((1000,), jnp.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("sgd", 2 * N),
+        ("momentum", 3 * N),
+        ("adam", 4 * N),
+        ("newton_cg", 2 * N),
+        ("bfgs", 2 * N + 3 * N**2),
+        ("newton", 2 * N + 4 * N**2),
+        ("gauss_newton", 2 * N + 2 * ROWS * N + N**2),  # J, H J and G
+    ],
+)
+def test_a_step_holds_what_the_method_says(name, numbers):
+    found = nets.step_bytes(optim.make(name), SHAPES, ROWS)
+    assert 4 * numbers <= found <= 4 * numbers + 200  # and some scalars
+
+
+def test_the_limit_of_dense_matrices_is_as_before():
+    nets.step_bytes(optim.make("newton"), SHAPES, ROWS)
+    with pytest.raises(curvature.DenseMemoryError) as caught:
+        curvature.require_memory("newton", [(40_000, 40_000)], jnp.float32, "sgd()")
+    assert caught.value.size == 4 * 40_000**2 > products.DENSE_LIMIT > 0
+
+
+def test_hessians_have_the_published_sizes():
+    settings = {"classes": 1000, "width": 1.0, "batch_size": 64}
+    vgg, mobile = (
+        nets.measure(name, settings, {}) for name in ("vgg16", "mobilenet_v2")
+    )
+    assert vgg.trained**2 == pytest.approx(1.914e16, rel=1e-3)
+    assert mobile.trained**2 > 12e12
+    assert vgg.largest == 512 * 7 * 7 * 4096 + 4096  # the first dense layer
+    assert vgg.depth == 16
+    assert mobile.parameters - mobile.trained == 2 * 17_056  # batch statistics
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "experiments.nets", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_the_command_writes_tables_and_a_page(tmp_path):
+    chosen = (
+        "--config.nets=('squeezenet','mobilenet')",
+        "--config.optimizers=sgd,newton",
+    )
+    found = run(*chosen, "--config.classes=10", f"--workdir={tmp_path / 'run'}")
+    assert found.returncode == 0, found.stderr
+    assert "squeezenet" in found.stdout
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "The Hessian of mobilenet has 1e+13 entries" in page
+    assert "A step of sgd fits for every net." in page
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    # 1000 outputs fewer 990: conv10 has 512 weights and a bias for each
+    assert results["nets"][0]["parameters"] == 1_248_424 - 990 * 513
+
+
+def test_an_unknown_net_is_one_line():
+    found = run("--config.nets=('mobilnet',)")
+    assert found.returncode == 1
+    assert found.stderr.strip().endswith("did you mean mobilenet, mobilenet_v2?")
+    assert "Traceback" not in found.stderr
