@@ -8,7 +8,9 @@
 A net with 30 and 15 hidden units. One recipe is sigmoid units everywhere, one-hot
 targets, C = 1/(2m) sum (y - yhat)^2 and gradient descent at a rate of 0.8; the other is
 ReLU, softmax with cross-entropy and Adam. Batches of 10, 10 epochs, 10 seeds. Claim:
-the second converges faster.
+the second converges faster. Held: 90% of validation images are right 6.2 [5.8, 6.7]
+epochs sooner, and after 10 epochs 96.2 +- 0.3% of test images against 90.1 +- 1.8%, a
+difference of 6.1 [4.2, 8.0] points.
 
 ``factors`` changes loss, activation and optimizer one at a time, in all eight
 combinations, each with its own rate tuned: which of the three changes does it? The
