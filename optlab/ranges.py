@@ -72,6 +72,9 @@ RATE = Kind(
 )
 WHOLE = Kind("a whole number", is_whole)
 NUMBERS = Kind("a tuple of numbers, such as (0.1, 0.01)", _sequence(is_number))
+TEXTS = Kind(
+    "a tuple of texts, such as ('kernel',)", _sequence(lambda x: isinstance(x, str))
+)
 WHOLES = Kind("a tuple of whole numbers, such as (16, 32)", _sequence(is_whole))
 
 _FINITE = "finite", math.isfinite
@@ -94,6 +97,7 @@ FACTORS = Range(
     NUMBERS, "finite and at least 0 each", lambda xs: all(map(_LEAST_0[1], xs))
 )
 FLAG = Range(Kind("True or False", lambda x: isinstance(x, bool | np.bool_)))
+NAMES = Range(TEXTS)
 TEXT = Range(Kind("a text", lambda x: isinstance(x, str)))
 
 

@@ -29,7 +29,11 @@ PARTS = [
 ARRAYS = {"outputs", "targets", "keys", "inputs"}
 
 
-@pytest.mark.parametrize(("factory", "declared"), PARTS, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(
+    ("factory", "declared"),
+    PARTS,
+    ids=[f"{factory.__module__}.{factory.__name__}" for factory, _ in PARTS],
+)
 def test_every_argument_is_declared_and_its_default_fits(factory, declared):
     for name, parameter in inspect.signature(factory).parameters.items():
         if name in ARRAYS:

@@ -53,6 +53,7 @@ RANGES: dict[str, Range] = {
     "tolerance": ranges.NOT_NEGATIVE,
     "max_products": ranges.COUNT,
     "geodesic": ranges.FLAG,
+    "decayed": ranges.NAMES,
     **dict.fromkeys(("indefinite", "rule", "scaling", "solver"), ranges.TEXT),
 }
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import nets
+from experiments import net_sizes
 from optlab import curvature, optim
 from optlab.curvature import products
 
@@ -32,12 +32,12 @@ SHAPES = {
     ],
 )
 def test_a_step_holds_what_the_method_says(name, numbers):
-    found = nets.step_bytes(optim.make(name), SHAPES, ROWS)
+    found = net_sizes.step_bytes(optim.make(name), SHAPES, ROWS)
     assert 4 * numbers <= found <= 4 * numbers + 200  # and some scalars
 
 
 def test_the_limit_of_dense_matrices_is_as_before():
-    nets.step_bytes(optim.make("newton"), SHAPES, ROWS)
+    net_sizes.step_bytes(optim.make("newton"), SHAPES, ROWS)
     with pytest.raises(curvature.DenseMemoryError) as caught:
         curvature.require_memory("newton", [(40_000, 40_000)], jnp.float32, "sgd()")
     assert caught.value.size == 4 * 40_000**2 > products.DENSE_LIMIT > 0
@@ -46,7 +46,7 @@ def test_the_limit_of_dense_matrices_is_as_before():
 def test_hessians_have_the_published_sizes():
     settings = {"classes": 1000, "width": 1.0, "batch_size": 64}
     vgg, mobile = (
-        nets.measure(name, settings, {}) for name in ("vgg16", "mobilenet_v2")
+        net_sizes.measure(name, settings, {}) for name in ("vgg16", "mobilenet_v2")
     )
     assert vgg.trained**2 == pytest.approx(1.914e16, rel=1e-3)
     assert mobile.trained**2 > 12e12
