@@ -119,7 +119,7 @@ def load_dataset(
     Returns:
       The data set.
     """
-    options = {
+    options: dict[str, Any] = {
         key: x for key, x in settings["data"].items() if x is not None or key == "name"
     }
     return data.load(data_dir=data_dir, download=download, **options)
