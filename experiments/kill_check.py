@@ -18,6 +18,7 @@ import functools
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,10 +96,13 @@ def check(
         moment = MOMENTS[number % len(MOMENTS)]
         signal_ = draw.choice((signal.SIGKILL, signal.SIGTERM))
         name = f"run{number}"
-        seconds = _kill(folder, name, moment, draw.uniform(0, length), signal_)
+        delay = draw.uniform(0, length)
+        while (seconds := _kill(folder, name, moment, delay, signal_)) is None:
+            shutil.rmtree(folder / name)  # it ended before: again, and earlier
+            delay /= 2
         differs = _difference(_finish(folder, name), expected)
         same += not differs
-        when = "after its end" if seconds is None else f"after {seconds:.1f} s"
+        when = f"after {seconds:.1f} s"
         say(f"{number + 1}: {signal_.name} {when} ({moment}): {differs or 'same bits'}")
     return same
 
@@ -125,11 +129,18 @@ def _kill(
     process, started = _start(folder, name), time.monotonic()
     state = folder / name / "state"
 
+    def entries() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    seen = 0
+
     def reached() -> bool:
+        nonlocal seen
         if moment == "report":
             return any(state.glob("*report*"))
         if moment == "writing" and time.monotonic() - started > delay / 2:
-            return any(state.glob(".*.partial")) or any(state.glob("../.*.partial"))
+            seen, before = entries(), seen
+            return 0 < before < seen  # a file has just been begun, or renamed
         return moment == "any" and time.monotonic() - started > delay
 
     while process.poll() is None and not reached():
