@@ -92,6 +92,7 @@ def _lines(node: Node) -> tuple[str, str, str]:
     return head, f"value {_text(node.value)}", f"gradient {_text(node.gradient)}"
 
 
+@style.themed
 def _draw(
     graph: Graph,
     title: str,
@@ -105,23 +106,22 @@ def _draw(
         _LETTER * max(len(line) for line in _lines(node)) + 0.2 for node in graph.nodes
     ]
     at, size = _positions(columns, widths)
-    with style.theme():
-        head = 0.35 if title else 0.0
-        figure = Figure(figsize=(size[0], size[1] + head + 0.35))
-        panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        panel.set_axis_off()
-        panel.set_xlim(0, size[0])
-        panel.set_ylim(-0.35, size[1] + head)
-        for edge, chain in zip(graph.edges, chains, strict=True):
-            shown = edge.target in valued
-            colour = BACKWARD if now == edge.source and derived else style.GREY
-            label = _text(edge.derivative) if shown else ""
-            _edge(panel, [at[k] for k in chain], widths, chain, label, colour)
-        for i, node in enumerate(graph.nodes):
-            _box(panel, at[i], widths[i], node, (i in valued, i in derived), i == now)
-        if title:
-            panel.text(0.15, size[1] + 0.1, style.literal(title), weight="bold")
-        _legend(panel)
+    head = 0.35 if title else 0.0
+    figure = Figure(figsize=(size[0], size[1] + head + 0.35))
+    panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    panel.set_axis_off()
+    panel.set_xlim(0, size[0])
+    panel.set_ylim(-0.35, size[1] + head)
+    for edge, chain in zip(graph.edges, chains, strict=True):
+        shown = edge.target in valued
+        colour = BACKWARD if now == edge.source and derived else style.GREY
+        label = _text(edge.derivative) if shown else ""
+        _edge(panel, [at[k] for k in chain], widths, chain, label, colour)
+    for i, node in enumerate(graph.nodes):
+        _box(panel, at[i], widths[i], node, (i in valued, i in derived), i == now)
+    if title:
+        panel.text(0.15, size[1] + 0.1, style.literal(title), weight="bold")
+    _legend(panel)
     return figure
 
 
