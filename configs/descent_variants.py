@@ -9,7 +9,7 @@ Softmax regression (convex) on digits, 10 epochs each: all 1,150 training images
 32, or one. On other data give the whole batch by
 ``--config.contenders.batch.batch_size=EXAMPLES``. The page draws the path by step
 (moving average) and the time of a run. Claims: with more steps an epoch descends
-further; single examples are the soonest at the target; an epoch of them costs more time.
+further; single examples are the soonest at the target; an epoch of them takes longer.
 
 Shown, 6 seeds: mini-batches end at a training loss 0.52 [0.17, 0.87] lower than whole
 batches; single examples are no sooner than mini-batches (0.2 [-0.3, 0.6] epochs later)
@@ -17,9 +17,10 @@ and their run takes longer. Digits have no floor: every training image can be ri
 a falling rate ended higher than a constant one.
 
 ``floor`` is linear regression on a table whose noise no line can fit (diabetes, 283
-patients a training epoch): stochastic descent from a rate of 0.01, constant or falling
-as 0.01 / (1 + epochs / 5). Claim: a constant rate stays on a floor, and a falling one
-takes it away.
+patients a training epoch): stochastic descent from a rate of 0.05, constant or falling
+as 0.05 / (1 + epochs / 2). Claim: a constant rate stays on a floor, and a falling one
+takes it away. Held, 6 seeds: the training loss ends at 0.243 instead of 0.298, 0.056
+[0.004, 0.107] lower.
 """
 
 from typing import Any
@@ -82,10 +83,10 @@ def _floor(config: Any) -> None:
     config.epochs = 60
     config.batch_size = 1
     config.target = 0.55
-    config.optimizer = ConfigDict({"name": "sgd", "learning_rate": 0.01})
+    config.optimizer = ConfigDict({"name": "sgd", "learning_rate": 0.05})
     config.contenders.constant = ConfigDict()
     config.contenders.falling = ConfigDict(
-        {"schedule": {"name": "power", "decay_epochs": 5}}
+        {"schedule": {"name": "power", "decay_epochs": 2}}
     )
     config.claims = (
         {"says": "A falling rate goes below the floor of a constant one",
