@@ -1,17 +1,26 @@
 """Batch, mini-batch and stochastic descent for the same number of examples seen.
 
     python -m experiments.compare --config=configs/descent_variants.py
+    python -m experiments.compare --config=configs/descent_variants.py:floor
     python -m experiments.compare --config=configs/descent_variants.py \
         --config.data.name=mnist --data_dir=DIR
 
-Softmax regression (convex), 10 epochs each: all 1,150 training images a step, 32, or
-one. On other data give the whole batch by
-``--config.contenders.batch.batch_size=EXAMPLES``. ``floor`` and ``decayed``
-are stochastic descent from the same rate, 0.1, constant or falling as
-0.1 / (1 + epochs / 0.5). The page draws the path by step (moving average) and the time
-of a run. Claims: with more steps an epoch descends further; an epoch of single examples
-costs more time; at a constant rate stochastic descent stays on a floor, and a falling
-rate takes it away.
+Softmax regression (convex) on digits, 10 epochs each: all 1,150 training images a step,
+32, or one. On other data give the whole batch by
+``--config.contenders.batch.batch_size=EXAMPLES``. The page draws the path by step
+(moving average) and the time of a run. Claims: with more steps an epoch descends
+further; single examples are the soonest at the target; an epoch of them takes longer.
+
+Shown, 6 seeds: mini-batches end at a training loss 0.52 [0.17, 0.87] lower than whole
+batches; single examples are no sooner than mini-batches (0.2 [-0.3, 0.6] epochs later)
+and their run takes longer. Digits have no floor: every training image can be right, and
+a falling rate ended higher than a constant one.
+
+``floor`` is linear regression on a table whose noise no line can fit (diabetes, 283
+patients a training epoch): stochastic descent from a rate of 0.05, constant or falling
+as 0.05 / (1 + epochs / 2). Claim: a constant rate stays on a floor, and a falling one
+takes it away. Held, 6 seeds: the training loss ends at 0.243 instead of 0.298, 0.056
+[0.004, 0.107] lower.
 """
 
 from typing import Any
@@ -19,24 +28,34 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
+from optlab.errors import InputError, near
+
+VARIANTS = ("digits", "floor")
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+def get_config(variant: str = "digits") -> ConfigDict:
+    """The experiment as plain data; every line can be overridden by a flag.
+
+    Args:
+      variant: one of ``VARIANTS``.
+    """
+    if variant not in VARIANTS:
+        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
     config: Any = digits_optimizers.get_config()
-    config.title = "Batch, mini-batch and stochastic descent"
     config.model = ConfigDict({"name": "mlp", "hidden": ()})
-    config.epochs = 10
     config.tune_seeds = 1
     config.report_seeds = 6
-    config.target = 0.9
     config.optimizers = ConfigDict()
+    if variant == "floor":
+        _floor(config)
+        return config
+    config.title = "Batch, mini-batch and stochastic descent"
+    config.epochs = 10
+    config.target = 0.9
     sizes = {
-        "batch": (1150, (0.1, 0.3, 1.0, 3.0)),
-        "mini_batch": (32, (0.01, 0.03, 0.1, 0.3, 1.0)),
+        "batch": (1150, (0.1, 0.3, 1.0, 3.0, 10.0)),
+        "mini_batch": (32, (0.03, 0.1, 0.3, 1.0, 3.0)),
         "stochastic": (1, (1e-3, 3e-3, 0.01, 0.03, 0.1)),
-        "floor": (1, 0.1),
-        "decayed": (1, 0.1),
     }
     for name, (size, rates) in sizes.items():
         config.contenders[name] = ConfigDict(
@@ -45,9 +64,6 @@ def get_config() -> ConfigDict:
                 "optimizer": {"name": "sgd", "learning_rate": rates},
             }
         )
-    config.contenders.decayed.schedule = ConfigDict(
-        {"name": "power", "decay_epochs": 0.5}
-    )
     config.claims = (
         {"says": "For the same examples, mini-batches reach a lower loss than batches",
          "better": "mini_batch", "than": "batch", "by": "train_loss"},
@@ -55,7 +71,24 @@ def get_config() -> ConfigDict:
          "less": "stochastic", "than": "mini_batch", "by": "epochs_to_target"},
         {"says": "An epoch of single examples takes more time than one of mini-batches",
          "better": "mini_batch", "than": "stochastic", "by": "seconds"},
-        {"says": "A falling rate goes below the floor of a constant one",
-         "better": "decayed", "than": "floor", "by": "train_loss"},
     )  # fmt: skip
     return config
+
+
+def _floor(config: Any) -> None:
+    config.title = "The floor of stochastic descent, and a falling rate"
+    config.data.name = "diabetes"
+    config.problem = "regression"
+    config.loss.name = "squared_error"
+    config.epochs = 60
+    config.batch_size = 1
+    config.target = 0.55
+    config.optimizer = ConfigDict({"name": "sgd", "learning_rate": 0.05})
+    config.contenders.constant = ConfigDict()
+    config.contenders.falling = ConfigDict(
+        {"schedule": {"name": "power", "decay_epochs": 2}}
+    )
+    config.claims = (
+        {"says": "A falling rate goes below the floor of a constant one",
+         "better": "falling", "than": "constant", "by": "train_loss"},
+    )  # fmt: skip

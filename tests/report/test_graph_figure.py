@@ -8,7 +8,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
 from optlab.backprop import parse, trace
-from optlab.report.figures import style
 from optlab.report.figures.graph import draw_graph
 
 
@@ -28,8 +27,7 @@ def test_boxes_are_apart_and_hold_their_texts(function, values):
     graph = trace(function, values)
     figure = draw_graph(graph, "$title$")
     canvas = FigureCanvasAgg(figure)
-    with style.theme():
-        canvas.draw()
+    canvas.draw()
     (panel,) = figure.axes
     renderer = canvas.get_renderer()
     patches = [each for each in panel.patches if isinstance(each, FancyBboxPatch)]
