@@ -12,9 +12,9 @@ Softmax regression (convex) on digits, 10 epochs each: all 1,150 training images
 further; single examples are the soonest at the target; an epoch of them takes longer.
 
 Shown, 6 seeds, on narrower grids than these: mini-batches end at a training loss 0.52
-[0.17, 0.87] lower than whole batches; single examples are no sooner than mini-batches (0.2 [-0.3, 0.6] epochs later)
-and their run takes longer. Digits have no floor: every training image can be right, and
-a falling rate ended higher than a constant one.
+[0.17, 0.87] lower than whole batches; single examples are no sooner than mini-batches
+(0.2 [-0.3, 0.6] epochs later) and their run takes longer. Digits have no floor: every
+training image can be right, and a falling rate ended higher than a constant one.
 
 ``floor`` is linear regression on a table whose noise no line can fit (diabetes, 283
 patients a training epoch): stochastic descent from a rate of 0.05, constant or falling
