@@ -32,7 +32,7 @@ def get_config() -> ConfigDict:
 
     config.optimizers = ConfigDict()
     config.optimizers.levenberg_marquardt = ConfigDict()
-    config.optimizers.gauss_newton = ConfigDict({"damping": 1e-14})
+    config.optimizers.gauss_newton = ConfigDict({"damping": 0.0})
     config.optimizers.bfgs = ConfigDict()
     config.optimizers.dfp = ConfigDict()
     return config

@@ -20,6 +20,7 @@ def run(blocks):
 
 
 OWN = next(i for i, block in enumerate(BLOCKS) if "SignState" in block)
+FIT = next(i for i, block in enumerate(BLOCKS) if "optlab.uncertainties" in block)
 
 
 def test_nets_are_trained_as_shown():
@@ -34,7 +35,7 @@ def test_nets_are_trained_as_shown():
 
 
 def test_functions_are_minimized_as_shown():
-    names = run(BLOCKS[OWN + 1 :])
+    names = run(BLOCKS[OWN + 1 : FIT])
     # Least squares of sin on a symmetric grid: no intercept, slope <x sin> / <x x>.
     x = jnp.linspace(-1, 1, 20)
     slope = jnp.sum(x * jnp.sin(x)) / jnp.sum(x * x)
@@ -55,6 +56,17 @@ def test_functions_are_minimized_as_shown():
     assert jnp.median(both) < 0.02
     assert 0.05 < jnp.median(adam_alone) < 0.25
     assert (both < adam_alone).mean() > 0.8
+
+
+def test_a_curve_is_fitted_as_scipy_fits_it():
+    names = run(BLOCKS[FIT:])
+    errors = names["errors"].standard_errors
+    for i, name in enumerate(("height", "rate", "floor")):
+        assert names["curve"].params[name] == pytest.approx(names["found"][i], rel=1e-3)
+        assert errors[name] == pytest.approx(names["standard_errors"][i], rel=1e-2)
+    assert names["errors"].converged
+    assert names["within"].at_bound["rate"] == 1
+    assert names["influence"].shape == (50,)
 
 
 def test_own_optimizer_is_short_and_found_by_its_dotted_name(tmp_path, monkeypatch):

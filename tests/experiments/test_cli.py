@@ -61,7 +61,7 @@ BAD_INPUT = {
     # Typing mistakes
     "--config.optimizers=adma": "no optimizer 'adma'; did you mean .*adam",
     "--config.data.name=mnst": r"'mnst'; did you mean .*\bmnist",
-    "--config.model.name=cn": r"no model 'cn'; did you mean cnn",
+    "--config.model.name=cn": r"no model 'cn'; did you mean .*cnn",
     "--config.epoch=3": r"unknown config key 'epoch'; did you mean epochs\?",
     "--config.optimizers.adam.lr=1.": "adam got an unexpected .*'lr'; it takes learn",
     "--config.optimizers.adma.b1=1.": "adma is not in --config.optim",

@@ -59,7 +59,7 @@ def test_a_run_is_stopped_goes_on_and_is_shown_again(tmp_path):
         "--config.optimizers.momentum.learning_rate=(0.01,0.1)",
         "--config.optimizers.adam.learning_rate=(1e-3,1e-2)",
         "--tensorboard",
-        f"--workdir={tmp_path / 'work'}",
+        f"--workdir={tmp_path / WORK}",
     )
     _stop_after_a_stage(tmp_path / WORK, words)
 
@@ -234,7 +234,7 @@ def test_every_part_may_be_a_custom_one(tmp_path):
         "--config.batch_size=8",
         "--config.tune_seeds=1",
         "--config.report_seeds=1",
-        f"--workdir={tmp_path / 'work'}",
+        f"--workdir={tmp_path / WORK}",
         path=_package(tmp_path),
     )
     assert code == 0, log
@@ -249,7 +249,7 @@ def test_every_part_may_be_a_custom_one(tmp_path):
 def test_the_bug_of_a_custom_model_keeps_its_own_traceback(tmp_path):
     code, _, log = run(
         "--config.model.name=mypackage.Broken",
-        f"--workdir={tmp_path / 'work'}",
+        f"--workdir={tmp_path / WORK}",
         path=_package(tmp_path),
     )
     assert code == 1

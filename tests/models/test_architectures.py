@@ -222,9 +222,9 @@ def test_batch_statistics_remember_as_long_as_the_momentum_says():
         ("xception", {"width": -1.0}, r"width=-1\.0: give a factor above 0"),
         ("resnet50", {"width": "wide"}, "width='wide': give a factor above 0"),
         ("mobilenet", {"momentum": 1.0}, r"momentum=1\.0: give a number in \[0, 1\)"),
-        ("resnet50", {"blocks": (3, 0)}, "one or more for each layer"),
+        ("resnet50", {"blocks": (3, 0)}, "blocks must be 1 or more each"),
         ("squeezenet", {"bypass": "complexe"}, "did you mean complex"),
-        ("alexnet", {"dropout": 1.0}, r"give a share in \[0, 1\)"),
+        ("alexnet", {"dropout": 1.0}, "dropout must be at least 0 and less than 1"),
         ("resnet50_v2", {}, "did you mean resnet50v2"),
     ],
 )

@@ -238,7 +238,7 @@ def test_a_prelu_net_is_a_leaky_one_whose_slopes_learn():
         ("mlp", {"initializer": "he"}, "no initializer 'he'; "),
         ("fcn", {"initializer": "he_norm"}, "did you mean he_normal"),
         ("fcn", {"convolution": "seperable"}, "did you mean separable"),
-        ("fcn", {"features": (4, 0)}, r"FCN: features=\(4, 0\): give an integer"),
+        ("fcn", {"features": (4, 0)}, "FCN: features must be 1 or more each"),
     ],
 )
 def test_a_mistake_says_what_would_be_right(name, options, message):

@@ -122,11 +122,11 @@ def test_the_weights_of_a_net_are_those_of_the_formulas(kind):
     [
         (
             lambda: DepthwiseConv(multiplier=0),
-            "DepthwiseConv: multiplier=0: give",
+            "DepthwiseConv: multiplier must be 1 or more",
         ),
         (
             lambda: SeparableConv(4, multiplier=0),
-            "SeparableConv: multiplier=0: give",
+            "SeparableConv: multiplier must be 1 or more",
         ),
         (lambda: depthwise.cost("depthwise", (3, 3), 4, 3, 9), "3 outputs are too few"),
         (lambda: depthwise.cost("depth", (3, 3), 4, 3, 9), "no convolution 'depth'"),
