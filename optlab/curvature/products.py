@@ -74,7 +74,8 @@ def counted_jacobian(
     found = rowwise.jacobian(output_fn, x)
     outputs = jax.eval_shape(output_fn, x)
     if found is not None and found.passes <= min(outputs.size, x.size):
-        return tuple(found)
+        z, J, passes = found  # noqa: N806
+        return z, J, passes
     if outputs.size < x.size:
         z, pull = jax.vjp(output_fn, x)
         rows = jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
@@ -98,7 +99,8 @@ def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Arra
     """
     found = rowwise.gram(output_fn, x)
     if found is not None and found.passes < min(found.outputs.size, x.size):
-        return tuple(found)
+        z, K, passes = found  # noqa: N806
+        return z, K, passes
     z, J, passes = counted_jacobian(output_fn, x)  # noqa: N806
     return z, J @ J.T, passes
 

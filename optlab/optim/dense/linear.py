@@ -56,7 +56,7 @@ def lu_solver(A: jax.Array, nu: jax.Array) -> Callable:  # noqa: N803
     Array([1., 1.], dtype=float32)
     """
     m, dtype = len(A), A.dtype
-    largest = jnp.max(jnp.abs(jnp.diag(A)))
+    largest = jnp.max(jnp.abs(jnp.diag(A)), initial=0.0)
     guard = jnp.where(largest > 0, m * jnp.finfo(dtype).eps * largest, 1.0)
     shift = jnp.maximum(jnp.asarray(nu, dtype), guard)
     factor = jsl.lu_factor(A + shift * jnp.eye(m, dtype=dtype))
@@ -92,7 +92,7 @@ def dual_qr_solver(J: jax.Array, nu: jax.Array, scale: jax.Array) -> Callable:  
     m, n = J.shape
     root = jnp.sqrt(jnp.broadcast_to(scale, (n,)))[:, None]
     A = J.T / root  # noqa: N806
-    largest = jnp.sqrt(jnp.max(jnp.sum(A**2, 0)))
+    largest = jnp.sqrt(jnp.max(jnp.sum(A**2, 0), initial=0.0))
     guard = jnp.finfo(J.dtype).eps * jnp.where(largest > 0, largest, 1.0)
     shift = jnp.maximum(jnp.sqrt(jnp.asarray(nu, J.dtype)), guard)
     below = shift * jnp.eye(m, dtype=J.dtype)

@@ -78,7 +78,6 @@ def scale_by_trust_region(
         # A step that changes no digit of x has no smaller one to try.
         unmoved = jnp.all(x - s == x)
         accepted = accepted & usable & ~unmoved
-        # A radius that grows has longer steps to try.
         next_ = next_radius(state.radius, trial.length, ratio, max_radius)
         info = Info(
             loss=f,
@@ -87,7 +86,7 @@ def scale_by_trust_region(
             damping=state.radius,
             gain_ratio=ratio,
             accepted=accepted,
-            stalled=unmoved & ~(next_ > state.radius),
+            stalled=unmoved,
             evaluations=state.info.evaluations + trial.evaluations + 1,
         )
         radius = jnp.where(usable, next_, state.radius).astype(x.dtype)

@@ -67,7 +67,8 @@ def gauss_newton(
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
         here = local(objective, x, solver=solver, diagonal=False, name="gauss_newton")
-        nu, scale = jnp.asarray(damping, x.dtype), next_scale("identity", 0.0, here)[1]
+        nu = jnp.asarray(damping, x.dtype)
+        scale = next_scale("identity", jnp.zeros(()), here)[1]
         s, products = here.factorize(nu, scale)(here.u)
         length, d = state.length, nu * scale
         direction, info, progress = attempt(

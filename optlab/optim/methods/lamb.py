@@ -32,7 +32,7 @@ def scale_by_norm_ratio() -> optax.GradientTransformation:
 
     def update(updates, state, params=None):
         if params is None:
-            raise ValueError(optax.NO_PARAMS_MSG)
+            raise ValueError("lamb scales by the parameters: pass params to update")
         return jax.tree.map(scale, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
