@@ -57,7 +57,7 @@ COMMAND = (
 #: Entries of a net's file that are compared.
 TRAINED = "params", "model_state"
 
-#: Kinds of moments, by turns.
+#: Kinds of moments at which a run is killed, in rotation.
 MOMENTS = ("any", "report", "writing")
 
 

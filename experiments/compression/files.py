@@ -68,7 +68,7 @@ def write_nets(
     Args:
       folder: folder of the files.
       name: name of the contender.
-      description: how its nets were made.
+      description: sentence that says how the nets were compressed.
       nets: variables of each seed.
       form: format of the files.
       problem: problem with the test split.

@@ -164,7 +164,7 @@ def share(
       bits: bits of a code, 1 to 8, or a tree of these with the parameters' structure; a
         kernel gets 2^bits - 1 centroids, for one code is that of a pruned weight.
       masks: masks of the weights that are kept; by default those that are not zero.
-      start: how centroids begin: ``linear``, ``density`` or ``random``.
+      start: initial centroids, ``linear``, ``density`` or ``random``.
 
     Returns:
       The tree with a `Shared` in the place of each kernel. Under ``jax.vmap`` it

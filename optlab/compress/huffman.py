@@ -105,7 +105,7 @@ def packed_size(counts: Sequence[int], alphabet: int, huffman: bool = True) -> i
     Args:
       counts: number of occurrences of each symbol that occurs.
       alphabet: number of possible symbols.
-      huffman: as in `pack`.
+      huffman: whether frequent symbols get shorter words.
 
     Returns:
       Bytes of the codes and the length table.

@@ -57,7 +57,7 @@ def layer_magnitude(params: Any, sparsity: Any, masks: Any = None) -> Any:
 
     Returns:
       Tree of boolean arrays. A kernel of n weights keeps n - round(sparsity n) of them
-      exactly: of equal weights the first ones go.
+      exactly: among weights of equal magnitude the first ones are pruned.
 
     Raises:
       InputError: a sparsity outside [0, 1), or nothing to prune.

@@ -54,7 +54,7 @@ class Solution(NamedTuple):
 
 
 class _Static(NamedTuple):
-    """What a loop is compiled for, besides shapes."""
+    """Static part of a compiled loop's cache key; shapes are the other part."""
 
     tx: optax.GradientTransformation
     given: objective.Given

@@ -67,7 +67,7 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
 
     Args:
       given: functions of the caller.
-      args: what each function takes after its first argument.
+      args: arguments that each function receives after the parameters.
       has_aux: whether ``value_fn``, ``residual_fn`` and ``output_fn`` return a pair, of
         which the second part is not minimized.
       params: parameters, for shapes only.

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def gradients(function, values):
-    """What the graph says beside what JAX does, by variable."""
+    """Checks the graph's value and gradients against JAX, and returns them by name."""
     graph = trace(function, values)
     start = {name: jnp.asarray(float(value), float) for name, value in values.items()}
     expected = jax.grad(lambda xs: function(**xs))(start)

@@ -36,7 +36,7 @@ class Minimizer(NamedTuple):
 
     @property
     def regular(self) -> bool:
-        """Whether the Hessian has an inverse."""
+        """Tells whether the Hessian at the minimum is invertible."""
         return bool(np.isfinite(self.condition))
 
 

@@ -69,11 +69,11 @@ def levenberg_marquardt(
         the rule's default, 10 or 2.
       max_damping: nu at which a rejected step means that the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
-      scaling: of the damping, static; D is ``identity`` (times the curvature along the
-        gradient), ``marquardt`` (the diagonal of J^T J), ``more`` (its maximum so far),
-        ``fading`` (a maximum that forgets a tenth at each step) or ``balanced`` (the
-        last one, its smaller entries raised by at most ten). None for ``balanced``, or
-        for ``identity`` where ``cg`` has no diagonal.
+      scaling: name of the damping's matrix D, static: ``identity`` (times the curvature
+        along the gradient), ``marquardt`` (the diagonal of J^T J), ``more`` (its
+        maximum so far), ``fading`` (a maximum that forgets a tenth at each step) or
+        ``balanced`` (the last one, its smaller entries raised by at most ten). None for
+        ``balanced``, or for ``identity`` where ``cg`` has no diagonal.
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
