@@ -100,7 +100,8 @@ def test_scaling_takes_the_curvature_along_r(name):
 @pytest.mark.parametrize("scaling", ["none", "first", "always"])
 def test_rosenbrock_with_every_scaling(name, scaling):
     tx = METHODS[name](scaling=scaling)
-    solution = solve(tx, jnp.array([-1.2, 1.0]), value_fn=rosenbrock)
+    stop = Stop(gradient=1e-6)
+    solution = solve(tx, jnp.array([-1.2, 1.0]), value_fn=rosenbrock, stop=stop)
     np.testing.assert_allclose(solution.params, [1.0, 1.0], atol=1e-5)
     assert solution.reason == Reason.GRADIENT
     assert solution.steps < 60
