@@ -21,6 +21,7 @@ import optax
 from optlab import curvature as curvatures
 from optlab.optim.dense.lift import check_choice, lift
 from optlab.optim.dense.line_search import step_along
+from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
 SCALINGS = ("none", "first", "always")
@@ -31,6 +32,7 @@ class SecantState(NamedTuple):
 
     V: jax.Array  # inverse Hessian [n, n], symmetric
     fresh: jax.Array  # bool: V is the identity
+    unit: jax.Array  # scalar c of `units`; 0 before the first update
     info: Info
 
 
@@ -82,6 +84,7 @@ def scale_by_secant(
         return SecantState(
             V=jnp.eye(n, dtype=x.dtype),
             fresh=jnp.ones((), bool),
+            unit=jnp.zeros((), x.dtype),
             info=initial(x.dtype),
         )
 
@@ -104,6 +107,7 @@ def scale_by_secant(
         info = info._replace(stalled=~moved & (fresh | found))
         # After a search without success, the next update starts from the identity.
         fresh = ~found | (fresh & ~updated)
-        return jnp.where(moved, step, 0.0), SecantState(V=V, fresh=fresh, info=info)
+        state = state._replace(V=V, fresh=fresh, info=info)
+        return jnp.where(moved, step, 0.0), state
 
-    return lift(init, update, name=name)
+    return lift(init, in_own_unit(update), name=name)

@@ -23,6 +23,7 @@ import optax
 from optlab.optim.dense.lift import lift
 from optlab.optim.dense.linear import norm
 from optlab.optim.dense.trial import judge
+from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
 
@@ -30,6 +31,7 @@ class TrustRegionState(NamedTuple):
     """State between two trials."""
 
     radius: jax.Array  # scalar
+    unit: jax.Array  # scalar c of `units`; 0 before the first update
     info: Info
 
 
@@ -66,7 +68,8 @@ def scale_by_trust_region(
 
     def init(x):
         first = jnp.asarray(jnp.minimum(radius, max_radius), x.dtype)
-        return TrustRegionState(radius=first, info=initial(x.dtype))
+        unit = jnp.zeros((), x.dtype)
+        return TrustRegionState(radius=first, unit=unit, info=initial(x.dtype))
 
     def update(g, state, x, objective):
         trial = minimize_model(g, x, state.radius, objective)
@@ -90,6 +93,6 @@ def scale_by_trust_region(
             evaluations=state.info.evaluations + trial.evaluations + 1,
         )
         radius = jnp.where(usable, next_, state.radius).astype(x.dtype)
-        return jnp.where(accepted, s, 0.0), TrustRegionState(radius=radius, info=info)
+        return jnp.where(accepted, s, 0.0), state._replace(radius=radius, info=info)
 
-    return lift(init, update, name=name)
+    return lift(init, in_own_unit(update), name=name)

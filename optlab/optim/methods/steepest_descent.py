@@ -14,6 +14,7 @@ import optax
 
 from optlab.optim.dense.lift import lift
 from optlab.optim.dense.line_search import step_along
+from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
 
@@ -21,6 +22,7 @@ class SteepestDescentState(NamedTuple):
     """State between two searches."""
 
     gain: jax.Array  # t g.g of the last step, scalar; 0 before the first step
+    unit: jax.Array  # scalar c of `units`; 0 before the first update
     info: Info
 
 
@@ -41,7 +43,8 @@ def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraA
     """
 
     def init(x):
-        return SteepestDescentState(gain=jnp.zeros((), x.dtype), info=initial(x.dtype))
+        zero = jnp.zeros((), x.dtype)
+        return SteepestDescentState(gain=zero, unit=zero, info=initial(x.dtype))
 
     def update(g, state, x, objective):
         squared = jnp.vdot(g, g)
@@ -52,6 +55,7 @@ def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraA
         moved = info.accepted
         info = info._replace(stalled=~moved & (state.gain == 0))
         gain = jnp.where(moved, point.t * squared, 0.0)
-        return jnp.where(moved, step, 0.0), SteepestDescentState(gain=gain, info=info)
+        return jnp.where(moved, step, 0.0), state._replace(gain=gain, info=info)
 
-    return optax.chain(lift(init, update, name="steepest_descent"), optax.scale(-1.0))
+    step = lift(init, in_own_unit(update), name="steepest_descent")
+    return optax.chain(step, optax.scale(-1.0))
