@@ -16,8 +16,9 @@ import jax.numpy as jnp
 
 from optlab.optim.dense.lift import Objective
 
-# Binary exponents of values and gradients that are left as they are.
-USUAL = (-6, 20)
+# Values and gradients are left as they are from 2^-6 to this power of 1 / eps. Beyond
+# it, the identity with which secant methods start is lost in the rounding of V.
+LOW, HIGH = -6, 0.85
 
 
 def unit_of(value: jax.Array, g: jax.Array) -> jax.Array:
@@ -28,10 +29,10 @@ def unit_of(value: jax.Array, g: jax.Array) -> jax.Array:
       g: gradient [n].
 
     Returns:
-      c, a power of two that brings the larger one to the nearer end of ``USUAL``; 0
-      where none can be chosen: both are zero, or one is not finite.
+      c, a power of two that brings the larger one to the nearer end of the usual
+      range; 0 where none can be chosen: both are zero, or one is not finite.
 
-    >>> unit_of(jnp.array(0.0), jnp.array([2.0**30, 1.0])) == 2.0**-10
+    >>> unit_of(jnp.array(0.0), jnp.array([2.0**29, 1.0])) == 2.0**-10
     Array(True, dtype=bool)
     >>> [float(unit_of(jnp.array(f), jnp.zeros(1))) for f in (3.0, 0.0, jnp.inf)]
     [1.0, 0.0, 0.0]
@@ -39,11 +40,11 @@ def unit_of(value: jax.Array, g: jax.Array) -> jax.Array:
     size = jnp.maximum(jnp.abs(value), jnp.max(jnp.abs(g), initial=0.0))
     usable = (size > 0) & jnp.isfinite(size)
     exponent = jnp.frexp(jnp.where(usable, size, 1.0))[1] - 1
-    low, high = USUAL
+    limits = jnp.finfo(size.dtype)
+    shift = jnp.clip(exponent, LOW, int(HIGH * limits.nmant)) - exponent
     # Guard: a factor above the largest float would be infinite.
-    most = jnp.finfo(size.dtype).maxexp - 1
-    shift = jnp.clip(exponent, low, high) - exponent
-    c = jnp.ldexp(jnp.ones((), size.dtype), jnp.clip(shift, -most + 1, most))
+    most = limits.maxexp - 1
+    c = jnp.ldexp(jnp.ones((), size.dtype), jnp.clip(shift, 1 - most, most))
     return jnp.where(usable, c, 0.0)
 
 
