@@ -24,6 +24,9 @@ from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
 from optlab.optim.dense.linear import SOLVERS
 from optlab.optim.info import Info, initial
 
+# Default damping where outputs are fewer than parameters, and where they are not.
+FEW_OUTPUTS, ENOUGH = 0.1, 1e-6
+
 
 class GaussNewtonState(NamedTuple):
     """State between two trials."""
@@ -33,7 +36,7 @@ class GaussNewtonState(NamedTuple):
 
 
 def gauss_newton(
-    damping: Any = 1e-6, min_length: Any = 1e-9, solver: str = "cholesky"
+    damping: Any = None, min_length: Any = 1e-9, solver: str = "cholesky"
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Gauss-Newton with a step length, one trial for each update.
 
@@ -41,9 +44,17 @@ def gauss_newton(
     loss that is no sum of squares (cross-entropy), which takes the generalized
     Gauss-Newton matrix.
 
+    Use it where the residuals at the solution are small and the start is near, or on
+    mini-batches of a small net. It costs a step of the order of m n min(m, n)
+    operations and m n numbers, with m outputs and n parameters; ``cg`` takes products
+    only, for nets of any size. Not for rank-deficient fits far from the start, nor at a
+    bound, where it may stall: try `levenberg_marquardt` next.
+
     Args:
       damping: nu, relative to the curvature along the gradient, with every solver; read
-        at every update. 1e-6 is meant for full batches: on mini-batches give 0.1 to 1.
+        at every update. None for 1e-6, and for 0.1 where outputs are fewer than
+        parameters: these, as on a mini-batch, say nothing of most directions, and an
+        undamped step is long in them.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static; the first two solve an m x m system where m < n.
@@ -67,7 +78,9 @@ def gauss_newton(
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
         here = local(objective, x, solver=solver, diagonal=False, name="gauss_newton")
-        nu = jnp.asarray(damping, x.dtype)
+        few = here.u.size < x.size
+        chosen = (FEW_OUTPUTS if few else ENOUGH) if damping is None else damping
+        nu = jnp.asarray(chosen, x.dtype)
         scale = next_scale("identity", jnp.zeros(()), here)[1]
         s, products = here.factorize(nu, scale)(here.u)
         length, d = state.length, nu * scale
