@@ -211,7 +211,8 @@ def _gram_of(factors: list, split: tuple[int, int, int]) -> jax.Array:
         a = _rows_of([(left.reshape(*left.shape[:2], -1), None)], split)
         product = a @ a.T
         if right is not None:
-            b = right.reshape(examples, -1)
+            # Data of a shorter type: their products must not round to it.
+            b = right.reshape(examples, -1).astype(product.dtype)
             blocks = product.reshape(*split, *split)
             inside = (b @ b.T)[None, :, None, None, :, None]
             product = (blocks * inside).reshape(size, size)

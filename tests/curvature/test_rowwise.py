@@ -146,3 +146,46 @@ def test_terms_that_take_too_much_memory_are_not_made():
         return mix @ jnp.tanh(jnp.outer(jnp.ones(50), x[:1]) * jnp.ones(100)).sum(1)
 
     assert rowwise.jacobian(function, jnp.array([0.3])) is None
+
+
+class Classes(nn.Module):
+    """A net of three outputs an example, of the layers given."""
+
+    kind: str
+
+    @nn.compact
+    def __call__(self, x):
+        if self.kind == "gather":
+            indices = jnp.arange(7) % 4
+            x = x + nn.Embed(4, 3)(indices)
+        if self.kind == "convolution":
+            images = jnp.tile(x[:, :, None, None], (1, 1, 4, 1))
+            x = nn.tanh(nn.Conv(2, (2, 2))(images)).reshape(7, -1)
+        x = nn.tanh(nn.Dense(4)(x))
+        if self.kind == "branch":
+            x = jax.lax.cond(jnp.sum(INPUTS) > 0, jnp.sin, jnp.tanh, x)
+        return nn.Dense(3)(x)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolution", "gather", "branch"])
+def test_k_outputs_an_example_take_k_passes(kind, float64):
+    module = Classes(kind)
+    x, unravel = ravel_pytree(module.init(jax.random.key(0), INPUTS))
+    x = x.astype(jnp.float64)
+
+    def output_fn(x):
+        return module.apply(unravel(x.astype(jnp.float64)), INPUTS).ravel()
+
+    for find, reference in (
+        (curvature.counted_jacobian, lambda rows: rows),
+        (curvature.counted_gram, lambda rows: rows @ rows.T),
+    ):
+        costs = []
+
+        def both(x, find=find, costs=costs):
+            costs[:] = [find(output_fn, x)[2]]
+            return find(output_fn, x)[1], jax.jacrev(output_fn)(x)
+
+        found, J = jax.jit(both)(x)  # noqa: N806
+        assert costs == [3]
+        np.testing.assert_allclose(found, reference(J), rtol=1e-9, atol=1e-12)

@@ -3,6 +3,7 @@
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
@@ -160,3 +161,11 @@ def test_weight_decay_reaches_the_named_parameters_alone():
         _, state = tx.update(zero, tx.init(params), params)
         updates, _ = tx.update(zero, state, params)  # -0.1 * 0.5 w * (1 + 0.9)
         chex.assert_trees_all_close(updates["a"], wanted, rtol=1e-6)
+
+
+def test_lamb_takes_weights_whose_squares_overflow():
+    w = jnp.full(4, 1e20, jnp.float32)
+    tx = optim.lamb(learning_rate=0.1, weight_decay=0.0)
+    updates, _ = tx.update(jnp.ones(4), tx.init(w), w)
+    # A tenth of |w|; the norm of float32 would be infinite.
+    np.testing.assert_allclose(updates, -0.1 * w, rtol=1e-4)

@@ -101,7 +101,10 @@ def test_a_singular_matrix_without_damping_has_a_step(solver):
 
 def test_a_parameter_without_effect_stays():
     solution = solve(
-        gauss_newton(), jnp.ones(2), residual_fn=lambda x: x[:1] - 3.0, stop=STEP
+        gauss_newton(damping=0.0),
+        jnp.ones(2),
+        residual_fn=lambda x: x[:1] - 3.0,
+        stop=STEP,
     )
     np.testing.assert_allclose(solution.params, [3.0, 1.0], rtol=1e-5)
 

@@ -148,6 +148,39 @@ def test_a_method_that_can_go_nowhere_stalls():
     np.testing.assert_array_equal(solution.params, START)
 
 
+def test_steps_that_only_round_f_end_the_run_unless_they_get_smaller():
+    h = 2.0**-40  # 1 + h x^2 / 2 is 1 in float32
+
+    def hidden(x):
+        return 1 + 0.5 * h * x**2
+
+    def run(rate):
+        return solve(
+            optax.sgd(rate / h), 1.0, value_fn=hidden, stop=OFF._replace(steps=60)
+        )
+
+    back_and_forth, halving = run(2.0), run(0.5)
+    assert back_and_forth.reason == Reason.ROUNDING
+    assert 20 <= back_and_forth.steps <= 22
+    assert (halving.reason, halving.params) == (Reason.STEPS, 2.0**-60)
+
+
+def test_a_fit_with_large_residuals_that_is_done_ends():
+    t = jnp.linspace(0.0, 2.0, 50)
+    y = 3e6 * jnp.exp(-1.5 * t) + 1e5 * jnp.cos(40 * t)
+
+    def residual_fn(p):
+        return p["a"] * jnp.exp(-p["b"] * t) - y
+
+    start, tx = {"a": 1e6, "b": 1.0}, optim.levenberg_marquardt()
+    stop = OFF._replace(steps=1000)
+    solution = solve(tx, start, residual_fn=residual_fn, stop=stop)
+    assert solution.reason == Reason.ROUNDING
+    # SciPy's curve_fit in float64, to which float32 has four digits.
+    found = solution.params["a"], solution.params["b"]
+    np.testing.assert_allclose(found, [3.01377e6, 1.50858], rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     "functions",
     [
