@@ -18,7 +18,7 @@ import optlab.names
 from optlab import ranges
 from optlab.errors import InputError
 from optlab.optim import registry
-from optlab.ranges import Range
+from optlab.optim.arguments import RANGES
 
 Factory = Callable[..., optax.GradientTransformation]
 
@@ -36,25 +36,6 @@ REFUSED = {
     "sam": "it takes every second gradient at a perturbed point, and a step takes "
     "none there; write a custom one that differentiates value_fn",
     "selective_transform": "it is a mask: use optax.masked in a custom factory",
-}
-
-#: Type and range of every argument of the built-in methods, by its name.
-RANGES: dict[str, Range] = {
-    **dict.fromkeys(("learning_rate", "adam_learning_rate"), ranges.LEARNING_RATE),
-    **dict.fromkeys(
-        ("damping", "eps", "weight_decay", "initial_accumulator_value", "min_length"),
-        ranges.NOT_NEGATIVE,
-    ),
-    **dict.fromkeys(
-        ("decrease", "increase", "first_step", "radius", "max_radius", "max_damping"),
-        ranges.POSITIVE,
-    ),
-    **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
-    "tolerance": ranges.NOT_NEGATIVE,
-    "max_products": ranges.COUNT,
-    "geodesic": ranges.FLAG,
-    "decayed": ranges.NAMES,
-    **dict.fromkeys(("indefinite", "rule", "scaling", "solver"), ranges.TEXT),
 }
 
 #: Arguments of optax's own optimizers that are checked as those of the methods.

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.dense.secant import scale_by_secant
 
 
@@ -30,10 +31,17 @@ def bfgs_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa
     return V + ((1 + jnp.vdot(r, Vr) / sr) * jnp.outer(s, s) - cross) / sr
 
 
+@checked
 def bfgs(
     scaling: str = "none", curvature: Any = 0.9, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     """Builds the method of Broyden, Fletcher, Goldfarb and Shanno, dense.
+
+    Use it first for smooth functions that are no sums of squares, of up to some
+    thousand parameters. Its model comes from gradients of one function, so noisy
+    batches mislead it. A step costs one to three gradients, of the order of n^2
+    operations and 3 n^2 numbers, with n parameters. Try `newton` next where it is slow
+    or n is small, `levenberg_marquardt` for sums of squares, `newton_cg` for large n.
 
     Args:
       scaling: updates before which V is scaled by the curvature along r, static:
@@ -46,7 +54,8 @@ def bfgs(
       The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     Raises:
-      InputError: from ``init``, where a dense matrix does not fit.
+      InputError: a number out of its range; from ``init``, where a dense
+        matrix does not fit.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

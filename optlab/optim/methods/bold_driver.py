@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.dense.lift import lift
 from optlab.optim.info import Info, initial
 
@@ -30,6 +31,7 @@ class BoldDriverState(NamedTuple):
     info: Info
 
 
+@checked
 def bold_driver(
     learning_rate: Any = 0.01,
     increase: Any = 1.05,

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.dense.secant import scale_by_secant
 
 
@@ -30,12 +31,17 @@ def dfp_formula(V: jax.Array, s: jax.Array, r: jax.Array) -> jax.Array:  # noqa:
     return V + gain - jnp.outer(Vr, Vr) / jnp.vdot(r, Vr)
 
 
+@checked
 def dfp(
     scaling: str = "none", curvature: Any = 0.1, first_step: Any = 0.1
 ) -> optax.GradientTransformationExtraArgs:
     """Builds the method of Davidon, Fletcher and Powell, dense.
 
     It recovers more slowly than `bfgs` from a wrong V, and needs a more exact search.
+
+    Use it to compare or to teach; in practice try `bfgs`. It is not for noisy batches.
+    A step costs a few more gradients than a step of `bfgs`, and also of the order of
+    n^2 operations and 3 n^2 numbers, with n parameters.
 
     Args:
       scaling: updates before which V is scaled by the curvature along r, static:
@@ -48,7 +54,8 @@ def dfp(
       The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     Raises:
-      InputError: from ``init``, where a dense matrix does not fit.
+      InputError: a number out of its range; from ``init``, where a dense
+        matrix does not fit.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

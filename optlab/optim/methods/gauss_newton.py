@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.dense.damping import next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
 from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
@@ -35,6 +36,7 @@ class GaussNewtonState(NamedTuple):
     info: Info
 
 
+@checked
 def gauss_newton(
     damping: Any = None, min_length: Any = 1e-9, solver: str = "cholesky"
 ) -> optax.GradientTransformationExtraArgs:
@@ -45,7 +47,7 @@ def gauss_newton(
     Gauss-Newton matrix.
 
     Use it where the residuals at the solution are small and the start is near, or on
-    mini-batches of a small net. It costs a step of the order of m n min(m, n)
+    mini-batches of a small net. A step takes of the order of m n min(m, n)
     operations and m n numbers, with m outputs and n parameters; ``cg`` takes products
     only, for nets of any size. Not for rank-deficient fits far from the start, nor at a
     bound, where it may stall: try `levenberg_marquardt` next.

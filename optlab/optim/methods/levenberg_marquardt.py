@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from optlab.errors import InputError
+from optlab.optim.arguments import checked
 from optlab.optim.dense.damping import RULES, SCALINGS, next_damping, next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
 from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
@@ -40,6 +41,7 @@ class LevenbergMarquardtState(NamedTuple):
     info: Info
 
 
+@checked
 def levenberg_marquardt(
     damping: Any = 1.0,
     decrease: Any = None,

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import optax
 
 from optlab import curvature
+from optlab.optim.arguments import checked
 from optlab.optim.dense.lift import check_choice
 from optlab.optim.dense.linear import unit_diagonal
 from optlab.optim.dense.more_sorensen import exact_step
@@ -27,6 +28,7 @@ from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
 INDEFINITE = ("trust_region", "saddle_free")
 
 
+@checked
 def newton(
     damping: Any = 0.0,
     radius: Any = 100.0,
@@ -35,10 +37,18 @@ def newton(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Newton's method, one trial step in a trust region for each update.
 
+    Use it for up to some hundred parameters where runs must end, also from starts with
+    negative curvature, at saddles and with parameters in units far apart. Not where a
+    Hessian is noisy. With n parameters a step takes n products of the Hessian (about
+    two gradients each), an eigendecomposition of the order of n^3 and 4 n^2 numbers.
+    Try `bfgs` next where that is too much, `newton_cg` for large n, and
+    `levenberg_marquardt` for sums of squares.
+
     Args:
       damping: number always added to the Hessian's diagonal (of ones), for noisy
         batches.
-      radius: radius of the first trust region, in the coordinates D x.
+      radius: radius of the first trust region, in the coordinates D x, where f is far
+        from 1 in a unit of the method's own; read once, by ``init``.
       max_radius: upper bound of the radius; finite, since an indefinite model has no
         minimizer without a region.
       indefinite: treatment of negative curvature, static: ``trust_region`` follows it
@@ -48,7 +58,8 @@ def newton(
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
-      InputError: from ``update``, where a dense Hessian does not fit.
+      InputError: a number out of its range; from ``update``, where a dense
+        Hessian does not fit.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

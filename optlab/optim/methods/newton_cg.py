@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from optlab import curvature
+from optlab.optim.arguments import checked
 from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
 
 
@@ -87,6 +88,7 @@ def steihaug_step(
     return end.s, jnp.vdot(g, end.s) - 0.5 * jnp.vdot(end.s, end.Hs), end.k
 
 
+@checked
 def newton_cg(
     radius: Any = 1.0,
     max_radius: Any = 1e10,
@@ -95,10 +97,14 @@ def newton_cg(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Newton's method by conjugate gradients, one trial step for each update.
 
-    It needs no more memory than a few gradients.
+    Use it for many parameters: it forms no matrix and needs no more memory than a few
+    gradients. Not where parameters are in units far apart, since it does not scale
+    them, nor on small noisy batches. A step takes up to ``max_products`` products of
+    the Hessian, of about two gradients each. Try `newton` or `bfgs` next for small n,
+    `gauss_newton` with ``solver="cg"`` for nets, or a first-order method.
 
     Args:
-      radius: radius of the first trust region.
+      radius: radius of the first trust region; read once, by ``init``.
       max_radius: upper bound of the radius, finite.
       tolerance: relative tolerance of the linear system far from the minimum; closer
         it is the square root of the gradient norm, for superlinear convergence.

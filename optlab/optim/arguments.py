@@ -1,0 +1,69 @@
+"""Ranges of the methods' arguments, checked by name and where a factory is called."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+from jax.core import Tracer
+
+from optlab import ranges
+from optlab.ranges import Range
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+#: Type and range of every argument of the built-in methods, by its name.
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(("learning_rate", "adam_learning_rate"), ranges.LEARNING_RATE),
+    **dict.fromkeys(
+        ("damping", "eps", "weight_decay", "initial_accumulator_value", "min_length"),
+        ranges.NOT_NEGATIVE,
+    ),
+    **dict.fromkeys(
+        ("decrease", "increase", "first_step", "radius", "max_radius", "max_damping"),
+        ranges.POSITIVE,
+    ),
+    **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
+    "tolerance": ranges.NOT_NEGATIVE,
+    "max_products": ranges.COUNT,
+    "geodesic": ranges.FLAG,
+    "decayed": ranges.NAMES,
+    **dict.fromkeys(("indefinite", "rule", "scaling", "solver"), ranges.TEXT),
+}
+
+
+def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Makes a factory refuse numbers that are out of their range in ``RANGES``.
+
+    Tracers pass, and what is no number in ``RANGES`` is checked by the factory itself.
+
+    >>> checked(lambda radius=1.0: radius)(radius=2.0)
+    2.0
+    >>> checked(lambda radius=1.0: radius)(radius=0.0)
+    Traceback (most recent call last):
+    ...
+    optlab.errors.InputError: <lambda>: radius must be more than 0, not 0.0
+    """
+    signature, name = inspect.signature(factory), factory.__name__
+    declared = {
+        argument: range_
+        for argument, range_ in ranges.of_signature(factory, RANGES).items()
+        if argument in RANGES and RANGES[argument].kind is ranges.NUMBER
+    }
+
+    @functools.wraps(factory)
+    def checking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        given = signature.bind(*args, **kwargs).arguments
+        ranges.check(name, declared, _without_tracers(given))
+        return factory(*args, **kwargs)
+
+    return checking
+
+
+def _without_tracers(given: dict[str, Any]) -> dict[str, Any]:
+    def traced(value):
+        return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
+
+    return {name: value for name, value in given.items() if not traced(value)}

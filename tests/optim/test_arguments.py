@@ -1,0 +1,40 @@
+"""Numbers out of their range, given to a factory itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import optlab
+from optlab.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("newton", {"radius": 0.0}, "radius must be more than 0, not 0.0"),
+        ("newton", {"damping": -1}, "damping must be finite and at least 0, not -1"),
+        ("newton_cg", {"tolerance": np.nan}, "tolerance must be finite and at least 0"),
+        ("bfgs", {"curvature": 1.5}, "curvature must be at least 0 and less than 1"),
+        ("dfp", {"first_step": "0.1"}, "first_step must be a number, not '0.1'"),
+        ("gauss_newton", {"damping": jnp.ones(1)}, "damping must be a number, not"),
+        ("levenberg_marquardt", {"increase": jnp.array(-2.0)}, "must be more than 0"),
+        ("steepest_descent", {"curvature": -0.1}, "curvature must be at least 0"),
+        ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_one_line(name, arguments, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        getattr(optlab.optim, name)(**arguments)
+    assert "\n" not in str(refusal.value)
+
+
+def test_numbers_that_are_traced_or_left_out_pass():
+    def first_radius(radius):
+        return optlab.optim.newton(radius=radius).init(jnp.ones(2))[0].radius
+
+    assert jax.jit(first_radius)(3.0) == 3.0
+    optlab.optim.levenberg_marquardt(increase=None)
+    injected = optax.inject_hyperparams(optlab.optim.newton_cg)(tolerance=0.5)
+    assert injected.init(jnp.ones(2)).hyperparams["tolerance"] == 0.5
