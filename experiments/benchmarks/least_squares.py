@@ -3,7 +3,8 @@
 Fits of the net are warm and end at a mean squared error of 1e-4: optlab and optimistix
 in float32, optlab and SciPy in float64. NIST's fits are timed as a whole table,
 compiling included: every problem is a program of its own for a peer, and one program
-serves all of them in optlab. LAPACK has one thread on all sides.
+serves all of them in optlab. Fits and steps with fewer outputs than parameters are in
+``dual``. LAPACK has one thread on all sides.
 """
 
 import functools
@@ -19,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 
 from configs import nist as nist_config
 from configs import small_nets as nets_config
+from experiments.benchmarks import dual
 from experiments.benchmarks.peers import missing, optimistix_fits, scipy_fits
 from experiments.benchmarks.suite import Ratio, SuiteResult, Value
 from experiments.benchmarks.timing import Status, interleaved
@@ -45,8 +47,9 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
     Returns:
       Ratios of times, and the number of fits that each solves.
     """
-    notes = {name: missing(name) for name in ("optimistix", "scipy")}
-    found: list[Ratio | Value] = []
+    peers = "optimistix", "scipy", "nlls_gram", "somax"
+    notes = {name: missing(name) for name in peers}
+    found = dual.run(settings, notes, status)
     if not notes["optimistix"]:
         found += _single_fits(settings, status)
     if not notes["scipy"]:

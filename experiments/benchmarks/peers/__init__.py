@@ -8,8 +8,10 @@ import numpy as np
 
 #: Package to the command that installs it.
 INSTALL = {
+    "nlls_gram": "pip install 'optlab[bench]'",
     "optimistix": "pip install 'optlab[bench]'",
     "scipy": "pip install 'optlab[bench]'",
+    "somax": "pip install 'optlab[bench]'",
     "torch": "pip install torch",
     "keras": "pip install keras",
 }
@@ -45,8 +47,9 @@ def missing(package: str) -> str:
 
 def versions() -> dict[str, str]:
     """Collects the versions of the installed peers, by package."""
+    distributions = importlib.metadata.packages_distributions()
     return {
-        package: importlib.metadata.version(package)
+        package: importlib.metadata.version(distributions[package][0])
         for package in INSTALL
         if importlib.util.find_spec(package) is not None
     }

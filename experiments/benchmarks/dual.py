@@ -1,0 +1,160 @@
+"""Fits and steps with fewer outputs than parameters, where an m x m system is enough.
+
+- Levenberg-Marquardt by its defaults: 100 residuals of a tanh net of one input and
+  4,000 weights, y = sin 4x, 20 steps, beside nlls-gram.
+- Gauss-Newton with damping 1 for cross-entropy on digits: batches of 64, a tanh net
+  64-30-10 of 2,260 weights, 640 outputs, 30 steps, beside somax.
+
+All in float32. Damping has another unit in somax, so that its loss is another one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments.benchmarks.peers import nlls_gram_fits, somax_steps
+from experiments.benchmarks.suite import Ratio, Value
+from experiments.benchmarks.timing import Status, interleaved
+from optlab import data, optim
+from optlab.optim.contract import extra_args
+from optlab.solving import Stop, solve
+
+RESIDUALS, UNITS, FIT_STEPS = 100, 1_333, 20
+HIDDEN, BATCH_SIZE, STEPS, DAMPING = 30, 64, 30, 1.0
+# Solver of Gauss-Newton to somax's method of the same kind.
+SOMAX = {"cholesky": "egn_ce", "cg": "sgn_ce"}
+
+
+def run(
+    settings: Mapping[str, Any], notes: Mapping[str, str], status: Status
+) -> list[Ratio | Value]:
+    """Runs fits and steps, interleaved with those of the peers that are installed.
+
+    Args:
+      settings: ``repeats``, the number of rounds.
+      notes: package to the line that says that it is missing, empty where it is not.
+      status: callback that receives progress messages.
+
+    Returns:
+      Ratios of times, and the losses where each ends.
+    """
+    repeats = settings["repeats"]
+    found: list[Ratio | Value] = []
+    if not notes["nlls_gram"]:
+        found += _fits(repeats, status)
+    if not notes["somax"]:
+        found += _steps(repeats, status)
+    return found
+
+
+def _fits(repeats: int, status: Status) -> list[Ratio | Value]:
+    x = jnp.linspace(-1.0, 1.0, RESIDUALS)[:, None]
+
+    def residual_fn(params):
+        outputs = net(params, x)[:, 0]
+        return (outputs - jnp.sin(4 * x[:, 0])) / RESIDUALS**0.5
+
+    start = weights(1, UNITS, 1)
+    tx = optim.make("levenberg_marquardt")
+    stop = Stop(gradient=-1.0, step=-1.0, rounding=-1, steps=FIT_STEPS)
+    fits = {
+        "optlab LM": lambda w: solve(tx, w, residual_fn=residual_fn, stop=stop).params,
+        "nlls-gram LM": nlls_gram_fits.make_fit(residual_fn, FIT_STEPS),
+    }
+    size = sum(leaf.size for leaf in jax.tree.leaves(start))
+    work = f"LM, {RESIDUALS} residuals, {size:,} weights, {FIT_STEPS} steps"
+
+    def half_square(params):
+        return 0.5 * jnp.sum(residual_fn(params) ** 2)
+
+    return _compared(work, fits, (start,), half_square, repeats, status)
+
+
+def _steps(repeats: int, status: Status) -> list[Ratio | Value]:
+    split = data.load("digits").train
+    inputs = jnp.asarray(split.inputs, jnp.float32).reshape(len(split.inputs), -1)
+    labels = jnp.asarray(split.targets)
+    order = jax.random.permutation(jax.random.key(1), jnp.arange(STEPS * BATCH_SIZE))
+    order = (order % len(labels)).reshape(STEPS, BATCH_SIZE)
+    start = weights(inputs.shape[1], HIDDEN, 10)
+    arguments = start, inputs[order], labels[order]
+    found: list[Ratio | Value] = []
+    for solver, peer in SOMAX.items():
+        programs = {
+            f"optlab gauss_newton, {solver}": jax.jit(_own_steps(solver)),
+            f"somax {peer}": somax_steps.make_steps(peer, net, DAMPING),
+        }
+        work = f"Gauss-Newton, {solver}, {STEPS} batches of {BATCH_SIZE} digits"
+        loss = lambda params: cross_entropy(net(params, inputs), labels)  # noqa: E731
+        found += _compared(work, programs, arguments, loss, repeats, status)
+    return found
+
+
+def _own_steps(solver: str) -> Callable[..., Any]:
+    tx = optim.make("gauss_newton", damping=DAMPING, solver=solver)
+
+    def step(carry, batch):
+        (params, state), (x, y) = carry, batch
+        output_fn = lambda params: net(params, x)  # noqa: E731
+        loss_fn = lambda z: cross_entropy(z, y)  # noqa: E731
+        value_fn = lambda params: loss_fn(output_fn(params))  # noqa: E731
+        value, g = jax.value_and_grad(value_fn)(params)
+        functions = {"output_fn": output_fn, "output_loss_fn": loss_fn}
+        given = extra_args(params, value, g, value_fn=value_fn, **functions)
+        updates, state = tx.update(g, state, params, **given)
+        return (optax.apply_updates(params, updates), state), ()
+
+    def steps(params, inputs, labels):
+        return jax.lax.scan(step, (params, tx.init(params)), (inputs, labels))[0][0]
+
+    return steps
+
+
+def _compared(
+    work: str,
+    programs: Mapping[str, Callable],
+    arguments: tuple[Any, ...],
+    loss: Callable,
+    repeats: int,
+    status: Status,
+) -> list[Ratio | Value]:
+    """Times two programs, the own one first, and evaluates where they end."""
+    calls = {
+        name: lambda program=program: jax.block_until_ready(program(*arguments))
+        for name, program in programs.items()
+    }
+    seconds = interleaved(calls, repeats, status)
+    own, peer = programs
+    return [
+        Ratio(work, peer, seconds[peer], seconds[own]),
+        *(
+            Value(f"{work}: loss at the end of {name}", float(loss(call())))
+            for name, call in calls.items()
+        ),
+    ]
+
+
+def net(params: Any, x: jax.Array) -> jax.Array:
+    """Computes outputs [B, k] of a tanh net with one hidden layer, x [B, d]."""
+    return jnp.tanh(x @ params["v"] + params["c"]) @ params["w"] + params["b"]
+
+
+def weights(inputs: int, hidden: int, outputs: int) -> dict[str, jax.Array]:
+    """Draws the weights of `net`, normal with LeCun's variance."""
+    first, second = jax.random.split(jax.random.key(0))
+    draw = jax.nn.initializers.lecun_normal()
+    return {
+        "v": draw(first, (inputs, hidden)),
+        "c": jnp.zeros(hidden),
+        "w": draw(second, (hidden, outputs)),
+        "b": jnp.zeros(outputs),
+    }
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Computes the mean cross-entropy of integer labels."""
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return losses.mean()
