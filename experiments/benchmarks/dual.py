@@ -75,7 +75,8 @@ def _fits(repeats: int, status: Status) -> list[Ratio | Value]:
 
 def _steps(repeats: int, status: Status) -> list[Ratio | Value]:
     split = data.load("digits").train
-    inputs = jnp.asarray(split.inputs, jnp.float32).reshape(len(split.inputs), -1)
+    pixels = jnp.asarray(split.inputs, jnp.float32) / 255
+    inputs = pixels.reshape(len(pixels), -1)
     labels = jnp.asarray(split.targets)
     order = jax.random.permutation(jax.random.key(1), jnp.arange(STEPS * BATCH_SIZE))
     order = (order % len(labels)).reshape(STEPS, BATCH_SIZE)
