@@ -75,7 +75,8 @@ def levenberg_marquardt(
         along the gradient), ``marquardt`` (the diagonal of J^T J), ``more`` (its
         maximum so far), ``fading`` (a maximum that forgets a tenth at each step) or
         ``balanced`` (the last one, its smaller entries raised by at most ten). None for
-        ``balanced``, or for ``identity`` where ``cg`` has no diagonal.
+        ``balanced``, or for ``identity`` where ``cg`` has no diagonal or outputs are
+        fewer than parameters, as in wide nets.
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
@@ -91,6 +92,7 @@ def levenberg_marquardt(
     Array([1., 1.], dtype=float32)
     """
     check_choice("levenberg_marquardt", "rule", rule, RULES)
+    by_shape = scaling is None and solver != "cg"
     if scaling is None:
         scaling = "identity" if solver == "cg" else "balanced"
     check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
@@ -115,10 +117,16 @@ def levenberg_marquardt(
 
     def update(g, state, x, objective):
         del g  # J^T r is at hand, and agrees with the residuals that judge the step
+        few = by_shape and jax.eval_shape(objective.output_fn, x).size < x.size
         here = local(
-            objective, x, solver=solver, diagonal=diagonal, name="levenberg_marquardt"
+            objective,
+            x,
+            solver=solver,
+            diagonal=diagonal and not few,
+            name="levenberg_marquardt",
         )
-        memory, scale = next_scale(scaling, state.scale, here)
+        chosen = "identity" if few else scaling
+        memory, scale = next_scale(chosen, state.scale, here)
         nu = state.nu
         solve = here.factorize(nu, scale)
         s, products = solve(here.u)
@@ -150,7 +158,7 @@ def levenberg_marquardt(
             # Guard: less than eps changes no digit, but is slow to come back from.
             nu=jnp.clip(nu, low, high).astype(x.dtype),
             growth=jnp.minimum(growth, high).astype(x.dtype),
-            scale=memory,
+            scale=jnp.broadcast_to(memory, state.scale.shape),
             info=info,
         )
 
