@@ -25,6 +25,7 @@ def get_config() -> ConfigDict:
     config.title = "A net of digits, compressed"
     config.note = ""
     config.seeds = 5
+    config.first_seed = 0  # seeds are first_seed, first_seed + 1, ...
 
     # The dense parent.
     config.model = ConfigDict({"name": "mlp", "hidden": (300, 100)})

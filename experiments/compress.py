@@ -118,8 +118,7 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
     if not TRAINED.value:
         dataset = recipe.load_dataset(settings, DATA_DIR.value)
         problem = recipe.make_problem(settings, dataset)
-        seeds = jnp.arange(settings["seeds"], dtype=jnp.uint32)
-        return stages.train_dense(settings, problem, seeds), settings
+        return stages.train_dense(settings, problem, seeds_of(settings)), settings
     abouts = [kept.read_about(path) for path in TRAINED.value]
     recipes = [recipe.fill(about.settings, about.point) for about in abouts]
     own = {key: recipes[0][key] for key in ("data", *recipe.PROBLEM)}
@@ -133,6 +132,19 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
     settings = settings | own | {"seeds": len(nets)}
     settings["title"] = f"{abouts[0].label}, compressed"
     return Nets(nets[0].problem, params, model_state), settings
+
+
+def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
+    """Makes the seeds of all stages.
+
+    Args:
+      settings: config, with the number of ``seeds`` and the ``first_seed``.
+
+    Returns:
+      ``[seeds]``, consecutive, uint32.
+    """
+    first = settings["first_seed"]
+    return jnp.arange(first, first + settings["seeds"], dtype=jnp.uint32)
 
 
 def compress(
@@ -149,7 +161,7 @@ def compress(
     Returns:
       The contenders, the dense parent first; dense, pruned and shared nets.
     """
-    seeds = jnp.arange(settings["seeds"], dtype=jnp.uint32)
+    seeds = seeds_of(settings)
     prune, bits = settings["prune"], settings["share"]["bits"]
     found: list[Written] = []
 
