@@ -47,6 +47,10 @@ def get_config() -> ConfigDict:
     config.share.bits = 4  # of a code: 2^bits - 1 values, and that of a pruned weight
     config.share.start = "linear"  # or density, random
 
+    # One layer pruned at a time, without retraining: validation error.
+    config.scan = ConfigDict()
+    config.scan.sparsities = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 
     # A small net, taught by the parent.

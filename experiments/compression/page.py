@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.compression import stages
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
 from optlab import compress
@@ -175,7 +176,7 @@ def sections(
         )
         for each in settings["published"]
     ]
-    stages = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
+    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
     described = [{"contender": e.name, "file": e.description} for e in contenders]
     sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
@@ -199,7 +200,7 @@ def sections(
                 Picture(
                     "stages",
                     figures.stage_bars(
-                        stages, size, "Bytes of the file, stage by stage"
+                        steps, size, "Bytes of the file, stage by stage"
                     ),
                     "P: float32 values of the weights that are left, and their "
                     "positions. Q: values become codes. H: frequent codes become "
@@ -211,6 +212,7 @@ def sections(
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
+    found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
@@ -259,6 +261,26 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
     figure = figures.weight_histograms(layers[:6], "Weights before and after")
     caption = "Above all weights of the dense parent, below those that are left."
     return Picture("weights", figure, caption, "histograms of each layer's weights")
+
+
+def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> Section:
+    """Scans the dense nets, a layer at a time."""
+    errors = measure.of(stages.scan(dense, sparsities))
+    names = compress.kernel_names(dense.of(0)["params"])
+    lines = [
+        figures.Sensitivity(name.removesuffix("/kernel"), errors[:, i])
+        for i, name in enumerate(names)
+    ]
+    figure = figures.sensitivity(
+        np.array(sparsities), lines, "Sensitivity of each layer to pruning",
+        measure.label.replace("test", "validation"),
+    )  # fmt: skip
+    caption = (
+        "One layer of the dense parent loses its smallest weights, all others stay "
+        "whole, and nothing is retrained: how much each layer can give up."
+    )
+    alt = "validation error against the sparsity of one layer, a line a layer"
+    return Section("Sensitivity", (Picture("sensitivity", figure, caption, alt),))
 
 
 def _masks(pruned: Any, problem: Any) -> Picture | None:

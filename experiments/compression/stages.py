@@ -16,7 +16,10 @@ import optax
 from optlab import compress
 from optlab.compare import recipe
 from optlab.problems import Problem
-from optlab.training import examples_in, train
+from optlab.training import evaluate_split, examples_in, train
+
+#: Nets of a sensitivity scan that are evaluated at a time: bounds memory.
+SCANNED_TOGETHER = 16
 
 
 class Nets(NamedTuple):
@@ -93,6 +96,37 @@ def _taught_by(
     return compress.distilled(
         problem, teacher, settings["temperature"], settings["weight"]
     )
+
+
+def scan(dense: Nets, sparsities: Any) -> np.ndarray:
+    """Evaluates nets of which one layer is pruned, a layer and a sparsity at a time.
+
+    Nothing is retrained. All layers, sparsities and seeds are lanes of one program.
+
+    Args:
+      dense: nets as they were trained.
+      sparsities: shares of a layer's weights that are left out.
+
+    Returns:
+      Deciding metric on the validation split, ``[seeds, layers, sparsities]``.
+    """
+    problem, levels = dense.problem, jnp.asarray(sparsities)
+    layers = len(compress.kernel_names(dense.of(0)["params"]))
+    validation = jax.tree.map(jnp.asarray, problem.dataset.validation)
+
+    def net(params, model_state):
+        def lane(point):
+            masks = compress.one_layer_magnitude(params, point[1], point[0])
+            pruned = jax.tree.map(lambda w, m: jnp.where(m, w, 0), params, masks)
+            found = evaluate_split(problem, pruned, model_state, validation)
+            return found[problem.metrics[0].name]
+
+        points = jnp.meshgrid(jnp.arange(layers), levels, indexing="ij")
+        lanes = tuple(each.ravel() for each in points)
+        return jax.lax.map(lane, lanes, batch_size=SCANNED_TOGETHER)
+
+    found = jax.jit(jax.vmap(net))(dense.params, dense.model_state)
+    return np.asarray(found).reshape(-1, layers, len(levels))
 
 
 def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:

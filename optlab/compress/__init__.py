@@ -22,6 +22,7 @@ from optlab.compress.masks import (
 from optlab.compress.mmse import mmse_quantize
 from optlab.compress.plain import plain
 from optlab.compress.pruned import PrunedState, cubic_sparsity, masks_of, pruned
+from optlab.compress.sensitivity import kernel_names, one_layer_magnitude
 
 __all__ = [
     "Factors",
@@ -40,9 +41,11 @@ __all__ = [
     "global_magnitude",
     "halve",
     "integer_product",
+    "kernel_names",
     "layer_magnitude",
     "masks_of",
     "mmse_quantize",
+    "one_layer_magnitude",
     "plain",
     "pruned",
     "quantize",

@@ -71,11 +71,15 @@ def test_the_files_hold_pruned_nets_of_few_values(done):
 def test_the_page_has_every_section_and_figure(done):
     folder, _ = done
     text = (folder / "index.html").read_text()
-    for heading in ("Error against bytes", "What each stage bought", "Weights",
-                    "What the first layer looks at", "Singular values"):  # fmt: skip
+    for heading in (
+        "Error against bytes", "What each stage bought", "Weights", "Sensitivity",
+        "What the first layer looks at", "Singular values",
+    ):  # fmt: skip
         assert heading in text
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
-    assert drawn == {"error_by_bytes", "masks", "spectra", "stages", "weights"}
+    assert drawn == {
+        "error_by_bytes", "masks", "sensitivity", "spectra", "stages", "weights"
+    }  # fmt: skip
 
 
 def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):

@@ -38,6 +38,13 @@ class Spectrum(NamedTuple):
     rank: int  # number that is kept; all of them where no rank pays
 
 
+class Sensitivity(NamedTuple):
+    """Errors of a net of which one layer is pruned."""
+
+    name: str
+    values: np.ndarray  # [seeds, sparsities], lower is better
+
+
 def kilobytes(value: float, _: object = None) -> str:
     """Formats bytes as a tick.
 
@@ -208,6 +215,48 @@ def _bare(panel: Axes) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)
+
+
+@style.themed
+def sensitivity(
+    sparsities: np.ndarray, layers: Sequence[Sensitivity], title: str, measure: str
+) -> Figure:
+    """Draws error against the share of one layer's weights that is pruned.
+
+    Args:
+      sparsities: shares, ascending.
+      layers: layers from input to output.
+      title: title of the figure.
+      measure: label of the error's axis.
+
+    Returns:
+      The figure: a line with its band for each layer.
+    """
+    foot = style.over_seeds([len(layers[0].values)])
+    figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
+    panel = axes[0, 0]
+    looks = style.looks(layer.name for layer in layers)
+    for layer in layers:
+        look = looks[layer.name]
+        style.band(
+            panel, 100 * sparsities, layer.values, color=look.colour,
+            marker=look.marker, ms=5, label=style.literal(layer.name),
+        )  # fmt: skip
+    if _spread(layers):
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("weights of the layer that are pruned, %")
+    panel.set_ylabel(measure)
+    panel.legend(title="pruned layer", loc="upper left")
+    return figure
+
+
+def _spread(layers: Sequence[Sensitivity]) -> bool:
+    """Tells whether errors are positive and span more than tenfold."""
+    values = np.concatenate([layer.values.ravel() for layer in layers])
+    return bool(values.min() > 0 and values.max() > 10 * values.min())
 
 
 @style.themed
