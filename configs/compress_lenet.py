@@ -17,6 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import compress
+from optlab.errors import InputError
 
 #: Names after the colon of --config.
 VARIANTS = ("lenet300", "lenet5")
@@ -30,7 +31,8 @@ SOURCE = (
 def get_config(variant: str = "lenet300") -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
     if variant not in VARIANTS:
-        raise ValueError(f"no variant {variant!r}: {' or '.join(VARIANTS)}")
+        known = ", ".join(VARIANTS)
+        raise InputError(f"no variant {variant!r} of this config; known: {known}")
     config: Any = compress.get_config()
     config.data.name = "mnist"
     config.data.validation_fraction = 1 / 60

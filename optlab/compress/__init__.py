@@ -11,6 +11,7 @@ Each part works alone, on any tree of arrays.
 from optlab.compress.codebook import Shared, halve, share, shared, with_codes
 from optlab.compress.container import Stored, decode, encode, stored
 from optlab.compress.distilled import distilled
+from optlab.compress.filters import filter_counts, filter_norms, keep_filters, shrink
 from optlab.compress.linear import Quantized, dequantize, integer_product, quantize
 from optlab.compress.low_rank import Factors, factorize, truncated_svd
 from optlab.compress.masks import (
@@ -38,9 +39,12 @@ __all__ = [
     "distilled",
     "encode",
     "factorize",
+    "filter_counts",
+    "filter_norms",
     "global_magnitude",
     "halve",
     "integer_product",
+    "keep_filters",
     "kernel_names",
     "layer_magnitude",
     "masks_of",
@@ -51,6 +55,7 @@ __all__ = [
     "quantize",
     "share",
     "shared",
+    "shrink",
     "stored",
     "truncated_svd",
     "with_codes",
