@@ -118,7 +118,9 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
     if not TRAINED.value:
         dataset = recipe.load_dataset(settings, DATA_DIR.value)
         problem = recipe.make_problem(settings, dataset)
-        return stages.train_dense(settings, problem, seeds_of(settings)), settings
+        return stages.train_dense(
+            settings, problem, stages.seeds_of(settings)
+        ), settings
     abouts = [kept.read_about(path) for path in TRAINED.value]
     recipes = [recipe.fill(about.settings, about.point) for about in abouts]
     own = {key: recipes[0][key] for key in ("data", *recipe.PROBLEM)}
@@ -132,19 +134,6 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
     settings = settings | own | {"seeds": len(nets)}
     settings["title"] = f"{abouts[0].label}, compressed"
     return Nets(nets[0].problem, params, model_state), settings
-
-
-def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
-    """Makes the seeds of all stages.
-
-    Args:
-      settings: config, with the number of ``seeds`` and the ``first_seed``.
-
-    Returns:
-      ``[seeds]``, consecutive, uint32.
-    """
-    first = settings["first_seed"]
-    return jnp.arange(first, first + settings["seeds"], dtype=jnp.uint32)
 
 
 def compress(
@@ -161,7 +150,7 @@ def compress(
     Returns:
       The contenders, the dense parent first; dense, pruned and shared nets.
     """
-    seeds = seeds_of(settings)
+    seeds = stages.seeds_of(settings)
     prune, bits = settings["prune"], settings["share"]["bits"]
     found: list[Written] = []
 

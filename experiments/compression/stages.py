@@ -35,6 +35,19 @@ class Nets(NamedTuple):
         return jax.tree.map(lambda x: np.asarray(x[i]), variables)
 
 
+def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
+    """Makes the seeds of all stages.
+
+    Args:
+      settings: config, with the number of ``seeds`` and the ``first_seed``.
+
+    Returns:
+      ``[seeds]``, consecutive, uint32.
+    """
+    first = settings["first_seed"]
+    return jnp.arange(first, first + settings["seeds"], dtype=jnp.uint32)
+
+
 def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Nets:
     """Trains the dense parents from scratch.
 
@@ -51,6 +64,26 @@ def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Ne
         return _train(problem, _optimizer(settings, problem), settings, seed)
 
     return Nets(problem, *jax.jit(jax.vmap(lane))(seeds))
+
+
+def train_on(nets: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
+    """Trains nets further, each from where it is.
+
+    Args:
+      nets: the nets.
+      settings: recipe of the training.
+      seeds: a seed for each net.
+
+    Returns:
+      The nets.
+    """
+
+    def lane(seed, params, model_state):
+        start = _starting_at(nets.problem, params, model_state)
+        return _train(start, _optimizer(settings, nets.problem), settings, seed)
+
+    trained = jax.jit(jax.vmap(lane))(seeds, nets.params, nets.model_state)
+    return Nets(nets.problem, *trained)
 
 
 def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:

@@ -18,7 +18,7 @@ NETS = {
 
 
 def params_of(name, **options):
-    """Random parameters: biases of zero would hide a removed filter whose bias stays."""
+    """Random parameters: zero biases would hide a removed filter whose bias stays."""
     net = models.make(name, 3, **options)
     shapes = jax.eval_shape(net.init, jax.random.key(1), IMAGES)["params"]
     source = np.random.default_rng(0)
