@@ -36,8 +36,8 @@ def get_config(variant: str = "digits") -> ConfigDict:
     config.optimizer = ConfigDict({"name": "adam", "learning_rate": 1e-3})
     config.shares = (0.25, 0.5, 0.75)  # of the filters of every hidden layer
 
-    config.epochs = 16  # of the dense parent; falls to a rate of zero
-    config.retrain = compress.retraining(epochs=8, rate=3e-4)  # after the removal
+    config.epochs = 24  # of the dense parent; the rate falls to zero
+    config.retrain = compress.retraining(epochs=16, rate=1e-3)  # after the removal
     config.timing = ConfigDict({"images": 256, "rounds": 15})
     if variant != "digits":
         _cifar10(config, reduced=variant == "cifar10_reduced")
@@ -53,7 +53,7 @@ def _cifar10(config: Any, reduced: bool) -> None:
     config.augment = talk.augment
     config.model = talk.model
     config.epochs = 20
-    config.retrain = compress.retraining(epochs=10, rate=3e-4)
+    config.retrain = compress.retraining(epochs=10, rate=1e-3)
     if reduced:
         config.note = (
             "Reduced: 4,000 of the 50,000 training images and narrow layers, for two "
@@ -64,4 +64,4 @@ def _cifar10(config: Any, reduced: bool) -> None:
         config.model.dense = 64
         config.model.dropout = 0.0
         config.epochs = 8
-        config.retrain = compress.retraining(epochs=4, rate=3e-4)
+        config.retrain = compress.retraining(epochs=6, rate=1e-3)

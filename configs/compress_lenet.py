@@ -43,10 +43,12 @@ def get_config(variant: str = "lenet300") -> ConfigDict:
 
 def _lenet300(config: Any) -> Any:
     config.title = "LeNet-300-100 on MNIST, compressed"
-    _train(config, epochs=(20, 40, 4, 20), batch_size=128)
+    _train(config, epochs=(20, 50, 4, 5), batch_size=128)
+    config.first_seed = 10
     config.prune.sparsity = 0.945
-    config.prune.pruning_epochs = 24
-    config.prune.optimizer.learning_rate = 1e-3
+    config.prune.pruning_epochs = 30
+    config.prune.optimizer.learning_rate = 2e-3
+    config.prune.weight = 0.7
     config.share.optimizer.learning_rate = 1e-4
     config.distill.model.hidden = (20,)
     config.published = _published(("Deep compression", 27_000, 1.58),

@@ -20,6 +20,7 @@ from optlab.training import evaluate_split
 
 #: Ways to a net of few filters, as they are called on the page.
 INDEPENDENT, GREEDY, SCRATCH = "independent", "greedy", "from scratch"
+WAYS: tuple[str, ...] = (INDEPENDENT, GREEDY, SCRATCH)
 
 
 class Removed(NamedTuple):
@@ -56,7 +57,7 @@ def study(
     first = dense.of(0)["params"]
     whole = compress.filter_counts(first)
     shapes: list[tuple[float, Problem, Any]] = [(0.0, problem, dense.of(0))]
-    both = dict.fromkeys((INDEPENDENT, GREEDY, SCRATCH), parent)
+    both: dict[str, np.ndarray] = dict.fromkeys(WAYS, parent)
     found = [(whole, both, both)]
     for share in settings["shares"]:
         status(f"{100 * share:g}% of the filters removed")
