@@ -51,6 +51,13 @@ def get_config() -> ConfigDict:
     config.scan = ConfigDict()
     config.scan.sparsities = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 
+    # Learned thresholds beside magnitude, in as many epochs as prune has; () for none.
+    config.thresholds = ConfigDict()
+    config.thresholds.strengths = (0.1, 0.2, 0.4, 0.8, 1.6)  # of the penalty
+    config.thresholds.sparsities = (0.8, 0.85, 0.9, 0.925, 0.95, 0.97)  # magnitude's
+    config.thresholds.sharpness = 8.0  # of a threshold's step
+    config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
+
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 
     # A small net, taught by the parent.

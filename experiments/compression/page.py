@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compression import stages
+from experiments.compression import stages, thresholds
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
 from optlab import compress
@@ -212,6 +212,8 @@ def sections(
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
+    if settings["thresholds"]["strengths"]:
+        found.append(_thresholds(nets[0], settings, measure))
     found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
@@ -261,6 +263,47 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
     figure = figures.weight_histograms(layers[:6], "Weights before and after")
     caption = "Above all weights of the dense parent, below those that are left."
     return Picture("weights", figure, caption, "histograms of each layer's weights")
+
+
+def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> Section:
+    """Compares learned thresholds with magnitude, in as many epochs."""
+    seeds = stages.seeds_of(settings)
+    in_errors = lambda curve: curve._replace(values=measure.of(curve.values))  # noqa: E731
+    magnitude = in_errors(thresholds.by_magnitude(dense, settings, seeds))
+    learned = in_errors(thresholds.by_thresholds(dense, settings, seeds))
+    rows = []
+    for i, strength in enumerate(settings["thresholds"]["strengths"]):
+        kept, error = learned.kept[:, i].mean(), learned.values[:, i].mean()
+        other = thresholds.kept_at(magnitude, error)
+        row = {
+            "strength of\nthe penalty": f"{strength:g}",
+            "kept %": f"{100 * kept:.2f}",
+            measure.label: _plus_minus(mean_interval(learned.values[:, i])),
+            "magnitude keeps %\nat this error": "-" if other is None else
+            f"{100 * other:.2f}",
+            "learned /\nmagnitude": "-" if other is None else f"{kept / other:.2f}",
+        }  # fmt: skip
+        rows.append(row)
+    figure = figures.kept_curves(
+        {"magnitude": magnitude, "learned thresholds": learned},
+        "Learned thresholds beside magnitude", measure.label,
+    )  # fmt: skip
+    caption = (
+        "A point a sparsity, or a strength of the penalty on kept weights; thresholds "
+        "are hardened and the weights above them retrained. Both ways take as many "
+        "epochs from the same parents. Low and left is better."
+    )
+    alt = "test error against the share of weights kept, for both ways"
+    note = (
+        "A dash: magnitude does not reach this error at the sparsities tried, or does "
+        "at all of them. Its share is interpolated between their mean errors."
+    )
+    table = tabulate(
+        "Weights kept at the same error", rows, ["strength of\nthe penalty"], [note]
+    )
+    return Section(
+        "Learned thresholds", (Picture("thresholds", figure, caption, alt), table)
+    )
 
 
 def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> Section:

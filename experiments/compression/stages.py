@@ -61,7 +61,7 @@ def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Ne
     """
 
     def lane(seed):
-        return _train(problem, _optimizer(settings, problem), settings, seed)
+        return trained(problem, optimizer(settings, problem), settings, seed)
 
     return Nets(problem, *jax.jit(jax.vmap(lane))(seeds))
 
@@ -79,11 +79,11 @@ def train_on(nets: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     """
 
     def lane(seed, params, model_state):
-        start = _starting_at(nets.problem, params, model_state)
-        return _train(start, _optimizer(settings, nets.problem), settings, seed)
+        start = starting_at(nets.problem, params, model_state)
+        return trained(start, optimizer(settings, nets.problem), settings, seed)
 
-    trained = jax.jit(jax.vmap(lane))(seeds, nets.params, nets.model_state)
-    return Nets(nets.problem, *trained)
+    found = jax.jit(jax.vmap(lane))(seeds, nets.params, nets.model_state)
+    return Nets(nets.problem, *found)
 
 
 def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
@@ -99,27 +99,57 @@ def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     Returns:
       The nets, with exact zeros.
     """
-    steps = _steps_per_epoch(settings, dense.problem)
 
     def lane(seed, params, model_state):
-        tx = compress.pruned(
-            _optimizer(settings, dense.problem),
-            settings["sparsity"],
-            end=round(settings["pruning_epochs"] * steps),
-            every=settings["every"],
-        )
-        problem = _taught_by(dense.problem, params, model_state, settings)
-        start = _starting_at(problem, params, model_state)
-        return _train(start, tx, settings, seed)
+        return pruned_net(dense.problem, settings, seed, params, model_state)
 
     nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
     return Nets(dense.problem, *nets)
 
 
-def _taught_by(
+def pruned_net(
+    problem: Problem,
+    settings: Mapping[str, Any],
+    seed: Any,
+    params: Any,
+    model_state: Any,
+) -> tuple[Any, Any]:
+    """Prunes one net, see `prune`; all numbers may be tracers but those of epochs.
+
+    Args:
+      problem: problem of the net.
+      settings: see `prune`.
+      seed: seed of the run.
+      params: parameters of the parent.
+      model_state: batch statistics and the like of the parent.
+
+    Returns:
+      Parameters with exact zeros, and model state.
+    """
+    tx = compress.pruned(
+        optimizer(settings, problem),
+        settings["sparsity"],
+        end=round(settings["pruning_epochs"] * steps_per_epoch(settings, problem)),
+        every=settings["every"],
+    )
+    taught = taught_by(problem, params, model_state, settings)
+    return trained(starting_at(taught, params, model_state), tx, settings, seed)
+
+
+def taught_by(
     problem: Problem, params: Any, model_state: Any, settings: Mapping[str, Any]
 ) -> Problem:
-    """The problem with a parent's outputs in its loss, unless their weight is 0."""
+    """Adds a parent's outputs to the loss.
+
+    Args:
+      problem: problem of the net.
+      params: parameters of the parent.
+      model_state: other state of the parent.
+      settings: ``weight`` and ``temperature`` of these outputs.
+
+    Returns:
+      The problem; the given one where the weight is 0.
+    """
     if not settings["weight"]:
         return problem
 
@@ -177,8 +207,8 @@ def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     def lane(seed, params, model_state):
         net = compress.share(params, settings["bits"], start=settings["start"])
         problem = compress.shared(pruned.problem, net, model_state)
-        tx = _optimizer(settings, pruned.problem)
-        centroids, state = _train(problem, tx, settings, seed)
+        tx = optimizer(settings, pruned.problem)
+        centroids, state = trained(problem, tx, settings, seed)
         net = compress.with_codes(centroids, state["codes"])
         return compress.halve(net), state["model"]
 
@@ -208,7 +238,7 @@ def distill(
         problem = compress.distilled(
             student, teacher, settings["temperature"], settings["weight"]
         )
-        return _train(problem, _optimizer(settings, student), settings, seed)
+        return trained(problem, optimizer(settings, student), settings, seed)
 
     nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
     return Nets(student, *nets)
@@ -258,22 +288,38 @@ def _output_axis(kernel: Any) -> int:
     return 0 if kernel.ndim == 2 else kernel.ndim - 1
 
 
-def _train(problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any):
+def trained(
+    problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any
+) -> tuple[Any, Any]:
+    """Trains one net.
+
+    Args:
+      problem: problem of the net.
+      tx: optimizer.
+      settings: ``epochs`` and ``batch_size``.
+      seed: seed of the run.
+
+    Returns:
+      Parameters and model state.
+    """
     sizes = {key: settings[key] for key in ("epochs", "batch_size")}
-    trained = train(problem, tx, seed=seed, **sizes)
-    return trained.params, trained.model_state
+    net = train(problem, tx, seed=seed, **sizes)
+    return net.params, net.model_state
 
 
-def _optimizer(
+def optimizer(
     settings: Mapping[str, Any], problem: Problem
 ) -> optax.GradientTransformationExtraArgs:
-    return recipe.make_optimizer(settings, _steps_per_epoch(settings, problem))
+    """Makes the optimizer of a stage's recipe."""
+    return recipe.make_optimizer(settings, steps_per_epoch(settings, problem))
 
 
-def _steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
+def steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
+    """Counts the steps of an epoch."""
     return examples_in(problem.dataset.train) // settings["batch_size"]
 
 
-def _starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:
+def starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:
+    """Makes the problem whose training starts at a net."""
     state = jax.tree.map(jnp.asarray, model_state)
     return dataclasses.replace(problem, init=lambda key: (params, state))

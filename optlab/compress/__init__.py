@@ -24,6 +24,13 @@ from optlab.compress.mmse import mmse_quantize
 from optlab.compress.plain import plain
 from optlab.compress.pruned import PrunedState, cubic_sparsity, masks_of, pruned
 from optlab.compress.sensitivity import kernel_names, one_layer_magnitude
+from optlab.compress.thresholds import (
+    add_threshold_penalty,
+    harden,
+    kept_share,
+    soft_threshold,
+    thresholded,
+)
 
 __all__ = [
     "Factors",
@@ -32,6 +39,7 @@ __all__ = [
     "Shared",
     "Stored",
     "above_deviation",
+    "add_threshold_penalty",
     "cubic_sparsity",
     "decode",
     "density",
@@ -43,8 +51,10 @@ __all__ = [
     "filter_norms",
     "global_magnitude",
     "halve",
+    "harden",
     "integer_product",
     "keep_filters",
+    "kept_share",
     "kernel_names",
     "layer_magnitude",
     "masks_of",
@@ -56,7 +66,9 @@ __all__ = [
     "share",
     "shared",
     "shrink",
+    "soft_threshold",
     "stored",
+    "thresholded",
     "truncated_svd",
     "with_codes",
 ]

@@ -1,7 +1,7 @@
 """Figures of compressed nets: error against bytes, stages, weights, masks, ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,6 +43,20 @@ class Sensitivity(NamedTuple):
 
     name: str
     values: np.ndarray  # [seeds, sparsities], lower is better
+
+
+class Kept(Protocol):
+    """Nets of several sizes, made in one way."""
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Share of the weights kept, ``[seeds, points]``."""
+        ...
+
+    @property
+    def values(self) -> np.ndarray:
+        """Errors, ``[seeds, points]``; lower is better."""
+        ...
 
 
 def kilobytes(value: float, _: object = None) -> str:
@@ -215,6 +229,41 @@ def _bare(panel: Axes) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)
+
+
+@style.themed
+def kept_curves(curves: Mapping[str, Kept], title: str, measure: str) -> Figure:
+    """Draws error against the share of weights kept, a line a way to prune.
+
+    Args:
+      curves: name of the way to its nets.
+      title: title of the figure.
+      measure: label of the error's axis.
+
+    Returns:
+      The figure.
+    """
+    first = next(iter(curves.values()))
+    figure, axes = style.panels(
+        title, 9.0, [3.8], [""], [style.over_seeds([len(first.values)])]
+    )
+    panel = axes[0, 0]
+    looks = style.looks(curves)
+    for name, curve in curves.items():
+        kept = 100 * curve.kept.mean(axis=0)
+        order, look = np.argsort(kept), looks[name]
+        style.band(
+            panel, kept[order], curve.values[:, order], color=look.colour,
+            marker=look.marker, ms=5, label=style.literal(name),
+        )  # fmt: skip
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+    panel.set_ylabel(measure)
+    panel.legend()
+    return figure
 
 
 @style.themed
