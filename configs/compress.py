@@ -53,10 +53,13 @@ def get_config() -> ConfigDict:
 
     # Learned thresholds beside magnitude, in as many epochs as prune has; () for none.
     config.thresholds = ConfigDict()
-    config.thresholds.strengths = (0.1, 0.2, 0.4, 0.8, 1.6)  # of the penalty
-    config.thresholds.sparsities = (0.8, 0.85, 0.9, 0.925, 0.95, 0.97)  # magnitude's
+    config.thresholds.strengths = (0.4, 0.8, 1.6, 3.2, 6.4)  # of the penalty
+    config.thresholds.sparsities = (0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97)
     config.thresholds.sharpness = 8.0  # of a threshold's step
     config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
+
+    # A layer of 4 bits with a larger relative squared error gets two tensors.
+    config.key_layers = ConfigDict({"error": 0.01})
 
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 

@@ -117,7 +117,7 @@ def sizes(model: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]
 
 def _without(dense: Nets, share: float, greedy: bool) -> Any:
     """Parameters of all seeds with filters removed, ``[seeds, ...]``."""
-    nets = [dense.of(i)["params"] for i in range(_seeds(dense))]
+    nets = [dense.of(i)["params"] for i in range(stages.seeds_in(dense))]
     small = [
         compress.shrink(net, compress.keep_filters(net, share, greedy)) for net in nets
     ]
@@ -144,16 +144,12 @@ def _retrain(
 def _values(nets: Nets) -> np.ndarray:
     """Deciding metric on the test split, ``[seeds]``."""
     problem, found = nets.problem, []
-    for i in range(_seeds(nets)):
+    for i in range(stages.seeds_in(nets)):
         variables = nets.of(i)
         params = variables.pop("params")
         test = problem.dataset.test
         found.append(evaluate_split(problem, params, variables, test))
     return np.array([float(each[problem.metrics[0].name]) for each in found])
-
-
-def _seeds(nets: Nets) -> int:
-    return jax.tree.leaves(nets.params)[0].shape[0]
 
 
 def _images(problem: Problem, count: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.compression import stages, thresholds
+from experiments.compression import activations, stages, thresholds
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
 from optlab import compress
@@ -215,6 +215,7 @@ def sections(
     if settings["thresholds"]["strengths"]:
         found.append(_thresholds(nets[0], settings, measure))
     found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
+    found.append(_activations(nets[0], measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
@@ -324,6 +325,28 @@ def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> 
     )
     alt = "validation error against the sparsity of one layer, a line a layer"
     return Section("Sensitivity", (Picture("sensitivity", figure, caption, alt),))
+
+
+def _activations(dense: Nets, measure: Measure) -> Section:
+    """Compares ways to find the ranges of layers' inputs, at several bits."""
+    eight = stages.quantize(dense, 8)
+    found = {bits: activations.compare(eight, bits) for bits in (8, 4, 2)}
+    label = measure.label.replace("test", "validation")
+    rows = [
+        {"range": name.replace("_", " ")}
+        | {
+            f"{bits} bits,\n{label}": _plus_minus(mean_interval(measure.of(each[name])))
+            for bits, each in found.items()
+        }
+        for name in found[8]
+    ]
+    images = activations.CALIBRATION[0] * activations.CALIBRATION[1]
+    notes = [
+        f"Weights of 8 bits, inputs of each layer of 8, 4 and 2. Ranges are found on "
+        f"{images} examples of the training split, or online, in each batch itself."
+    ]
+    table = tabulate("Ranges of layers' inputs", rows, ["range"], notes)
+    return Section("Activations of few bits", (table,))
 
 
 def _masks(pruned: Any, problem: Any) -> Picture | None:

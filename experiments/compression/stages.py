@@ -268,6 +268,42 @@ def quantize(dense: Nets, bits: int, mmse: bool = False) -> Nets:
     return dense._replace(params=jax.jit(jax.vmap(lane))(dense.params))
 
 
+def quantize_key_layers(dense: Nets, bits: int, most: float) -> list[Any]:
+    """Quantizes by least squared error, sensitive layers to the sum of two arrays.
+
+    Args:
+      dense: nets as they were trained.
+      bits: bits of a weight of either array.
+      most: squared error, relative to the squares of the weights, above which a layer
+        gets two arrays.
+
+    Returns:
+      Variables of each seed: their sensitive layers may differ.
+    """
+
+    @jax.jit
+    def both(leaf):
+        axis = _output_axis(leaf)
+        single = compress.mmse_quantize(leaf, bits, axis)
+        error = jnp.sum((leaf - compress.dequantize(single)) ** 2)
+        two = compress.mmse_two_tensors(leaf, bits, axis)
+        return single, two, error / jnp.maximum(jnp.sum(leaf**2), 1e-30)
+
+    def of(leaf):
+        if leaf.ndim < 2:
+            return leaf
+        single, two, error = jax.tree.map(np.asarray, both(leaf))
+        return two if error > most else single
+
+    nets = [dense.of(i) for i in range(seeds_in(dense))]
+    return [net | {"params": jax.tree.map(of, net["params"])} for net in nets]
+
+
+def seeds_in(nets: Nets) -> int:
+    """Counts the seeds of nets."""
+    return jax.tree.leaves(nets.params)[0].shape[0]
+
+
 def factorize(dense: Nets, energy: float) -> list[Any]:
     """Cuts the singular values of each kernel, seed by seed: ranks may differ.
 
@@ -278,8 +314,7 @@ def factorize(dense: Nets, energy: float) -> list[Any]:
     Returns:
       Variables of each seed.
     """
-    seeds = jax.tree.leaves(dense.params)[0].shape[0]
-    nets = [dense.of(i) for i in range(seeds)]
+    nets = [dense.of(i) for i in range(seeds_in(dense))]
     return [net | {"params": compress.factorize(net["params"], energy)} for net in nets]
 
 

@@ -20,9 +20,23 @@ from optlab.compress.masks import (
     global_magnitude,
     layer_magnitude,
 )
-from optlab.compress.mmse import mmse_quantize
+from optlab.compress.mmse import (
+    TwoTensors,
+    mmse_quantize,
+    mmse_two_tensors,
+    sum_of_two,
+)
 from optlab.compress.plain import plain
 from optlab.compress.pruned import PrunedState, cubic_sparsity, masks_of, pruned
+from optlab.compress.ranges import (
+    least_squares,
+    min_max,
+    moving_average,
+    observe,
+    percentile,
+    quantize_within,
+    quantized,
+)
 from optlab.compress.sensitivity import kernel_names, one_layer_magnitude
 from optlab.compress.thresholds import (
     add_threshold_penalty,
@@ -38,6 +52,7 @@ __all__ = [
     "Quantized",
     "Shared",
     "Stored",
+    "TwoTensors",
     "above_deviation",
     "add_threshold_penalty",
     "cubic_sparsity",
@@ -57,17 +72,26 @@ __all__ = [
     "kept_share",
     "kernel_names",
     "layer_magnitude",
+    "least_squares",
     "masks_of",
+    "min_max",
     "mmse_quantize",
+    "mmse_two_tensors",
+    "moving_average",
+    "observe",
     "one_layer_magnitude",
+    "percentile",
     "plain",
     "pruned",
     "quantize",
+    "quantize_within",
+    "quantized",
     "share",
     "shared",
     "shrink",
     "soft_threshold",
     "stored",
+    "sum_of_two",
     "thresholded",
     "truncated_svd",
     "with_codes",
