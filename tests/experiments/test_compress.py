@@ -53,8 +53,8 @@ def test_the_bytes_are_those_of_the_files(done):
     names = [each["name"] for each in found["contenders"]]
     assert names == [
         "dense", "dense, gzip", "dense, xz", "pruned, gzip", "pruned, xz", "P", "P+Q",
-        "P+Q+H", "int8", "int8, inputs too", "int4, MMSE", "int4, two tensors", "low rank",
-        "distilled",
+        "P+Q+H", "int8", "int8, inputs too", "int4, MMSE", "int4, two tensors",
+        "low rank", "distilled",
     ]  # fmt: skip
     assert "P+Q+H" in printed
     size = {each["name"]: each["bytes"][0] for each in found["contenders"]}
