@@ -49,6 +49,14 @@ def get_config() -> ConfigDict:
     config.least_squares.nist_dir = ""  # folder of the .dat files
     config.least_squares.nist_problems = 27
 
+    # Steps with masks beside dense ones, and many sparsities as lanes of one program.
+    config.pruning = ConfigDict()
+    config.pruning.repeats = 5
+    config.pruning.examples = 16_384  # an epoch of 128 steps; masks change once
+    config.pruning.hidden = (300, 100)
+    config.pruning.batch_size = 128
+    config.pruning.sparsities = 64
+
     # Growth along one axis, everything else at its base.
     config.scaling = ConfigDict()
     config.scaling.repeats = 3

@@ -25,6 +25,7 @@ def get_config() -> ConfigDict:
     config.title = "A net of digits, compressed"
     config.note = ""
     config.seeds = 5
+    config.first_seed = 0  # seeds are first_seed, first_seed + 1, ...
 
     # The dense parent.
     config.model = ConfigDict({"name": "mlp", "hidden": (300, 100)})
@@ -45,6 +46,20 @@ def get_config() -> ConfigDict:
     config.share = retraining(epochs=10, rate=3e-4)
     config.share.bits = 4  # of a code: 2^bits - 1 values, and that of a pruned weight
     config.share.start = "linear"  # or density, random
+
+    # One layer pruned at a time, without retraining: validation error.
+    config.scan = ConfigDict()
+    config.scan.sparsities = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+
+    # Learned thresholds beside magnitude, in as many epochs as prune has; () for none.
+    config.thresholds = ConfigDict()
+    config.thresholds.strengths = (0.4, 0.8, 1.6, 3.2, 6.4)  # of the penalty
+    config.thresholds.sparsities = (0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97)
+    config.thresholds.sharpness = 8.0  # of a threshold's step
+    config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
+
+    # A layer of 4 bits with a larger relative squared error gets two tensors.
+    config.key_layers = ConfigDict({"error": 0.01})
 
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 

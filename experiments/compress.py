@@ -26,13 +26,13 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli, sizes
-from experiments.compression import files, page, stages
+from experiments.compression import activations, files, page, stages
 from experiments.compression.files import Written, write_nets
 from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
 from optlab import report
 from optlab.compare import kept, recipe
-from optlab.compress import codebook
+from optlab.compress import codebook, quantized
 from optlab.compress.masks import check_sparsity
 from optlab.errors import InputError, near
 
@@ -99,6 +99,16 @@ def check(settings: Mapping[str, Any]) -> None:
         raise InputError(f"--config.share.start: {near(start, codebook.STARTS)}")
     if prune["pruning_epochs"] > prune["epochs"]:
         raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
+    own = settings["thresholds"]
+    check_sparsity(own["sparsities"])
+    if own["strengths"]:
+        if min(own["strengths"]) < 0:
+            raise InputError("--config.thresholds.strengths must be at least 0 each")
+        if round(prune["pruning_epochs"]) >= prune["epochs"]:
+            raise InputError(
+                "--config.prune.pruning_epochs must leave an epoch to retrain after "
+                "thresholds are learned; or give --config.thresholds.strengths=()"
+            )
     if prune["weight"] and settings["problem"] != "classification":
         raise InputError("--config.prune.weight must be 0 where there are no classes")
 
@@ -118,8 +128,9 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
     if not TRAINED.value:
         dataset = recipe.load_dataset(settings, DATA_DIR.value)
         problem = recipe.make_problem(settings, dataset)
-        seeds = jnp.arange(settings["seeds"], dtype=jnp.uint32)
-        return stages.train_dense(settings, problem, seeds), settings
+        return stages.train_dense(
+            settings, problem, stages.seeds_of(settings)
+        ), settings
     abouts = [kept.read_about(path) for path in TRAINED.value]
     recipes = [recipe.fill(about.settings, about.point) for about in abouts]
     own = {key: recipes[0][key] for key in ("data", *recipe.PROBLEM)}
@@ -149,7 +160,7 @@ def compress(
     Returns:
       The contenders, the dense parent first; dense, pruned and shared nets.
     """
-    seeds = jnp.arange(settings["seeds"], dtype=jnp.uint32)
+    seeds = stages.seeds_of(settings)
     prune, bits = settings["prune"], settings["share"]["bits"]
     found: list[Written] = []
 
@@ -176,9 +187,18 @@ def compress(
     add("P+Q", about, shared, files.FIXED)
     add("P+Q+H", "as P+Q, in Huffman codes", shared, files.HUFFMAN)
     whole = "dense weights, a scale for each output"
-    add("int8", f"{whole}, 8 bits", stages.quantize(dense, 8), files.HUFFMAN)
+    eight = stages.quantize(dense, 8)
+    add("int8", f"{whole}, 8 bits", eight, files.HUFFMAN)
+    inputs = activations.calibrate(eight, "least_squares", 8)
+    about = "as int8, and 8 bits of each layer's inputs"
+    rounded = quantized(dense.problem)
+    add("int8, inputs too", about, inputs, files.HUFFMAN, rounded)
     four = stages.quantize(dense, 4, mmse=True)
     add("int4, MMSE", f"{whole} of least squared error, 4 bits", four, files.HUFFMAN)
+    most = settings["key_layers"]["error"]
+    two = stages.quantize_key_layers(dense, 4, most)
+    about = f"as int4; two tensors in layers of a squared error above {100 * most:g}%"
+    add("int4, two tensors", about, two, files.HUFFMAN)
     energy = settings["low_rank"]["energy"]
     thin = stages.factorize(dense, energy)
     about = f"dense weights, {100 * energy:g}% of their squared singular values"

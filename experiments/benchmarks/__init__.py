@@ -7,7 +7,7 @@ data, and a callback that receives progress messages.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.benchmarks import conv, least_squares, scaling, sweep
+from experiments.benchmarks import conv, least_squares, pruning, scaling, sweep
 from experiments.benchmarks.suite import SuiteResult
 from experiments.benchmarks.timing import Status
 
@@ -17,4 +17,5 @@ SUITES: dict[str, Callable[[Mapping[str, Any], Status], SuiteResult]] = {
     "conv": conv.run,
     "least_squares": least_squares.run,
     "scaling": scaling.run,
+    "pruning": pruning.run,
 }

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.compression import activations, stages, thresholds
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
 from optlab import compress
@@ -175,7 +176,7 @@ def sections(
         )
         for each in settings["published"]
     ]
-    stages = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
+    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
     described = [{"contender": e.name, "file": e.description} for e in contenders]
     sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
@@ -199,7 +200,7 @@ def sections(
                 Picture(
                     "stages",
                     figures.stage_bars(
-                        stages, size, "Bytes of the file, stage by stage"
+                        steps, size, "Bytes of the file, stage by stage"
                     ),
                     "P: float32 values of the weights that are left, and their "
                     "positions. Q: values become codes. H: frequent codes become "
@@ -211,6 +212,10 @@ def sections(
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
+    if settings["thresholds"]["strengths"]:
+        found.append(_thresholds(nets[0], settings, measure))
+    found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
+    found.append(_activations(nets[0], measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
@@ -259,6 +264,89 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
     figure = figures.weight_histograms(layers[:6], "Weights before and after")
     caption = "Above all weights of the dense parent, below those that are left."
     return Picture("weights", figure, caption, "histograms of each layer's weights")
+
+
+def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> Section:
+    """Compares learned thresholds with magnitude, in as many epochs."""
+    seeds = stages.seeds_of(settings)
+    in_errors = lambda curve: curve._replace(values=measure.of(curve.values))  # noqa: E731
+    magnitude = in_errors(thresholds.by_magnitude(dense, settings, seeds))
+    learned = in_errors(thresholds.by_thresholds(dense, settings, seeds))
+    rows = []
+    for i, strength in enumerate(settings["thresholds"]["strengths"]):
+        kept, error = learned.kept[:, i].mean(), learned.values[:, i].mean()
+        other = thresholds.kept_at(magnitude, error)
+        row = {
+            "strength of\nthe penalty": f"{strength:g}",
+            "kept %": f"{100 * kept:.2f}",
+            measure.label: _plus_minus(mean_interval(learned.values[:, i])),
+            "magnitude keeps %\nat this error": "-" if other is None else
+            f"{100 * other:.2f}",
+            "learned /\nmagnitude": "-" if other is None else f"{kept / other:.2f}",
+        }  # fmt: skip
+        rows.append(row)
+    figure = figures.kept_curves(
+        {"magnitude": magnitude, "learned thresholds": learned},
+        "Learned thresholds beside magnitude", measure.label,
+    )  # fmt: skip
+    caption = (
+        "A point a sparsity, or a strength of the penalty on kept weights; thresholds "
+        "are hardened and the weights above them retrained. Both ways take as many "
+        "epochs from the same parents. Low and left is better."
+    )
+    alt = "test error against the share of weights kept, for both ways"
+    note = (
+        "A dash: magnitude does not reach this error at the sparsities tried, or does "
+        "at all of them. Its share is interpolated between their mean errors."
+    )
+    table = tabulate(
+        "Weights kept at the same error", rows, ["strength of\nthe penalty"], [note]
+    )
+    return Section(
+        "Learned thresholds", (Picture("thresholds", figure, caption, alt), table)
+    )
+
+
+def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> Section:
+    """Scans the dense nets, a layer at a time."""
+    errors = measure.of(stages.scan(dense, sparsities))
+    names = compress.kernel_names(dense.of(0)["params"])
+    lines = [
+        figures.Sensitivity(name.removesuffix("/kernel"), errors[:, i])
+        for i, name in enumerate(names)
+    ]
+    figure = figures.sensitivity(
+        np.array(sparsities), lines, "Sensitivity of each layer to pruning",
+        measure.label.replace("test", "validation"),
+    )  # fmt: skip
+    caption = (
+        "One layer of the dense parent loses its smallest weights, all others stay "
+        "whole, and nothing is retrained: how much each layer can give up."
+    )
+    alt = "validation error against the sparsity of one layer, a line a layer"
+    return Section("Sensitivity", (Picture("sensitivity", figure, caption, alt),))
+
+
+def _activations(dense: Nets, measure: Measure) -> Section:
+    """Compares ways to find the ranges of layers' inputs, at several bits."""
+    eight = stages.quantize(dense, 8)
+    found = {bits: activations.compare(eight, bits) for bits in (8, 4, 2)}
+    label = measure.label.replace("test", "validation")
+    rows = [
+        {"range": name.replace("_", " ")}
+        | {
+            f"{bits} bits,\n{label}": _plus_minus(mean_interval(measure.of(each[name])))
+            for bits, each in found.items()
+        }
+        for name in found[8]
+    ]
+    images = activations.CALIBRATION[0] * activations.CALIBRATION[1]
+    notes = [
+        f"Weights of 8 bits, inputs of each layer of 8, 4 and 2. Ranges are found on "
+        f"{images} examples of the training split, or online, in each batch itself."
+    ]
+    table = tabulate("Ranges of layers' inputs", rows, ["range"], notes)
+    return Section("Activations of few bits", (table,))
 
 
 def _masks(pruned: Any, problem: Any) -> Picture | None:

@@ -16,7 +16,10 @@ import optax
 from optlab import compress
 from optlab.compare import recipe
 from optlab.problems import Problem
-from optlab.training import examples_in, train
+from optlab.training import evaluate_split, examples_in, train
+
+#: Nets of a sensitivity scan that are evaluated at a time: bounds memory.
+SCANNED_TOGETHER = 16
 
 
 class Nets(NamedTuple):
@@ -32,6 +35,19 @@ class Nets(NamedTuple):
         return jax.tree.map(lambda x: np.asarray(x[i]), variables)
 
 
+def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
+    """Makes the seeds of all stages.
+
+    Args:
+      settings: config, with the number of ``seeds`` and the ``first_seed``.
+
+    Returns:
+      ``[seeds]``, consecutive, uint32.
+    """
+    first = settings["first_seed"]
+    return jnp.arange(first, first + settings["seeds"], dtype=jnp.uint32)
+
+
 def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Nets:
     """Trains the dense parents from scratch.
 
@@ -45,9 +61,29 @@ def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Ne
     """
 
     def lane(seed):
-        return _train(problem, _optimizer(settings, problem), settings, seed)
+        return trained(problem, optimizer(settings, problem), settings, seed)
 
     return Nets(problem, *jax.jit(jax.vmap(lane))(seeds))
+
+
+def train_on(nets: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
+    """Trains nets further, each from where it is.
+
+    Args:
+      nets: the nets.
+      settings: recipe of the training.
+      seeds: a seed for each net.
+
+    Returns:
+      The nets.
+    """
+
+    def lane(seed, params, model_state):
+        start = starting_at(nets.problem, params, model_state)
+        return trained(start, optimizer(settings, nets.problem), settings, seed)
+
+    found = jax.jit(jax.vmap(lane))(seeds, nets.params, nets.model_state)
+    return Nets(nets.problem, *found)
 
 
 def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
@@ -63,27 +99,57 @@ def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     Returns:
       The nets, with exact zeros.
     """
-    steps = _steps_per_epoch(settings, dense.problem)
 
     def lane(seed, params, model_state):
-        tx = compress.pruned(
-            _optimizer(settings, dense.problem),
-            settings["sparsity"],
-            end=round(settings["pruning_epochs"] * steps),
-            every=settings["every"],
-        )
-        problem = _taught_by(dense.problem, params, model_state, settings)
-        start = _starting_at(problem, params, model_state)
-        return _train(start, tx, settings, seed)
+        return pruned_net(dense.problem, settings, seed, params, model_state)
 
     nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
     return Nets(dense.problem, *nets)
 
 
-def _taught_by(
+def pruned_net(
+    problem: Problem,
+    settings: Mapping[str, Any],
+    seed: Any,
+    params: Any,
+    model_state: Any,
+) -> tuple[Any, Any]:
+    """Prunes one net, see `prune`; all numbers may be tracers but those of epochs.
+
+    Args:
+      problem: problem of the net.
+      settings: see `prune`.
+      seed: seed of the run.
+      params: parameters of the parent.
+      model_state: batch statistics and the like of the parent.
+
+    Returns:
+      Parameters with exact zeros, and model state.
+    """
+    tx = compress.pruned(
+        optimizer(settings, problem),
+        settings["sparsity"],
+        end=round(settings["pruning_epochs"] * steps_per_epoch(settings, problem)),
+        every=settings["every"],
+    )
+    taught = taught_by(problem, params, model_state, settings)
+    return trained(starting_at(taught, params, model_state), tx, settings, seed)
+
+
+def taught_by(
     problem: Problem, params: Any, model_state: Any, settings: Mapping[str, Any]
 ) -> Problem:
-    """The problem with a parent's outputs in its loss, unless their weight is 0."""
+    """Adds a parent's outputs to the loss.
+
+    Args:
+      problem: problem of the net.
+      params: parameters of the parent.
+      model_state: other state of the parent.
+      settings: ``weight`` and ``temperature`` of these outputs.
+
+    Returns:
+      The problem; the given one where the weight is 0.
+    """
     if not settings["weight"]:
         return problem
 
@@ -93,6 +159,37 @@ def _taught_by(
     return compress.distilled(
         problem, teacher, settings["temperature"], settings["weight"]
     )
+
+
+def scan(dense: Nets, sparsities: Any) -> np.ndarray:
+    """Evaluates nets of which one layer is pruned, a layer and a sparsity at a time.
+
+    Nothing is retrained. All layers, sparsities and seeds are lanes of one program.
+
+    Args:
+      dense: nets as they were trained.
+      sparsities: shares of a layer's weights that are left out.
+
+    Returns:
+      Deciding metric on the validation split, ``[seeds, layers, sparsities]``.
+    """
+    problem, levels = dense.problem, jnp.asarray(sparsities)
+    layers = len(compress.kernel_names(dense.of(0)["params"]))
+    validation = jax.tree.map(jnp.asarray, problem.dataset.validation)
+
+    def net(params, model_state):
+        def lane(point):
+            masks = compress.one_layer_magnitude(params, point[1], point[0])
+            pruned = jax.tree.map(lambda w, m: jnp.where(m, w, 0), params, masks)
+            found = evaluate_split(problem, pruned, model_state, validation)
+            return found[problem.metrics[0].name]
+
+        points = jnp.meshgrid(jnp.arange(layers), levels, indexing="ij")
+        lanes = tuple(each.ravel() for each in points)
+        return jax.lax.map(lane, lanes, batch_size=SCANNED_TOGETHER)
+
+    found = jax.jit(jax.vmap(net))(dense.params, dense.model_state)
+    return np.asarray(found).reshape(-1, layers, len(levels))
 
 
 def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
@@ -110,8 +207,8 @@ def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     def lane(seed, params, model_state):
         net = compress.share(params, settings["bits"], start=settings["start"])
         problem = compress.shared(pruned.problem, net, model_state)
-        tx = _optimizer(settings, pruned.problem)
-        centroids, state = _train(problem, tx, settings, seed)
+        tx = optimizer(settings, pruned.problem)
+        centroids, state = trained(problem, tx, settings, seed)
         net = compress.with_codes(centroids, state["codes"])
         return compress.halve(net), state["model"]
 
@@ -141,7 +238,7 @@ def distill(
         problem = compress.distilled(
             student, teacher, settings["temperature"], settings["weight"]
         )
-        return _train(problem, _optimizer(settings, student), settings, seed)
+        return trained(problem, optimizer(settings, student), settings, seed)
 
     nets = jax.jit(jax.vmap(lane))(seeds, dense.params, dense.model_state)
     return Nets(student, *nets)
@@ -171,6 +268,42 @@ def quantize(dense: Nets, bits: int, mmse: bool = False) -> Nets:
     return dense._replace(params=jax.jit(jax.vmap(lane))(dense.params))
 
 
+def quantize_key_layers(dense: Nets, bits: int, most: float) -> list[Any]:
+    """Quantizes by least squared error, sensitive layers to the sum of two arrays.
+
+    Args:
+      dense: nets as they were trained.
+      bits: bits of a weight of either array.
+      most: squared error, relative to the squares of the weights, above which a layer
+        gets two arrays.
+
+    Returns:
+      Variables of each seed: their sensitive layers may differ.
+    """
+
+    @jax.jit
+    def both(leaf):
+        axis = _output_axis(leaf)
+        single = compress.mmse_quantize(leaf, bits, axis)
+        error = jnp.sum((leaf - compress.dequantize(single)) ** 2)
+        two = compress.mmse_two_tensors(leaf, bits, axis)
+        return single, two, error / jnp.maximum(jnp.sum(leaf**2), 1e-30)
+
+    def of(leaf):
+        if leaf.ndim < 2:
+            return leaf
+        single, two, error = jax.tree.map(np.asarray, both(leaf))
+        return two if error > most else single
+
+    nets = [dense.of(i) for i in range(seeds_in(dense))]
+    return [net | {"params": jax.tree.map(of, net["params"])} for net in nets]
+
+
+def seeds_in(nets: Nets) -> int:
+    """Counts the seeds of nets."""
+    return jax.tree.leaves(nets.params)[0].shape[0]
+
+
 def factorize(dense: Nets, energy: float) -> list[Any]:
     """Cuts the singular values of each kernel, seed by seed: ranks may differ.
 
@@ -181,8 +314,7 @@ def factorize(dense: Nets, energy: float) -> list[Any]:
     Returns:
       Variables of each seed.
     """
-    seeds = jax.tree.leaves(dense.params)[0].shape[0]
-    nets = [dense.of(i) for i in range(seeds)]
+    nets = [dense.of(i) for i in range(seeds_in(dense))]
     return [net | {"params": compress.factorize(net["params"], energy)} for net in nets]
 
 
@@ -191,22 +323,38 @@ def _output_axis(kernel: Any) -> int:
     return 0 if kernel.ndim == 2 else kernel.ndim - 1
 
 
-def _train(problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any):
+def trained(
+    problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any
+) -> tuple[Any, Any]:
+    """Trains one net.
+
+    Args:
+      problem: problem of the net.
+      tx: optimizer.
+      settings: ``epochs`` and ``batch_size``.
+      seed: seed of the run.
+
+    Returns:
+      Parameters and model state.
+    """
     sizes = {key: settings[key] for key in ("epochs", "batch_size")}
-    trained = train(problem, tx, seed=seed, **sizes)
-    return trained.params, trained.model_state
+    net = train(problem, tx, seed=seed, **sizes)
+    return net.params, net.model_state
 
 
-def _optimizer(
+def optimizer(
     settings: Mapping[str, Any], problem: Problem
 ) -> optax.GradientTransformationExtraArgs:
-    return recipe.make_optimizer(settings, _steps_per_epoch(settings, problem))
+    """Makes the optimizer of a stage's recipe."""
+    return recipe.make_optimizer(settings, steps_per_epoch(settings, problem))
 
 
-def _steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
+def steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
+    """Counts the steps of an epoch."""
     return examples_in(problem.dataset.train) // settings["batch_size"]
 
 
-def _starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:
+def starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:
+    """Makes the problem whose training starts at a net."""
     state = jax.tree.map(jnp.asarray, model_state)
     return dataclasses.replace(problem, init=lambda key: (params, state))

@@ -28,6 +28,7 @@ from optlab.compress.gaps import to_gaps, to_positions
 from optlab.compress.huffman import Packed, pack, packed_size, unpack
 from optlab.compress.linear import Quantized
 from optlab.compress.low_rank import Factors
+from optlab.compress.mmse import TwoTensors
 from optlab.errors import InputError
 
 #: First bytes of every file, and the version after them.
@@ -43,7 +44,11 @@ MOST_VALUES = 256
 DEEPEST = 64
 
 #: Types of compressed arrays beside plain ones, by their tag in a file.
-KINDS: dict[str, type] = {"quantized": Quantized, "factors": Factors}
+KINDS: dict[str, type] = {
+    "quantized": Quantized,
+    "two": TwoTensors,
+    "factors": Factors,
+}
 
 _TYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",

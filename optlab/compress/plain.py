@@ -7,12 +7,14 @@ import jax
 from optlab.compress.codebook import Shared, weights_of
 from optlab.compress.linear import Quantized, dequantize
 from optlab.compress.low_rank import Factors
+from optlab.compress.mmse import TwoTensors, sum_of_two
 
 #: Kind of compressed weights to the function that expands them.
 EXPAND = {
     Factors: lambda factors: factors.left @ factors.right,
     Quantized: dequantize,
     Shared: weights_of,
+    TwoTensors: sum_of_two,
 }
 
 
@@ -20,7 +22,8 @@ def plain(net: Any) -> Any:
     """Expands all compressed weights of a net.
 
     Args:
-      net: parameters in which `Shared`, `Quantized` and `Factors` may stand for arrays.
+      net: parameters in which `Shared`, `Quantized`, `TwoTensors` and `Factors` may
+        stand for arrays.
 
     Returns:
       Parameters that the model takes.

@@ -13,6 +13,7 @@ from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
 from optlab.models.embedding_mlp import EmbeddingMLP
 from optlab.models.fcn import FCN
+from optlab.models.lenet5 import LeNet5
 from optlab.models.mlp import MLP
 
 #: Name to module class; each takes ``classes`` and options of its own.
@@ -22,6 +23,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "cnn": CNN,
     "embedding_mlp": EmbeddingMLP,
     "fcn": FCN,
+    "lenet5": LeNet5,
     "mlp": MLP,
 }
 

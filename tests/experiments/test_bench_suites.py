@@ -48,6 +48,17 @@ def test_sweep():
     assert {len(ratio.each) for ratio in result.ratios} == {1}
 
 
+def test_pruning():
+    result = run("pruning", examples=32, batch_size=16, hidden=(8,), sparsities=3)
+    assert peers_of(result) == ["a dense run", "a sparsity at a time"]
+    figures = {name: value for name, value, _ in result.values}
+    assert figures["sparsities in one program"] == 3
+    pruned = result.ratios[0]
+    assert figures["a pruned step / a dense one, median"] == pytest.approx(
+        pruned.own_seconds[0] / pruned.peer_seconds[0]
+    )
+
+
 def test_conv(monkeypatch):
     """PyTorch's compiler takes long; a form that fails costs a note alone."""
     forms = {"eager": pytorch.FORMS["eager"], "odd": ("no_format", False)}

@@ -20,6 +20,8 @@ SMALL = (
     "--config.epochs=3",
     "--config.prune.epochs=3",
     "--config.prune.pruning_epochs=2",
+    "--config.thresholds.strengths=(0.5,)",
+    "--config.thresholds.sparsities=(0.5,0.9)",
     "--config.share.epochs=1",
     "--config.share.bits=3",
     "--config.distill.epochs=1",
@@ -51,7 +53,8 @@ def test_the_bytes_are_those_of_the_files(done):
     names = [each["name"] for each in found["contenders"]]
     assert names == [
         "dense", "dense, gzip", "dense, xz", "pruned, gzip", "pruned, xz", "P", "P+Q",
-        "P+Q+H", "int8", "int4, MMSE", "low rank", "distilled",
+        "P+Q+H", "int8", "int8, inputs too", "int4, MMSE", "int4, two tensors",
+        "low rank", "distilled",
     ]  # fmt: skip
     assert "P+Q+H" in printed
     size = {each["name"]: each["bytes"][0] for each in found["contenders"]}
@@ -71,11 +74,17 @@ def test_the_files_hold_pruned_nets_of_few_values(done):
 def test_the_page_has_every_section_and_figure(done):
     folder, _ = done
     text = (folder / "index.html").read_text()
-    for heading in ("Error against bytes", "What each stage bought", "Weights",
-                    "What the first layer looks at", "Singular values"):  # fmt: skip
+    for heading in (
+        "Error against bytes", "What each stage bought", "Weights", "Sensitivity",
+        "Learned thresholds", "Activations of few bits",
+        "What the first layer looks at", "Singular values",
+    ):  # fmt: skip
         assert heading in text
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
-    assert drawn == {"error_by_bytes", "masks", "spectra", "stages", "weights"}
+    assert drawn == {
+        "error_by_bytes", "masks", "sensitivity", "spectra", "stages",
+        "thresholds", "weights",
+    }  # fmt: skip
 
 
 def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
@@ -100,6 +109,7 @@ def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
         (("--config.prune.sparsity=1.0",), r"sparsity=1.0: give the share"),
         (("--config.share.bits=12",), "bits=12: give a whole number from 1 to 8"),
         (("--config.share.start=linaer",), "did you mean linear"),
+        (("--config.prune.pruning_epochs=40",), "must leave an epoch to retrain"),
         (("--config.seeds=0",), "--config.seeds must be a whole number of 1 or more"),
         (("--config=configs/nist.py",), "no compression's: see configs/compress.py"),
         (("--trained=nothing.net",), "cannot read nothing.net"),

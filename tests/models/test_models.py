@@ -47,6 +47,7 @@ EXAMPLES = {
         {"vocabulary": 7, "dropout": 0.5},
     ),
     "fcn": (normal(0, 3, 8, 8, 2), {"dropout": 0.5}),
+    "lenet5": (normal(0, 3, 17, 16, 2), {"features": (3, 4), "dense": 6}),
     "mlp": (normal(0, 3, 4), {"dropout": 0.5, "initial_scale": 2.0}),
 }
 
@@ -67,6 +68,33 @@ def test_every_model_maps_examples_to_outputs(name):
     np.testing.assert_allclose(module.apply(variables, inputs), outputs[0], rtol=1e-4)
     single = module.apply(variables, inputs[:1])
     np.testing.assert_allclose(single, outputs[0][:1], rtol=1e-4, atol=1e-5)
+
+
+def test_lenet5_has_caffe_s_parameters_and_one_relu():
+    module = models.make("lenet5", classes=10)
+    images = normal(1, 2, 28, 28, 1)
+    params = variables_of(module, images)["params"]
+    sizes = [params[name]["kernel"].size for name in ("Conv_0", "Conv_1", "Dense_0")]
+    assert sizes == [500, 25_000, 400_000]  # Deep compression, table 3
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 431_080
+    # Without biases both convolutions, pooling and the relu are positively homogeneous.
+    params = jax.tree.map(lambda x: x if x.ndim > 1 else 0 * x, params)
+    once, twice = (module.apply({"params": params}, a * images) for a in (1.0, 2.0))
+    np.testing.assert_allclose(twice, 2 * once, rtol=1e-4, atol=1e-4)
+    # Pooling a convolution without relu lets negative maxima through.
+    below = jax.tree.map(jnp.zeros_like, params) | {
+        "Conv_0": {"kernel": params["Conv_0"]["kernel"], "bias": jnp.full(20, -1e3)},
+        "Conv_1": {"kernel": -jnp.ones((5, 5, 20, 50)), "bias": jnp.zeros(50)},
+        "Dense_0": {"kernel": jnp.ones((500, 800)), "bias": jnp.zeros(500)},
+        "Dense_1": {"kernel": jnp.ones((10, 500)), "bias": jnp.zeros(10)},
+    }
+    assert (module.apply({"params": below}, images) > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 15, 28, 1), (2, 784)])
+def test_lenet5_refuses_what_it_cannot_halve(shape):
+    with pytest.raises(InputError, match="of 16 x 16 pixels or more"):
+        models.make("lenet5", classes=10).init(jax.random.key(0), jnp.zeros(shape))
 
 
 def test_the_options_shape_the_model():

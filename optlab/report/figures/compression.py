@@ -1,7 +1,7 @@
 """Figures of compressed nets: error against bytes, stages, weights, masks, ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,6 +36,27 @@ class Spectrum(NamedTuple):
     name: str
     values: np.ndarray  # descending
     rank: int  # number that is kept; all of them where no rank pays
+
+
+class Sensitivity(NamedTuple):
+    """Errors of a net of which one layer is pruned."""
+
+    name: str
+    values: np.ndarray  # [seeds, sparsities], lower is better
+
+
+class Kept(Protocol):
+    """Nets of several sizes, made in one way."""
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Share of the weights kept, ``[seeds, points]``."""
+        ...
+
+    @property
+    def values(self) -> np.ndarray:
+        """Errors, ``[seeds, points]``; lower is better."""
+        ...
 
 
 def kilobytes(value: float, _: object = None) -> str:
@@ -208,6 +229,83 @@ def _bare(panel: Axes) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)
+
+
+@style.themed
+def kept_curves(curves: Mapping[str, Kept], title: str, measure: str) -> Figure:
+    """Draws error against the share of weights kept, a line a way to prune.
+
+    Args:
+      curves: name of the way to its nets.
+      title: title of the figure.
+      measure: label of the error's axis.
+
+    Returns:
+      The figure.
+    """
+    first = next(iter(curves.values()))
+    figure, axes = style.panels(
+        title, 9.0, [3.8], [""], [style.over_seeds([len(first.values)])]
+    )
+    panel = axes[0, 0]
+    looks = style.looks(curves)
+    for name, curve in curves.items():
+        kept = 100 * curve.kept.mean(axis=0)
+        order, look = np.argsort(kept), looks[name]
+        style.band(
+            panel, kept[order], curve.values[:, order], color=look.colour,
+            marker=look.marker, ms=5, label=style.literal(name),
+        )  # fmt: skip
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+    panel.set_ylabel(measure)
+    panel.legend()
+    return figure
+
+
+@style.themed
+def sensitivity(
+    sparsities: np.ndarray, layers: Sequence[Sensitivity], title: str, measure: str
+) -> Figure:
+    """Draws error against the share of one layer's weights that is pruned.
+
+    Args:
+      sparsities: shares, ascending.
+      layers: layers from input to output.
+      title: title of the figure.
+      measure: label of the error's axis.
+
+    Returns:
+      The figure: a line with its band for each layer.
+    """
+    foot = style.over_seeds([len(layers[0].values)])
+    figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
+    panel = axes[0, 0]
+    looks = style.looks(layer.name for layer in layers)
+    for layer in layers:
+        look = looks[layer.name]
+        style.band(
+            panel, 100 * sparsities, layer.values, color=look.colour,
+            marker=look.marker, ms=5, label=style.literal(layer.name),
+        )  # fmt: skip
+    if _spread(layers):
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel("weights of the layer that are pruned, %")
+    panel.set_ylabel(measure)
+    panel.legend(title="pruned layer", loc="upper left")
+    return figure
+
+
+def _spread(layers: Sequence[Sensitivity]) -> bool:
+    """Tells whether errors are positive and span more than tenfold."""
+    values = np.concatenate([layer.values.ravel() for layer in layers])
+    return bool(values.min() > 0 and values.max() > 10 * values.min())
 
 
 @style.themed

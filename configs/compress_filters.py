@@ -1,0 +1,67 @@
+"""Filter pruning: error, parameters, multiply-adds and time against filters removed.
+
+    python -m experiments.filters
+    python -m experiments.filters --config=configs/compress_filters.py:cifar10_reduced \
+        --data_dir=DIR
+    python -m experiments.filters --config=configs/compress_filters.py:cifar10 \
+        --data_dir=DIR
+
+The default is a net of digits with two convolutions, 5 seeds. DIR holds CIFAR-10 as
+tensorflow-datasets prepares it; ``cifar10_reduced`` takes 4,000 of its images.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import cifar10_optimizers, compress
+from optlab.errors import InputError
+
+#: Names after the colon of --config.
+VARIANTS = ("digits", "cifar10_reduced", "cifar10")
+
+
+def get_config(variant: str = "digits") -> ConfigDict:
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    if variant not in VARIANTS:
+        known = ", ".join(VARIANTS)
+        raise InputError(f"no variant {variant!r} of this config; known: {known}")
+    own: Any = compress.get_config()
+    config: Any = ConfigDict({key: own[key] for key in compress.PARENT})
+    config.title = "Filters of a net of digits, pruned"
+    config.note = ""
+    config.seeds = 5
+    config.first_seed = 0
+    config.model = ConfigDict({"name": "cnn", "features": (16, 32), "dense": 64})
+    config.optimizer = ConfigDict({"name": "adam", "learning_rate": 1e-3})
+    config.shares = (0.25, 0.5, 0.75)  # of the filters of every hidden layer
+
+    config.epochs = 24  # of the dense parent; the rate falls to zero
+    config.retrain = compress.retraining(epochs=16, rate=1e-3)  # after the removal
+    config.timing = ConfigDict({"images": 256, "rounds": 15})
+    if variant != "digits":
+        _cifar10(config, reduced=variant == "cifar10_reduced")
+    config.schedule = ConfigDict({"name": "cosine", "decay_epochs": config.epochs})
+    config.batch_size = 64
+    return config
+
+
+def _cifar10(config: Any, reduced: bool) -> None:
+    talk: Any = cifar10_optimizers.get_config("reduced" if reduced else "full")
+    config.title = "Filters of a net of CIFAR-10, pruned"
+    config.data = talk.data
+    config.augment = talk.augment
+    config.model = talk.model
+    config.epochs = 20
+    config.retrain = compress.retraining(epochs=10, rate=1e-3)
+    if reduced:
+        config.note = (
+            "Reduced: 4,000 of the 50,000 training images and narrow layers, for two "
+            "CPU cores. Errors are far above those of the full experiment."
+        )
+        config.seeds = 3
+        config.model.features = (16, 32, 32)
+        config.model.dense = 64
+        config.model.dropout = 0.0
+        config.epochs = 8
+        config.retrain = compress.retraining(epochs=6, rate=1e-3)

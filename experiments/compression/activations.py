@@ -1,0 +1,85 @@
+"""Nets whose layers take inputs of few bits, by the way their ranges are found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.compression import stages
+from experiments.compression.stages import Nets
+from optlab import compress
+from optlab.compress.ranges import RANGES
+from optlab.problems import Problem
+from optlab.training import evaluate_split, examples_in
+
+#: Batches of the calibration set and examples of each, from the training split.
+CALIBRATION = (8, 64)
+
+#: Name of ranges that are taken from each batch itself.
+ONLINE = "online"
+
+
+def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
+    """Finds the ranges of each layer's inputs on a calibration set.
+
+    Args:
+      nets: nets, of which kernels may be quantized.
+      name: key of `RANGES`.
+      bits: bits of an input.
+
+    Returns:
+      Variables of each seed; their ``ranges`` are stored in the file, too.
+    """
+    batches = _calibration(nets.problem)
+    options = {"bits": bits} if name == "least_squares" else {}
+
+    @jax.jit
+    def found(net, model_state):
+        params = compress.plain(net)
+        seen = compress.observe(nets.problem, params, model_state, batches)
+        return {layer: RANGES[name](x, **options) for layer, x in seen.items()}
+
+    each = []
+    for i in range(stages.seeds_in(nets)):
+        variables = nets.of(i)
+        state = {key: value for key, value in variables.items() if key != "params"}
+        ranges = jax.tree.map(np.asarray, found(variables["params"], state))
+        each.append(variables | {"ranges": ranges})
+    return each
+
+
+def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
+    """Evaluates all ways to find ranges.
+
+    Args:
+      nets: nets, of which kernels may be quantized.
+      bits: bits of an input.
+
+    Returns:
+      Name of the way to the deciding metric on the validation split, ``[seeds]``.
+    """
+    problem = compress.quantized(nets.problem, bits)
+    offline = {name: calibrate(nets, name, bits) for name in RANGES}
+    online = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    return {
+        name: np.array([_value(problem, variables) for variables in each])
+        for name, each in (offline | {ONLINE: online}).items()
+    }
+
+
+def _value(problem: Problem, variables: Mapping[str, Any]) -> float:
+    state = {key: value for key, value in variables.items() if key != "params"}
+    params = compress.plain(variables["params"])
+    found = evaluate_split(problem, params, state, problem.dataset.validation)
+    return float(found[problem.metrics[0].name])
+
+
+def _calibration(problem: Problem) -> Any:
+    """Prepared inputs ``[batches, n, ...]``; repeated where the split has too few."""
+    split = problem.dataset.train
+    take = np.arange(CALIBRATION[0] * CALIBRATION[1]) % examples_in(split)
+    stored = jax.tree.map(lambda x: jnp.asarray(x[take]), split.inputs)
+    prepared = problem.dataset.prepare(stored)
+    return jax.tree.map(lambda x: x.reshape(*CALIBRATION, *x.shape[1:]), prepared)

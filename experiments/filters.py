@@ -1,0 +1,159 @@
+r"""Prunes whole filters of a net, which really gets smaller, and retrains it.
+
+  python -m experiments.filters
+  python -m experiments.filters --config.shares="(0.3,0.6)" --config.model.dense=32
+  python -m experiments.filters --config=configs/compress_filters.py:cifar10_reduced \
+      --data_dir=DIR
+
+Dense parents are trained, one a seed. Filters with the smallest L1 norms go, with their
+feature maps and the next layer's kernels on these, chosen layer by layer independently
+or greedily; the nets are retrained, and nets of their shape are trained from scratch.
+Test error, parameters, multiply-adds and the time of a batch against the share removed.
+
+A table here; index.html, figures and results.json in the working directory.
+Every line of the config is a flag: --config.KEY=VALUE.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+from rich.console import Console
+
+from experiments import cli, sizes
+from experiments.compression import filters, stages
+from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
+from experiments.compression.page import Measure
+from experiments.workdir import claim, write_results
+from optlab import report
+from optlab.compare import recipe
+from optlab.errors import InputError
+from optlab.report import Picture, Section, Table, tabulate
+from optlab.report.figures.filters import Cost, filter_curves
+from optlab.results.statistics import mean_interval
+
+CONFIG = cli.define_config("configs/compress_filters.py")
+flags.declare_key_flag("config")
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared tensorflow-datasets, or of tables."
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where results go; by default a folder of runs/ for each config."
+)
+
+LEAD = (
+    "Filters of every hidden layer with the smallest L1 norms are removed, with their "
+    "feature maps and the next layer's kernels on these. Errors are those after the "
+    "last step; from scratch trains as many epochs as parent and retraining together."
+)
+
+
+def main(given: cli.Given) -> None:
+    """Flags and config in, table and page out."""
+    settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
+    if "shares" not in settings or "retrain" not in settings:
+        raise InputError(
+            "this config prunes no filters: see configs/compress_filters.py"
+        )
+    sizes.check(settings, defaults)
+    for share in settings["shares"]:
+        if not 0 < share < 1:
+            raise InputError(f"--config.shares: {share!r} is no share in (0, 1)")
+    problem = recipe.make_problem(
+        settings, recipe.load_dataset(settings, DATA_DIR.value)
+    )
+    # Refuses a model without filters before anything is trained.
+    filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
+    folder, console = claim(WORKDIR.value, "filters", settings), Console()
+    measure, seeds = Measure(problem.metrics[0]), stages.seeds_of(settings)
+    console.print("train the dense parents", style="dim")
+    dense = stages.train_dense(settings, problem, seeds)
+    with console.status("") as spinner:
+        found = filters.study(dense, settings, seeds, spinner.update)
+    table = removal_table(found, measure)
+    report.show_table(table, console)
+    content = {"shares": [_in_errors(each, measure)._asdict() for each in found]}
+    write_results(
+        folder,
+        settings["title"],
+        settings,
+        content,
+        [Section("Error and cost", (_picture(found, measure, settings), table))],
+        lead=[LEAD, *([settings["note"]] if settings["note"] else [])],
+    )
+
+
+def removal_table(found: Sequence[Removed], measure: Measure) -> Table:
+    """Tabulates errors and costs, a row a share of filters.
+
+    Args:
+      found: nets of each shape, the parents first.
+      measure: error of the table.
+
+    Returns:
+      The table.
+    """
+    whole, rows = found[0], []
+    for each in found:
+        errors = _in_errors(each, measure)
+        row = {
+            "filters\nremoved": f"{100 * each.share:g}%",
+            "filters left": ", ".join(str(n) for n in list(each.filters.values())[:-1]),
+            "parameters": f"{each.parameters:,}",
+            "multiply-adds\nof an image": f"{each.multiply_adds:,}",
+            "time of\na batch": f"{each.seconds / whole.seconds:.2f}x",
+        }
+        row |= {
+            f"{way},\n{measure.label}": _plus_minus(errors.after[way])
+            for way in (INDEPENDENT, GREEDY, SCRATCH)
+        }
+        row |= {
+            f"{way},\nnot retrained": _plus_minus(errors.before[way])
+            for way in (INDEPENDENT, GREEDY)
+        }
+        rows.append(row)
+    seeds = len(whole.after[GREEDY])
+    notes = [
+        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. Time: outputs of a "
+        "batch, median of rounds in which all shapes took turns, of the first seed."
+    ]
+    return tabulate("Filters removed", rows, ["filters\nremoved"], notes)
+
+
+def _in_errors(found: Removed, measure: Measure) -> Removed:
+    before, after = (
+        {way: measure.of(values) for way, values in each.items()}
+        for each in (found.before, found.after)
+    )
+    return found._replace(before=before, after=after)
+
+
+def _plus_minus(values: np.ndarray) -> str:
+    interval = mean_interval(values)
+    half = (interval.high - interval.low) / 2
+    text = f"{interval.mean:.2f}"
+    return text if np.isnan(half) else f"{text} ± {half:.2f}"
+
+
+def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Picture:
+    errors = [_in_errors(each, measure) for each in found]
+    shares = np.array([each.share for each in found])
+    stack = lambda way: np.stack([e.after[way] for e in errors], axis=1)  # noqa: E731
+    curves = {way: stack(way) for way in (INDEPENDENT, GREEDY, SCRATCH)}
+    costs = [
+        Cost(name, np.array([getattr(e, key) for e in found], float))
+        for name, key in (
+            ("parameters", "parameters"),
+            ("multiply-adds", "multiply_adds"),
+            ("time of a batch", "seconds"),
+        )
+    ]
+    figure = filter_curves(shares, curves, costs, settings["title"], measure.label)
+    caption = "Left: error after retraining. Right: what is left of each cost."
+    alt = "error, and parameters, multiply-adds and time, against filters removed"
+    return Picture("filters", figure, caption, alt)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,68 @@
+"""A figure of nets with whole filters removed: error, and what is left of each cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from optlab.report.figures import style
+
+
+class Cost(NamedTuple):
+    """A cost of nets by share of filters removed; the first one is the whole net's."""
+
+    name: str
+    values: np.ndarray  # [shares]
+
+
+@style.themed
+def filter_curves(
+    shares: np.ndarray,
+    errors: Mapping[str, np.ndarray],
+    costs: Sequence[Cost],
+    title: str,
+    measure: str,
+) -> Figure:
+    """Draws error and costs against the share of filters that is removed.
+
+    Args:
+      shares: shares, ascending from 0, ``[shares]``.
+      errors: way to a small net, to ``[seeds, shares]``; lower is better.
+      costs: what a net costs.
+      title: title of the figure.
+      measure: label of the error's axis.
+
+    Returns:
+      The figure: two panels side by side.
+
+    >>> cost = Cost("parameters", np.array([4.0, 1.0]))
+    >>> errors = {"greedy": np.array([[2.0, 3.0]])}
+    >>> len(filter_curves(np.array([0.0, 0.5]), errors, [cost], "Digits", "%").axes)
+    2
+    """
+    seeds = len(next(iter(errors.values())))
+    figure, axes = style.panels(
+        title, 10.0, [3.6], ["error", "cost"], [style.over_seeds([seeds])]
+    )
+    left, right = axes[0]
+    looks = style.looks([*errors, *(each.name for each in costs)])
+    for name, values in errors.items():
+        look = looks[name]
+        style.band(
+            left, 100 * shares, values, color=look.colour, marker=look.marker, ms=5,
+            label=style.literal(name),
+        )  # fmt: skip
+    for each in costs:
+        look = looks[each.name]
+        right.plot(
+            100 * shares, 100 * each.values / each.values[0], color=look.colour,
+            marker=look.marker, ms=5, label=style.literal(each.name),
+        )  # fmt: skip
+    left.set_ylabel(measure)
+    right.set_ylabel("% of the whole net's")
+    right.set_ylim(0)
+    for panel in (left, right):
+        panel.set_xlabel("filters of each hidden layer that are removed, %")
+        panel.legend()
+    return figure

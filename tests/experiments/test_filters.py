@@ -1,0 +1,55 @@
+"""The study of filter pruning: what it measures, and what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SMALL = (
+    "--config.model.features=(4,)", "--config.model.dense=6", "--config.seeds=2",
+    "--config.epochs=2", "--config.retrain.epochs=1", "--config.shares=(0.5,)",
+    "--config.timing.rounds=2", "--config.timing.images=8",
+)  # fmt: skip
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "experiments.filters", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_nets_get_smaller_and_every_way_is_evaluated(tmp_path):
+    found = run(*SMALL, f"--workdir={tmp_path}")
+    assert found.returncode == 0, found.stderr
+    whole, half = json.loads((tmp_path / "results.json").read_text())["shares"]
+    # 8 x 8 pixels, pooled to 4 x 4; one input map, ten classes.
+    of = lambda f, d: 10 * f + (16 * f + 1) * d + 10 * (d + 1)  # noqa: E731
+    work = lambda f, d: 64 * 9 * f + 16 * f * d + 10 * d  # noqa: E731
+    for each, (filters, dense) in ((whole, (4, 6)), (half, (2, 3))):
+        assert each["parameters"] == of(filters, dense)
+        assert each["multiply_adds"] == work(filters, dense)
+        assert each["filters"] == {"Conv_0": filters, "Dense_0": dense, "Dense_1": 10}
+        assert each["seconds"] > 0
+    assert set(half["after"]) == {"independent", "greedy", "from scratch"}
+    assert set(half["before"]) == {"independent", "greedy"}
+    assert all(len(values) == 2 for values in half["after"].values())
+    assert (tmp_path / "figures" / "filters.png").exists()
+    assert "from scratch" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config.shares=(0.5,1.0)",), "--config.shares: 1.0 is no share in (0, 1)"),
+        (("--config.model.name=fcn",), "filters are pruned of cnn, lenet5 and mlp"),
+        (("--config=configs/compress.py",), "prunes no filters: see"),
+        (("--config=configs/compress_filters.py:cifar",), "known: digits, cifar10_red"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
+    found = run(*arguments, f"--workdir={tmp_path}/out")
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: ")
+    assert message in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
