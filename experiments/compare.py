@@ -40,7 +40,7 @@ from typing import Any
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, processes
 from experiments.recorder import Recorder, check_names
 from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
@@ -98,6 +98,9 @@ def main(given: cli.Given) -> None:
     check_report(settings)
     check_names([contender.label for contender in contenders])
 
+    if not processes.leads():
+        compare.compare(contenders, protocol, compare.Together(compare.Observer()))
+        return
     console = Console()
     workdir = claim(WORKDIR.value, "compare", settings)
     recorder = Recorder(
@@ -108,7 +111,7 @@ def main(given: cli.Given) -> None:
         TENSORBOARD.value,
     )
     with recorder:
-        entries = compare.compare(contenders, protocol, recorder)
+        entries = compare.compare(contenders, protocol, compare.Together(recorder))
     found = results.Results(
         entries=entries,
         metrics=metrics,
@@ -218,6 +221,6 @@ def title(
 
 if __name__ == "__main__":
     cli.run(
-        main,
+        processes.together(main),
         "stopped; the same command goes on from the last saved epoch, if one was saved",
     )
