@@ -84,7 +84,11 @@ def compare(
     metrics = metrics_of(contenders)
     stages = 1 + protocol.report_seeds
     observer.begin(stages * sum(contender.epochs for contender in contenders))
-    return tuple(_entry(each, metrics, protocol, observer) for each in contenders)
+    entries = []
+    for contender in contenders:
+        with contender.scope():
+            entries.append(_entry(contender, metrics, protocol, observer))
+    return tuple(entries)
 
 
 def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
@@ -106,7 +110,8 @@ def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
     for contender in contenders:
         parallel.layout(protocol.parallel, 1, contender.task.batch_size)
         if protocol.parallel == "pmap":
-            refuse_evaluation(_fresh_state(contender))
+            with contender.scope():
+                refuse_evaluation(_fresh_state(contender))
 
 
 def _entry(
