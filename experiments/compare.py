@@ -58,7 +58,9 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 PARALLEL = flags.DEFINE_string(
-    "parallel", "jit", "jit: lanes over devices, then batches; pmap: batches only."
+    "parallel",
+    "jit",
+    "jit: lanes over devices, then batches; data, or pmap: batches over all devices.",
 )
 WIDTH = flags.DEFINE_integer(
     "width",

@@ -125,7 +125,7 @@ def _join() -> None:
         raise InputError(f"--coordinator_address={address} is not HOST:PORT")
     if count is not None and count < 1:
         raise InputError(f"--num_processes={count} must be 1 or more")
-    if None not in (count, index) and not 0 <= index < count:
+    if count is not None and index is not None and not 0 <= index < count:
         raise InputError(
             f"--process_id={index} must be from 0 to {count - 1}, one below "
             "--num_processes"

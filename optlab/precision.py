@@ -115,7 +115,7 @@ def _check(name: str) -> None:
 
 
 def _check_scope(name: str) -> None:
-    if name == "float64" and not jax.config.jax_enable_x64:
+    if name == "float64" and jnp.result_type(float) != jnp.float64:
         raise InputError(
             "a float64 problem needs JAX's 64-bit types: use it inside `with "
             "jax.enable_x64(True):`, or set JAX_ENABLE_X64=1"

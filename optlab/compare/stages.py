@@ -128,6 +128,7 @@ def run_stage(
     stage: Stage,
     compile_for: Callable[[Lanes], Compilation],
     observer: Observer,
+    copies: int = 0,
 ) -> History:
     """Trains a stage's lanes, segment by segment, from the observer's progress on.
 
@@ -135,6 +136,8 @@ def run_stage(
       stage: the lanes.
       compile_for: function from lanes to a program for their shape.
       observer: callbacks between segments.
+      copies: number of copies of the last point, for devices that have none; they are
+        not measured.
 
     Returns:
       The measurements.
@@ -146,8 +149,7 @@ def run_stage(
     history, states = observer.restore(stage, fresh)
     if history.epoch == stage.epochs:
         return history
-    copies = parallel.padded(len(points)) - len(points)
-    if copies:  # of the last point, for devices that have none
+    if copies:
         lanes = sweep.make_lanes(stage.seeds, points + points[-1:] * copies)
         states = _repeated(states, copies) if history.epoch else states
     observer.compiling(stage)
@@ -194,9 +196,9 @@ def _progress(
     """The progress for an observer, without copies of the last point."""
     if history.epoch == stage.epochs or not observer.wants_states(stage):
         return Progress(history, None)
-    states = parallel.gathered(states)
-    if parallel.padded(len(stage.points)) > len(stage.points):
-        states = jax.tree.map(lambda x: x[:, : len(stage.points)], states)
+    count, states = len(stage.points), parallel.gathered(states)
+    if jax.tree.leaves(states)[0].shape[1] > count:
+        states = jax.tree.map(lambda x: x[:, :count], states)
     return Progress(history, states)
 
 

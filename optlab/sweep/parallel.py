@@ -1,9 +1,14 @@
 """Device mesh and sharding of lanes and batches: axes ``lane`` and ``data``, or pmap.
 
 ``jit`` with named shardings is the default: lanes are spread over devices first,
-because they never communicate, and the remaining devices share each batch. ``pmap`` is
-the classical data-parallel step: every device holds all parameters and takes its share
-of the batch, and gradients are averaged.
+because they never communicate, and the remaining devices share each batch. ``data``
+spreads each batch over all devices: for nets of which one fills a device. Under both
+XLA computes what one device would, to rounding: statistics of batch normalization are
+of the whole batch, dropout draws the same masks, and where a batch does not divide
+evenly some devices get fewer examples. ``pmap`` is the classical data-parallel step:
+every device holds all parameters and takes its equal share of the batch, and gradients
+are averaged. There batch statistics are of a device's share, averaged once the step is
+done, and every device draws the same dropout masks for its share.
 
 On a CPU a device is a core's worth of lanes: lanes of different devices never wait for
 each other, as the threads of one product do. A single lane uses all cores from one
@@ -27,7 +32,7 @@ from optlab.errors import InputError
 LANE, DATA = "lane", "data"
 
 #: Ways to spread a step over devices.
-MODES = ("jit", "pmap")
+MODES = ("jit", "data", "pmap")
 
 
 class Layout(NamedTuple):
@@ -74,12 +79,12 @@ def layout(
     """Chooses a mesh that divides the work evenly.
 
     The ``lane`` axis gets as many devices as divide both their number and the
-    points of a sweep; of the rest, ``data`` gets as many as divide the batch. A device
-    that neither axis can use stays idle. CPU devices of one process share its threads:
-    a batch is not cut for them.
+    points of a sweep; the rest share each batch, which need not divide evenly. CPU
+    devices of one process share its threads: a batch is cut for them only in the modes
+    that ask for it.
 
     Args:
-      mode: ``jit`` or ``pmap``; the latter puts every device on the ``data`` axis.
+      mode: one of ``MODES``; all but ``jit`` put every device on the ``data`` axis.
       points: number of hyperparameter points of a sweep.
       batch_size: examples of a batch.
       devices: devices to use; by default all that JAX sees, of all processes. A single
@@ -95,44 +100,40 @@ def layout(
     'jit over 1 x 1 devices (lane x data)'
     """
     if devices is None:
-        devices = _own_or_all(points)
+        devices = _own_or_all(points) if mode == "jit" else jax.devices()
     devices = list(devices)
     if mode not in MODES:
         raise InputError(f"parallel={mode!r}: choose from {', '.join(MODES)}")
-    if mode == "pmap":
-        if batch_size % len(devices):
-            raise InputError(
-                f"parallel='pmap': batch_size={batch_size} does not divide evenly over "
-                f"{len(devices)} devices; choose a multiple of that number"
-            )
-        lanes, shares = 1, len(devices)
-    else:
-        lanes, shares = mesh_shape(
-            len(devices), points, batch_size, share_host(devices)
+    if mode == "pmap" and batch_size % len(devices):
+        raise InputError(
+            f"parallel='pmap': batch_size={batch_size} does not divide evenly over "
+            f"{len(devices)} devices; choose a multiple of that number, or "
+            "parallel='data'"
         )
+    if mode == "jit":
+        lanes, shares = mesh_shape(len(devices), points, share_host(devices))
+    else:
+        lanes, shares = 1, len(devices)
     chosen = np.array(devices[: lanes * shares]).reshape(lanes, shares)
     return Layout(mode, Mesh(chosen, (LANE, DATA)))
 
 
-def mesh_shape(
-    devices: int, points: int, batch: int, one_host: bool
-) -> tuple[int, int]:
+def mesh_shape(devices: int, points: int, one_host: bool) -> tuple[int, int]:
     """Computes the sizes of the mesh's axes.
 
     Args:
       devices: number of devices.
       points: number of hyperparameter points of a sweep.
-      batch: examples of a batch.
       one_host: whether the devices share one host's threads.
 
     Returns:
       The sizes of the axes ``lane`` and ``data``.
 
-    >>> mesh_shape(8, 12, 64, one_host=False), mesh_shape(8, 12, 64, one_host=True)
+    >>> mesh_shape(8, 12, one_host=False), mesh_shape(8, 12, one_host=True)
     ((4, 2), (4, 1))
     """
     lanes = math.gcd(devices, points)
-    return lanes, 1 if one_host else math.gcd(devices // lanes, batch)
+    return lanes, 1 if one_host else devices // lanes
 
 
 def _own_or_all(points: int) -> list[Any]:
@@ -145,11 +146,12 @@ def _own_or_all(points: int) -> list[Any]:
     return jax.local_devices() if alone else jax.devices()
 
 
-def padded(points: int) -> int:
+def padded(points: int, mode: str = "jit") -> int:
     """Counts the lanes of a row so that every device of several processes has some.
 
     Args:
       points: number of hyperparameter points of a sweep.
+      mode: one of ``MODES``.
 
     Returns:
       At least ``points``; beyond it the last one is repeated. In one process, and for
@@ -158,7 +160,7 @@ def padded(points: int) -> int:
     >>> padded(7)
     7
     """
-    if jax.process_count() == 1 or points == 1:
+    if jax.process_count() == 1 or points == 1 or mode != "jit":
         return points
     devices = jax.device_count()
     if jax.default_backend() != "cpu":  # the devices of a lane share its batches

@@ -404,7 +404,7 @@ def load_batch(
 
 
 def _laid_out(layout: Layout, batch: Batch) -> Batch:
-    if layout.mode == "jit" and layout.mesh.size > 1:
+    if layout.mode != "pmap" and layout.mesh.size > 1:
         return lax.with_sharding_constraint(batch, layout.sharding(DATA))
     return batch
 
