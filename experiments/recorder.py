@@ -339,7 +339,14 @@ class _Events:
     def _writer(self, run: str, stage: Stage) -> Any:
         path = f"{_file_name(stage.contender.label)}/{run}"
         if path not in self.writers:
-            self.writers[path] = self.open(str(self.folder / path))
+            try:
+                self.writers[path] = self.open(str(self.folder / path))
+            except OSError as error:
+                raise InputError(
+                    f"cannot write {self.folder}: {error.strerror or error}. All that "
+                    "was written before is kept; when it can be written, the same "
+                    "command goes on"
+                ) from error
         return self.writers[path]
 
     def close(self) -> None:
