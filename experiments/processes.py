@@ -23,6 +23,7 @@ import jax
 import numpy as np
 from absl import flags
 
+from experiments import workdir
 from optlab.errors import InputError
 from optlab.sweep.parallel import broadcast
 
@@ -219,6 +220,7 @@ class _Watch:
         with self.lock:  # held by a process that fails itself, and says so
             line = f"error: {news.decode()}: all processes stop; the same command goes"
             print(line, "on from the last saved epoch", file=sys.stderr, flush=True)
+            workdir.remove_unused()
             os._exit(1)
 
     def _tell(self, text: bytes) -> None:
