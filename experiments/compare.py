@@ -23,6 +23,12 @@ runs are reported: a table here; index.html, figures, rows.csv, results.json and
 trained nets in the working directory. The same command again goes on where a stopped
 run was, or shows the results of a finished one.
 
+One run over several processes or machines: start the same command in each, with
+--coordinator_address=HOST:PORT of process 0, --num_processes and --process_id; on
+SLURM, Open MPI, Kubernetes and TPU pods JAX finds these out. Lanes are spread over all
+devices; process 0 alone writes. One that dies stops the others; the same command, with
+as many processes as you like, goes on. --parallel=data spreads each batch instead.
+
 config.claims says beforehand what is claimed of contenders; table and page say in words
 whether it held. See optlab.results.claims.
 

@@ -32,7 +32,6 @@ COMMAND = (
     "--config.batch_size=20",
     "--config.tune_seeds=1",
     "--config.report_seeds=1",
-    "--width=1",
 )  # fmt: skip
 
 
@@ -108,7 +107,7 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
     assert found.keys() == expected.keys()
     for key, column in found.items():
         if key in ("loss", "accuracy"):
-            # Lanes run one at a time in one process and in pairs in two: to rounding.
+            # The lanes that run together are others: to rounding.
             values, others = (np.array(x, float) for x in (column, expected[key]))
             np.testing.assert_allclose(values, others, rtol=1e-3, atol=1e-3)
         else:

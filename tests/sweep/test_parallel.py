@@ -152,10 +152,11 @@ def test_pmap_agrees_with_one_device():
     jax.tree.map(close, trained("pmap", 2), trained("jit", 1))
 
 
-# Uneven shares; fewer examples than devices.
-@pytest.mark.parametrize(("points", "batch_size"), [(2, 25), (1, 5)])
-def test_a_batch_over_all_devices_agrees_with_one_device(points, batch_size):
-    """Batch normalization is over the whole batch, dropout masks are the same."""
+def test_a_batch_over_all_devices_agrees_with_one_device():
+    """Batch normalization is over the whole batch, dropout masks are the same.
+
+    Of 25 examples six devices get four, one gets one and the last gets none.
+    """
     options = {"normalization": "batch", "dropout": 0.3}
-    found = trained("data", 8, points, batch_size, **options)
-    jax.tree.map(close, found, trained("jit", 1, points, batch_size, **options))
+    found = trained("data", 8, 1, 25, **options)
+    jax.tree.map(close, found, trained("jit", 1, 1, 25, **options))
