@@ -35,19 +35,19 @@ COMMAND = (
 )  # fmt: skip
 
 
-def start(folder, count):
-    """Starts the processes of one comparison."""
+def start(folder, count, *flags):
+    """Starts the processes of one comparison, with further flags."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    flags = os.environ["XLA_FLAGS"].split()
-    flags = [flag for flag in flags if "force_host_platform_device_count" not in flag]
-    environment = {"XLA_FLAGS": " ".join(flags), "JAX_NUM_CPU_DEVICES": "1"}
+    forced = "force_host_platform_device_count"
+    xla = " ".join(w for w in os.environ["XLA_FLAGS"].split() if forced not in w)
+    environment = {"XLA_FLAGS": xla, "JAX_NUM_CPU_DEVICES": "1"}
     together = f"--coordinator_address={address}", f"--num_processes={count}"
     return [
         subprocess.Popen(
             [
-                *(*COMMAND, f"--workdir={folder}"),
+                *(*COMMAND, f"--workdir={folder}", *flags),
                 *((*together, f"--process_id={i}") if count > 1 else ()),
             ],
             cwd=ROOT,
@@ -75,7 +75,10 @@ def rows(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a comparison by two processes, and what they printed."""
+    """The folder of a comparison by two processes, and what they printed.
+
+    They measure how many lanes to run at a time, and choose alike.
+    """
     folder = tmp_path_factory.mktemp("whole") / "run"
     return folder, ends(start(folder, 2))
 
@@ -89,7 +92,7 @@ def test_process_0_alone_writes_and_prints(whole):
 
 
 def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_path):
-    first, second = start(tmp_path / "run", 2)
+    first, second = start(tmp_path / "run", 2, "--width=1")
     saved = tmp_path / "run" / "state" / "momentum_tune_0.state"
     while not saved.exists() and first.poll() is None:
         time.sleep(0.01)
@@ -100,7 +103,7 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
         "error: process 1 died: all processes stop; the same command goes on from the "
         "last saved epoch"
     )
-    ((code, _, errors),) = ends(start(tmp_path / "run", 1))
+    ((code, _, errors),) = ends(start(tmp_path / "run", 1, "--width=1"))
     assert code == 0
     assert re.search(r"momentum tune 0 goes on after epoch \d+\n", errors)
     found, expected = rows(tmp_path / "run"), rows(whole[0])
