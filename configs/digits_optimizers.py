@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
     config.schedule.name = "constant"
     config.epochs = 30
     config.batch_size = 64
+    config.precision = "float32"  # or bfloat16 (in the net alone), float64
 
     config.tune_seeds = 3
     config.report_seeds = 5  # fresh ones

@@ -23,6 +23,12 @@ runs are reported: a table here; index.html, figures, rows.csv, results.json and
 trained nets in the working directory. The same command again goes on where a stopped
 run was, or shows the results of a finished one.
 
+One run over several processes or machines: start the same command in each, with
+--coordinator_address=HOST:PORT of process 0, --num_processes and --process_id; on
+SLURM, Open MPI, Kubernetes and TPU pods JAX finds these out. Lanes are spread over all
+devices; process 0 alone writes. One that dies stops the others; the same command, with
+as many processes as you like, goes on. --parallel=data spreads each batch instead.
+
 config.claims says beforehand what is claimed of contenders; table and page say in words
 whether it held. See optlab.results.claims.
 
@@ -40,7 +46,7 @@ from typing import Any
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, processes
 from experiments.recorder import Recorder, check_names
 from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
@@ -58,7 +64,9 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 PARALLEL = flags.DEFINE_string(
-    "parallel", "jit", "jit: lanes over devices, then batches; pmap: batches only."
+    "parallel",
+    "jit",
+    "jit: lanes over devices, then batches; data, or pmap: batches over all devices.",
 )
 WIDTH = flags.DEFINE_integer(
     "width",
@@ -98,6 +106,9 @@ def main(given: cli.Given) -> None:
     check_report(settings)
     check_names([contender.label for contender in contenders])
 
+    if not processes.leads():
+        compare.compare(contenders, protocol, compare.Together(compare.Observer()))
+        return
     console = Console()
     workdir = claim(WORKDIR.value, "compare", settings)
     recorder = Recorder(
@@ -108,7 +119,7 @@ def main(given: cli.Given) -> None:
         TENSORBOARD.value,
     )
     with recorder:
-        entries = compare.compare(contenders, protocol, recorder)
+        entries = compare.compare(contenders, protocol, compare.Together(recorder))
     found = results.Results(
         entries=entries,
         metrics=metrics,
@@ -218,6 +229,6 @@ def title(
 
 if __name__ == "__main__":
     cli.run(
-        main,
+        processes.together(main),
         "stopped; the same command goes on from the last saved epoch, if one was saved",
     )

@@ -79,8 +79,7 @@ class Recorder(Observer):
             transient=True,
         )
         self.runs: list[tuple[str, Any, Runs]] = []  # label, points, arrays
-        self.saved_at = time.monotonic()
-        self.saving_took = 0.0
+        self.saving_since = self.saved_at = time.monotonic()
 
     def __enter__(self) -> "Recorder":
         self.bar.start()
@@ -142,6 +141,17 @@ class Recorder(Observer):
         text = "%s: compiled in %.1f s, lanes at a time: %d"
         logging.info(text, stage.name, program.compile_seconds, program.width)
 
+    def wants_states(self, stage: Stage) -> bool:
+        """Tells whether to save now: at a small share of the time since the last one.
+
+        The time that it takes to gather states counts as saving, too.
+        """
+        took, now = self.saved_at - self.saving_since, time.monotonic()
+        if took > SAVING_SHARE * (now - self.saved_at):
+            return False
+        self.saving_since = now
+        return True
+
     def segment(self, stage: Stage, progress: Progress) -> None:
         """Moves the bar; writes events, state and rows."""
         history, states = progress
@@ -152,13 +162,10 @@ class Recorder(Observer):
         if self.events is not None:
             self.events.write(stage, history)
         finished, under_way = self._paths(stage)
-        if states is not None:
-            since = time.monotonic() - self.saved_at
-            if self.saving_took <= SAVING_SHARE * since:
-                started = time.monotonic()
+        if history.epoch < stage.epochs:
+            if states is not None:
                 checkpoint.save(under_way, progress)
                 self.saved_at = time.monotonic()
-                self.saving_took = self.saved_at - started
             return
         checkpoint.save(finished, history)
         under_way.unlink(missing_ok=True)
@@ -332,7 +339,14 @@ class _Events:
     def _writer(self, run: str, stage: Stage) -> Any:
         path = f"{_file_name(stage.contender.label)}/{run}"
         if path not in self.writers:
-            self.writers[path] = self.open(str(self.folder / path))
+            try:
+                self.writers[path] = self.open(str(self.folder / path))
+            except OSError as error:
+                raise InputError(
+                    f"cannot write {self.folder}: {error.strerror or error}. All that "
+                    "was written before is kept; when it can be written, the same "
+                    "command goes on"
+                ) from error
         return self.writers[path]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import pathlib
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 try:
@@ -97,13 +97,22 @@ def unused_removed() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for folder in set(_claimed) - before:
-            files = [path for path in folder.rglob("*") if not path.is_dir()]
-            if {path.relative_to(folder).as_posix() for path in files} <= UNUSED:
-                shutil.rmtree(folder, ignore_errors=True)
-                if file := _claimed.pop(folder):
-                    file.close()
+        remove_unused(set(_claimed) - before)
         raise
+
+
+def remove_unused(folders: Collection[pathlib.Path] | None = None) -> None:
+    """Removes claimed folders in which nothing was trained.
+
+    Args:
+      folders: claimed folders; by default all of this process.
+    """
+    for folder in set(_claimed if folders is None else folders):
+        files = [path for path in folder.rglob("*") if not path.is_dir()]
+        if {path.relative_to(folder).as_posix() for path in files} <= UNUSED:
+            shutil.rmtree(folder, ignore_errors=True)
+            if file := _claimed.pop(folder):
+                file.close()
 
 
 #: Folders of this process; the files, if any, whose locks it holds.

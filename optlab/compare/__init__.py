@@ -10,6 +10,7 @@ from optlab.compare.kept import About as About
 from optlab.compare.kept import learned_constants as learned_constants
 from optlab.compare.kept import load_trained as load_trained
 from optlab.compare.kept import save_trained as save_trained
+from optlab.compare.processes import Together as Together
 from optlab.compare.search import Search as Search
 from optlab.compare.stages import Observer as Observer
 from optlab.compare.stages import Progress as Progress

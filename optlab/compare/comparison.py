@@ -84,7 +84,11 @@ def compare(
     metrics = metrics_of(contenders)
     stages = 1 + protocol.report_seeds
     observer.begin(stages * sum(contender.epochs for contender in contenders))
-    return tuple(_entry(each, metrics, protocol, observer) for each in contenders)
+    entries = []
+    for contender in contenders:
+        with contender.scope():
+            entries.append(_entry(contender, metrics, protocol, observer))
+    return tuple(entries)
 
 
 def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
@@ -103,10 +107,13 @@ def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
             raise InputError(f"{name}={count!r} must be a whole number of 1 or more")
     if protocol.width is not None and protocol.width < 1:
         raise InputError(f"width must be 1 or more: {protocol.width}")
+    if protocol.parallel == "pmap" and jax.process_count() > 1:
+        raise InputError("parallel='pmap' runs in one process; choose jit or data")
     for contender in contenders:
         parallel.layout(protocol.parallel, 1, contender.task.batch_size)
         if protocol.parallel == "pmap":
-            refuse_evaluation(_fresh_state(contender))
+            with contender.scope():
+                refuse_evaluation(_fresh_state(contender))
 
 
 def _entry(
@@ -126,7 +133,9 @@ def _entry(
         final_splits=(),
     )
     compiler = _Compiler(contender, protocol, observer)
-    tuned = run_stage(tune, compiler, observer)
+    count = len(contender.points)
+    copies = parallel.padded(count, protocol.parallel) - count
+    tuned = run_stage(tune, compiler, observer, copies)
     runs = runs_of(tune, [tuned])
     best = choose_point(runs, metrics)
     reported, stage = [], tune

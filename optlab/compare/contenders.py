@@ -5,6 +5,7 @@ lanes of one program. A name, a shape or any other value becomes a contender for
 in groups of their own where all contenders share it, else beside each other.
 """
 
+import contextlib
 import inspect
 import itertools
 import json
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from jax.extend.core import Jaxpr
 
-from optlab import models, names, optim, sweep
+from optlab import models, names, optim, precision, sweep
 from optlab.compare import recipe
 from optlab.compare.search import Search, draw
 from optlab.compare.search import check as check_search
@@ -36,6 +37,10 @@ class Contender(NamedTuple):
     epochs: int
     task: Task
     step: Jaxpr  # program of one training step
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Makes the context of its precision, in which it is to be used."""
+        return precision.scope(self.settings["precision"])
 
 
 def make_contenders(
@@ -60,6 +65,7 @@ def make_contenders(
         parts do not fit each other, or a batch does not fit the training split.
     """
     check_search(search)
+    base = {**recipe.DEFAULTS, **base}
     if not overrides:
         raise InputError("there is no contender: give one or more")
     workshop = _Workshop(load, search)
@@ -118,7 +124,8 @@ class _Workshop:
             group = ", ".join(_said(k, fixed[k]) for k in shared if len(axes[k]) > 1)
             full = ", ".join(filter(None, [*parts, group]))
             here = recipe.fill(settings, fixed)
-            task, step = self._task(here, lanes)
+            with precision.scope(here["precision"]):
+                task, step = self._task(here, lanes)
             contender = Contender(
                 label=full,
                 name=", ".join(parts),
@@ -130,7 +137,8 @@ class _Workshop:
                 task=task,
                 step=step,
             )
-            _check_points(contender)
+            with contender.scope():
+                _check_points(contender)
             found.append(contender)
         return found
 
@@ -145,7 +153,8 @@ class _Workshop:
         def passes(some: Sequence[str]) -> bool:
             swept = recipe.fill(first, {key: axes[key] for key in some})
             try:
-                self._task(swept, some)
+                with precision.scope(swept["precision"]):
+                    self._task(swept, some)
             except Exception:  # of any kind: with plain numbers it is tried again
                 return False
             return True

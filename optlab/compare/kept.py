@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from flax import serialization
 
+from optlab import precision
 from optlab.compare import recipe
 from optlab.errors import InputError
 from optlab.models.shift_scale import CONSTANTS
@@ -96,7 +97,8 @@ def load_trained(path: str | os.PathLike[str], data_dir: str | None = None) -> T
     dataset = recipe.load_dataset(about.settings, data_dir or about.data_dir)
     settings = recipe.fill(about.settings, about.point)
     problem = recipe.make_problem(settings, dataset)
-    shapes = jax.eval_shape(problem.init, jax.random.key(0))
+    with precision.scope(settings.get("precision", "float32")):
+        shapes = jax.eval_shape(problem.init, jax.random.key(0))
     try:
         params, model_state = (
             serialization.from_state_dict(shape, content[name])

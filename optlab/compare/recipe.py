@@ -12,7 +12,7 @@ from typing import Any
 import optax
 from jax.core import Tracer
 
-from optlab import data, losses, models, optim, problems, ranges
+from optlab import data, losses, models, optim, precision, problems, ranges
 from optlab.data import Dataset, augment
 from optlab.errors import InputError, near
 from optlab.problems import Problem
@@ -20,14 +20,17 @@ from optlab.problems import Problem
 #: The keys of a recipe.
 KEYS = (
     "data", "augment", "problem", "metric", "model", "loss", "optimizer", "schedule",
-    "epochs", "batch_size",
+    "epochs", "batch_size", "precision",
 )  # fmt: skip
+
+#: Values of keys that a recipe may leave out.
+DEFAULTS = {"precision": "float32"}
 
 #: Sections that name a part; another name drops the options of the old one.
 NAMED = ("model", "loss", "optimizer", "schedule")
 
 #: Sections that `make_problem` reads.
-PROBLEM = ("augment", "problem", "metric", "model", "loss")
+PROBLEM = ("augment", "problem", "metric", "model", "loss", "precision")
 
 #: Schedule options that are given in epochs, and their names in steps.
 EPOCH_OPTIONS = {
@@ -142,6 +145,7 @@ def make_problem(settings: Mapping[str, Any], dataset: Dataset) -> Problem:
       InputError: a part is unknown or does not take its options, or the parts do not
         fit each other.
     """
+    settings = {**DEFAULTS, **settings}
     kind = settings["problem"]
     name, options = _named(settings["model"])
     module = models.make(name, problems.outputs_of(kind, dataset), **options)
@@ -152,6 +156,7 @@ def make_problem(settings: Mapping[str, Any], dataset: Dataset) -> Problem:
         loss=losses.make(loss_name, **loss_options),
         augment=augment.make(settings["augment"]),
     )
+    problem = precision.at(problem, settings["precision"])
     metric = settings["metric"]
     return problem if metric is None else problems.decided_by(problem, metric)
 

@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from optlab import sweep
 from optlab.compare.contenders import Contender
 from optlab.results import Runs
-from optlab.sweep import Lanes, Program
+from optlab.sweep import Lanes, Program, parallel
 from optlab.training import History as TrainingHistory
 from optlab.training import Trained, TrainState
 
@@ -64,7 +65,8 @@ class Progress(NamedTuple):
     """A stage between two segments: with it, a stage can go on later."""
 
     history: History
-    states: TrainState | None  # None once the last segment is done
+    #: None once the last segment is done, and where the observer wants none
+    states: TrainState | None
 
 
 class Compilation(NamedTuple):
@@ -108,6 +110,13 @@ class Observer:
     def compiled(self, stage: Stage, program: Program) -> None:
         """A training program was compiled."""
 
+    def wants_states(self, stage: Stage) -> bool:
+        """Tells whether the segment that is done shall bring its states.
+
+        Of several processes all have to answer alike: states are gathered from them.
+        """
+        return True
+
     def segment(self, stage: Stage, progress: Progress) -> None:
         """A segment is done, or the stage stands at its start (epoch 0)."""
 
@@ -119,6 +128,7 @@ def run_stage(
     stage: Stage,
     compile_for: Callable[[Lanes], Compilation],
     observer: Observer,
+    copies: int = 0,
 ) -> History:
     """Trains a stage's lanes, segment by segment, from the observer's progress on.
 
@@ -126,6 +136,8 @@ def run_stage(
       stage: the lanes.
       compile_for: function from lanes to a program for their shape.
       observer: callbacks between segments.
+      copies: number of copies of the last point, for devices that have none; they are
+        not measured.
 
     Returns:
       The measurements.
@@ -137,6 +149,9 @@ def run_stage(
     history, states = observer.restore(stage, fresh)
     if history.epoch == stage.epochs:
         return history
+    if copies:
+        lanes = sweep.make_lanes(stage.seeds, points + points[-1:] * copies)
+        states = _repeated(states, copies) if history.epoch else states
     observer.compiling(stage)
     compilation = compile_for(lanes)
     if history.epoch == 0:  # while the program is compiled
@@ -152,7 +167,7 @@ def run_stage(
             compile_seconds=history.compile_seconds + program.compile_seconds,
         )
     if history.epoch == 0:
-        observer.segment(stage, Progress(history, states))
+        observer.segment(stage, _progress(stage, history, states, observer))
     while history.epoch < stage.epochs:
         epoch = int(history.epoch)
         started = time.perf_counter()
@@ -164,8 +179,27 @@ def run_stage(
         history = _with_evaluations(history, program.evaluate, states, lanes, splits)
         if done and stage.phase == "report":
             observer.trained(stage, _net(stage, history, states, lanes))
-        observer.segment(stage, Progress(history, None if done else states))
+        observer.segment(stage, _progress(stage, history, states, observer))
     return history
+
+
+def _repeated(states: Any, copies: int) -> Any:
+    """States with copies of the last point's at the end."""
+    return jax.tree.map(
+        lambda x: jnp.concatenate([x, *[x[:, -1:]] * copies], axis=1), states
+    )
+
+
+def _progress(
+    stage: Stage, history: History, states: Any, observer: Observer
+) -> Progress:
+    """The progress for an observer, without copies of the last point."""
+    if history.epoch == stage.epochs or not observer.wants_states(stage):
+        return Progress(history, None)
+    count, states = len(stage.points), parallel.gathered(states)
+    if jax.tree.leaves(states)[0].shape[1] > count:
+        states = jax.tree.map(lambda x: x[:, :count], states)
+    return Progress(history, states)
 
 
 def _net(stage: Stage, history: History, states: Any, lanes: Lanes) -> Trained:
@@ -243,7 +277,8 @@ def _written(
     """A copy of some arrays with values in place."""
     copies = {name: array.copy() for name, array in target.items()}
     for name, copy in copies.items():
-        copy[place] = values[name]
+        # Copies of the last point, which some devices train, are left out.
+        copy[place] = np.asarray(values[name])[:, : copy[place].shape[1]]
     return copies
 
 

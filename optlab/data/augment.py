@@ -33,7 +33,7 @@ def flip(keys: jax.Array, inputs: jax.Array, share: Any = 0.5) -> jax.Array:
       Images of the same shape.
     """
     _check("flip", inputs, share=share)
-    mirrored = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 * share))(keys)
+    mirrored = jax.vmap(lambda key: jax.random.bernoulli(key, jnp.float32(share)))(keys)
     return jnp.where(mirrored[:, None, None, None], inputs[:, :, ::-1], inputs)
 
 
@@ -75,7 +75,9 @@ def noise(keys: jax.Array, inputs: jax.Array, std: Any = 0.1) -> jax.Array:
       Inputs of the same shape.
     """
     _check("noise", None, std=std)
-    draw = functools.partial(jax.random.normal, shape=inputs.shape[1:])
+    draw = functools.partial(
+        jax.random.normal, shape=inputs.shape[1:], dtype=jnp.float32
+    )
     return inputs + std * jax.vmap(draw)(keys).astype(inputs.dtype)
 
 
@@ -93,7 +95,9 @@ def rotate(keys: jax.Array, inputs: jax.Array, degrees: Any = 15.0) -> jax.Array
     _check("rotate", inputs, degrees=degrees)
 
     def matrix(key):
-        angle = jnp.deg2rad(degrees) * jax.random.uniform(key, minval=-1)
+        angle = jnp.deg2rad(degrees) * jax.random.uniform(
+            key, dtype=jnp.float32, minval=-1
+        )
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
         return jnp.array([[cosine, -sine], [sine, cosine]])
 
@@ -114,7 +118,9 @@ def zoom(keys: jax.Array, inputs: jax.Array, factor: Any = 0.1) -> jax.Array:
     """
     _check("zoom", inputs, factor=factor)
 
-    draws = jax.vmap(functools.partial(jax.random.uniform, minval=-1))(keys)
+    draws = jax.vmap(
+        functools.partial(jax.random.uniform, dtype=jnp.float32, minval=-1)
+    )(keys)
     return _resampled(inputs, jnp.eye(2) / (1 + factor * draws[:, None, None]))
 
 

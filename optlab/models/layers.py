@@ -95,5 +95,7 @@ class Dropout(Checked):
         if self.deterministic or none:
             return inputs
         keep = 1.0 - self.share
-        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, inputs.shape)
+        # In float32 whatever the inputs are: the draws are then the same.
+        threshold = jnp.asarray(keep, jnp.float32)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), threshold, inputs.shape)
         return jnp.where(kept, inputs / jnp.asarray(keep, inputs.dtype), 0)

@@ -65,6 +65,8 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
             raise ValueError("its structure differs")
         raw = serialization.from_state_dict(shapes, saved)
         return jax.tree.map(_typed, raw, like, shapes)
+    except InputError:  # it cannot be read
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} holds another state than this program's ({error}); delete it, or "

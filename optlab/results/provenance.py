@@ -43,6 +43,7 @@ def environment(command: Sequence[str]) -> dict[str, str]:
         **{name: _version(name) for name in _PACKAGES},
         "platform": jax.default_backend(),
         "devices": f"{len(devices)} x {', '.join(kinds)}",
+        "processes": str(jax.process_count()),
         "processor": _processor(),
         "cores": str(machine.cores()),
         "memory": _memory(),

@@ -245,7 +245,7 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
     by_lane, whole = layout.sharding(None, LANE), layout.sharding()
     placement = jax.tree.map(lambda _: by_lane, lanes)._replace(seeds=whole)
     splits = {
-        name: jax.device_put(getattr(task.dataset, name), whole)
+        name: placed(getattr(task.dataset, name), whole)
         for name in ("train", "validation", "test")
     }
     train = functools.partial(_train_epoch, task, layout, width)
@@ -404,7 +404,7 @@ def load_batch(
 
 
 def _laid_out(layout: Layout, batch: Batch) -> Batch:
-    if layout.mode == "jit" and layout.mesh.size > 1:
+    if layout.mode != "pmap" and layout.mesh.size > 1:
         return lax.with_sharding_constraint(batch, layout.sharding(DATA))
     return batch
 

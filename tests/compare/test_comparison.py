@@ -252,7 +252,7 @@ def test_lanes_at_a_time_are_the_fastest_that_fit(contenders_of, monkeypatch):
         ({"tune_seeds": 0}, "tune_seeds=0 must be"),
         ({"report_seeds": -1}, "report_seeds=-1 must be"),
         ({"width": 0}, "width must be 1 or more: 0"),
-        ({"parallel": "pmpa"}, "parallel='pmpa': choose from jit, pmap"),
+        ({"parallel": "pmpa"}, "parallel='pmpa': choose from jit, data, pmap"),
     ],
 )
 def test_a_rule_that_means_nothing_is_refused(contenders_of, protocol, message):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from optlab import compare
 from optlab.compare import stages
 from optlab.compare.stages import History, Stage
 
@@ -59,6 +60,35 @@ def history(steps, validation, epoch=2):
 def test_what_has_diverged(name, steps, validation, lost):
     found = stages.diverged(stage_of(1), history([steps], [[v] for v in validation]))
     assert found.tolist() == [[lost]], name
+
+
+def test_rates_that_hardly_move_a_net_are_not_lost():
+    """Of 12 seeds none, after any epoch, in batches of 8; and all at a rate of 1e4."""
+    rates = (0.0, 1e-8, 1e-6, 1e-4, 1e4)
+    recipe = {
+        "data": {"name": "digits", "examples": 400},
+        "augment": {},
+        "problem": "classification",
+        "metric": None,
+        "model": {"name": "mlp", "hidden": (8,)},
+        "loss": {"name": "cross_entropy"},
+        "optimizer": {"name": "adam", "learning_rate": rates},
+        "schedule": {"name": "constant"},
+        "epochs": 3,
+        "batch_size": 8,
+    }
+    lost = []
+
+    class Counter(compare.Observer):
+        def segment(self, stage, progress):
+            if stage.phase == "tune" and progress.history.epoch:
+                lost.append(stages.diverged(stage, progress.history).sum(0).tolist())
+
+    contenders = compare.make_contenders(
+        recipe, {"adam": {}}, compare.recipe.load_dataset
+    )
+    compare.compare(contenders, compare.Protocol(12, 1, width=60), Counter())
+    assert lost == [[0, 0, 0, 0, 12]] * 3
 
 
 def test_what_is_not_measured_yet_does_not_count():

@@ -1,14 +1,16 @@
 """What the recorder keeps between runs: the table of widths, who made the results."""
 
+import errno
 import io
 import json
 import math
+import time
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from experiments.recorder import Recorder, _file_name, check_names
+from experiments.recorder import Recorder, _Events, _file_name, check_names
 from optlab.errors import InputError
 
 
@@ -32,6 +34,33 @@ def test_results_are_signed_by_those_who_trained_them(tmp_path):
     # Who shows them again has made nothing.
     assert found(False, command="c", date="3") == {"command": "b", "date": "2"}
     assert found(True, command="b", date="4") == {"command": "b", "date": "2; then 4"}
+
+
+def test_states_are_saved_when_that_is_a_small_share_of_the_time(tmp_path, monkeypatch):
+    """A save of 2 s, gathering included, is followed by 40 s without one."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    recorder = recorder_of(tmp_path)
+    now[0] = 100.0
+    assert recorder.wants_states(None)
+    now[0] = recorder.saved_at = 102.0
+    found = {}
+    for now[0] in (103.0, 141.0, 143.0):
+        found[now[0]] = recorder.wants_states(None)
+    assert found == {103.0: False, 141.0: False, 143.0: True}
+
+
+def test_a_tensorboard_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboardX")
+
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    events = _Events(tmp_path)
+    monkeypatch.setattr(events, "open", refused)
+    stage = SimpleNamespace(contender=SimpleNamespace(label="adam"))
+    with pytest.raises(InputError, match=r"cannot write .*: Permission denied"):
+        events._writer("report", stage)
 
 
 def test_widths_are_measured_once_for_a_working_directory(tmp_path):

@@ -27,20 +27,18 @@ def test_the_tests_run_on_eight_devices():
 
 
 @pytest.mark.parametrize(
-    ("points", "batch", "lanes_by_data"),
+    ("points", "lanes_by_data"),
     [
-        (8, 64, (8, 1)),  # lanes never communicate: they come first
-        (24, 64, (8, 1)),
-        (4, 64, (4, 2)),
-        (6, 64, (2, 4)),
-        (7, 64, (1, 8)),
-        (1, 4, (1, 4)),
-        (7, 25, (1, 1)),  # a device that fits neither axis stays idle
-        (2, 3, (2, 1)),
+        (8, (8, 1)),  # lanes never communicate: they come first
+        (24, (8, 1)),
+        (4, (4, 2)),
+        (6, (2, 4)),
+        (7, (1, 8)),
+        (1, (1, 8)),
     ],
 )
-def test_accelerators_get_lanes_first(points, batch, lanes_by_data):
-    assert parallel.mesh_shape(8, points, batch, one_host=False) == lanes_by_data
+def test_accelerators_get_lanes_first(points, lanes_by_data):
+    assert parallel.mesh_shape(8, points, one_host=False) == lanes_by_data
 
 
 @pytest.mark.parametrize(("points", "lanes"), [(24, 8), (6, 2), (7, 1), (1, 1)])
@@ -62,10 +60,11 @@ def test_only_cpu_devices_of_one_process_share_a_host():
     assert not parallel.share_host([Device("gpu", 0), Device("gpu", 0)])
 
 
-def test_pmap_spreads_batches_only():
-    layout = parallel.layout("pmap", 8, 64)
+@pytest.mark.parametrize(("mode", "axis"), [("pmap", "data"), ("data", None)])
+def test_data_parallel_modes_spread_batches_only(mode, axis):
+    layout = parallel.layout(mode, 8, 64)
     assert layout.mesh.devices.shape == (1, 8)
-    assert layout.axis_name == "data"
+    assert layout.axis_name == axis
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_pmap_spreads_batches_only():
     [
         ("pmap", 12, r"batch_size=12 does not divide evenly over 8 devices"),
         ("pmap", 4, r"batch_size=4 does not divide evenly"),
-        ("xmap", 64, "parallel='xmap': choose from jit, pmap"),
+        ("xmap", 64, "parallel='xmap': choose from jit, data, pmap"),
     ],
 )
 def test_a_layout_that_does_not_fit_is_one_line(mode, batch_size, message):
@@ -98,27 +97,66 @@ def test_processes_agree_on_the_numbers_of_the_first(monkeypatch):
     assert parallel.agreed([0.1, 2.0]) == [1 / 3, 1e-300]
 
 
-# The result of pmap
+# Copies of a point, and arrays, of several processes
 
 
-def trained(mode, devices):
+@pytest.mark.parametrize(
+    ("platform", "devices", "counts"),
+    [
+        # Every device of a CPU has lanes; but a single lane runs in each process.
+        ("cpu", 4, {1: 1, 2: 4, 4: 4, 5: 8, 8: 8}),
+        # Few lanes of accelerators share out all devices evenly.
+        ("gpu", 64, {1: 1, 2: 2, 7: 8, 33: 64, 64: 64, 65: 128}),
+        ("gpu", 6, {4: 6, 5: 6, 7: 12}),
+    ],
+)
+def test_no_device_of_several_processes_is_left_without_lanes(
+    monkeypatch, platform, devices, counts
+):
+    assert all(parallel.padded(points) == points for points in counts)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert {points: parallel.padded(points) for points in counts} == counts
+    assert parallel.padded(3, "data") == 3
+
+
+# The result of data-parallel runs
+
+
+def trained(mode, devices, points=2, batch_size=16, **options):
     """Parameters, metrics and evaluation after two epochs, with noise on the inputs."""
     digits = data.load("digits", examples=80)
-    net = models.make("mlp", classes=10, hidden=(8,), activation="tanh")
+    net = models.make("mlp", classes=10, hidden=(8,), activation="tanh", **options)
     noise = augment.make({"noise": {"std": 0.5}})
     this = problems.classification(net, digits, augment=noise)
-    task = Task(digits, 16, lambda _: this, lambda p: optim.make("momentum", **p))
-    lanes = sweep.make_lanes((3,), sweep.grid({"learning_rate": (0.01, 0.1)}))
-    layout = parallel.layout(mode, 2, 16, jax.devices()[:devices])
+    task = Task(
+        digits, batch_size, lambda _: this, lambda p: optim.make("momentum", **p)
+    )
+    lanes = sweep.make_lanes((3,), sweep.grid({"learning_rate": (0.01, 0.1)[:points]}))
+    layout = parallel.layout(mode, points, batch_size, jax.devices()[:devices])
     run = sweep.compile_program(task, lanes, layout, width=2)
     states, metrics = sweep.init_states(task, lanes), []
     for epoch in range(2):
         states, of_epoch = run.train(states, lanes, epoch)
         metrics.append(of_epoch)
-    return jax.device_get((states.params, metrics, run.evaluate(states, lanes, "test")))
+    found = states.params, states.model_state, metrics
+    return jax.device_get((*found, run.evaluate(states, lanes, "test")))
+
+
+close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
 
 
 def test_pmap_agrees_with_one_device():
     """Also in its augmentation: every example has a key of its own on any device."""
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
     jax.tree.map(close, trained("pmap", 2), trained("jit", 1))
+
+
+def test_a_batch_over_all_devices_agrees_with_one_device():
+    """Batch normalization is over the whole batch, dropout masks are the same.
+
+    Of 25 examples six devices get four, one gets one and the last gets none.
+    """
+    options = {"normalization": "batch", "dropout": 0.3}
+    found = trained("data", 8, 1, 25, **options)
+    jax.tree.map(close, found, trained("jit", 1, 1, 25, **options))

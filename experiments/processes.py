@@ -1,0 +1,281 @@
+"""Several processes run one experiment; one that ends early stops the others.
+
+Every process is started with the same command and, where no cluster tells JAX, with
+``--coordinator_address``, ``--num_processes`` and its own ``--process_id``. Process 0
+holds a connection to each of the others. The system closes a connection when its
+process dies: process 0 then tells the others which one it was, and all stop. A
+machine that does not answer any more is noticed after ``SILENT`` seconds.
+"""
+
+import atexit
+import ctypes
+import functools
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import workdir
+from optlab.errors import InputError
+from optlab.sweep.parallel import broadcast
+
+ADDRESS = flags.DEFINE_string(
+    "coordinator_address",
+    None,
+    "HOST:PORT of process 0, for one run of several processes; on SLURM, Open MPI, "
+    "Kubernetes and TPU pods JAX finds it.",
+)
+PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
+PROCESS = flags.DEFINE_integer("process_id", None, "Index of this process, from 0.")
+
+#: Seconds after which a process that does not answer is taken for dead.
+SILENT = 30
+
+#: Seconds in which all processes must have started.
+STARTING = 300
+
+#: Seconds that an error waits for news of a process that died, which may explain it.
+NEWS = 5
+
+#: Last word of a process that has done its part.
+DONE = b"done"
+
+
+def together(main: Callable[..., None]) -> Callable[..., None]:
+    """Lets several processes, where there are some, run ``main`` together.
+
+    Args:
+      main: function that all processes call.
+
+    Returns:
+      The function. It joins the other processes first, if there are any.
+    """
+
+    @functools.wraps(main)
+    def run(*arguments: Any) -> None:
+        if not _is_one_of_several():
+            return main(*arguments)
+        _join()
+        if jax.process_count() == 1:
+            return main(*arguments)
+        watch = _Watch()
+        try:
+            main(*arguments)
+        except BaseException as error:
+            watch.fail(error)
+            raise
+        watch.leave()
+
+    return run
+
+
+def leads() -> bool:
+    """Tells whether this process writes the results."""
+    return jax.process_index() == 0
+
+
+def _is_one_of_several() -> bool:
+    """Tells whether flags or a cluster say that this is one process of several."""
+    given = {
+        "coordinator_address": ADDRESS.value,
+        "num_processes": PROCESSES.value,
+        "process_id": PROCESS.value,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if not missing or _in_cluster():
+        return True
+    if len(missing) < len(given):
+        raise InputError(
+            f"several processes need --{missing[0]} too: give each of them "
+            "--coordinator_address=HOST:PORT, --num_processes and --process_id"
+        )
+    return False
+
+
+def _in_cluster() -> bool:
+    """Tells whether the environment is that of several processes that JAX knows.
+
+    A batch script of SLURM is no task of it, and not every pod is one of a job.
+    """
+    environment = os.environ.get
+    return (
+        int(environment("SLURM_STEP_NUM_TASKS", "1")) > 1
+        or int(environment("OMPI_COMM_WORLD_SIZE", "1")) > 1
+        or "," in environment("TPU_WORKER_HOSTNAMES", "")
+        or "," in environment("TPU_PROCESS_ADDRESSES", "")
+        or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= {*os.environ}
+    )
+
+
+def _join() -> None:
+    """Starts or finds the coordinator, and waits for the other processes.
+
+    Raises:
+      InputError: the flags are wrong, or the others do not come.
+    """
+    address, count, index = ADDRESS.value, PROCESSES.value, PROCESS.value
+    if address is not None and not address.rpartition(":")[2].isdecimal():
+        raise InputError(f"--coordinator_address={address} is not HOST:PORT")
+    if count is not None and count < 1:
+        raise InputError(f"--num_processes={count} must be 1 or more")
+    if count is not None and index is not None and not 0 <= index < count:
+        raise InputError(
+            f"--process_id={index} must be from 0 to {count - 1}, one below "
+            "--num_processes"
+        )
+    # JAX's service for preemption would keep SIGTERM from ending the process.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(
+            address,
+            count,
+            index,
+            initialization_timeout=STARTING,
+            heartbeat_timeout_seconds=SILENT,
+        )
+    except (RuntimeError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise InputError(
+            f"the processes did not come together: {first}; is process 0 running at "
+            f"{address or 'its address'}, and were all of them started?"
+        ) from error
+
+
+class _Watch:
+    """Connections of process 0 to all others, watched by a thread.
+
+    It also takes the output of libraries in C++ off the terminal, whose collectives
+    print a line each: all of it in the other processes, standard output in process 0.
+    """
+
+    def __init__(self):
+        self.index, self.failed = jax.process_index(), False
+        _silence(1)
+        if not leads():
+            _silence(2)
+            # JAX aborts at once, with a stack trace, when process 0 is gone. Its thread
+            # first sleeps for as many seconds as the signal's number, 6, in which ours
+            # says why.
+            libc = ctypes.CDLL(None)
+            libc.signal(signal.SIGABRT, ctypes.cast(libc.sleep, ctypes.c_void_p))
+        self.peers = self._connect()
+        for connection in self.peers.values():
+            _keep_alive(connection)
+        self.lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+        atexit.register(self._end)  # runs before JAX's own, which waits for the others
+
+    def _connect(self) -> dict[int, socket.socket]:
+        """Process's index to connection: of process 0 to all, of the others to it."""
+        token, host = os.urandom(16), _host()
+        listener = socket.create_server(("", 0)) if leads() else None
+        port = listener.getsockname()[1] if listener else 0
+        about = f"{port} {host}".encode().ljust(300)[:300]
+        sent = np.frombuffer(token + about, np.uint8)
+        received = broadcast(sent).tobytes()
+        token, (port, host) = received[:16], received[16:].decode().split()
+        if listener is None:
+            peer = socket.create_connection((host, int(port)), timeout=STARTING)
+            peer.settimeout(None)
+            peer.sendall(token + self.index.to_bytes(4))
+            return {0: peer}
+        found: dict[int, socket.socket] = {}
+        listener.settimeout(STARTING)
+        while len(found) < jax.process_count() - 1:
+            peer, _ = listener.accept()
+            peer.settimeout(SILENT)
+            hello = peer.recv(20, socket.MSG_WAITALL)
+            peer.settimeout(None)
+            if hello[:16] == token:  # else a stranger's
+                found[int.from_bytes(hello[16:])] = peer
+        listener.close()
+        return found
+
+    def _listen(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for index, peer in self.peers.items():
+                selector.register(peer, selectors.EVENT_READ, index)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    self._hear(key.data, key.fileobj, selector)
+
+    def _hear(self, index: int, peer: Any, selector: Any) -> None:
+        try:
+            said = peer.recv(2000)
+        except OSError:  # its machine does not answer
+            said = b""
+        if said == DONE:
+            selector.unregister(peer)
+            return
+        news = said or f"process {index} died".encode()
+        self._tell(news)
+        with self.lock:  # held by a process that fails itself, and says so
+            line = f"error: {news.decode()}: all processes stop; the same command goes"
+            print(line, "on from the last saved epoch", file=sys.stderr, flush=True)
+            workdir.remove_unused()
+            os._exit(1)
+
+    def _tell(self, text: bytes) -> None:
+        for peer in self.peers.values():
+            try:
+                peer.sendall(text)
+            except OSError:
+                continue
+
+    def leave(self) -> None:
+        """Says that this process has done its part."""
+        self._tell(DONE)
+
+    def fail(self, error: BaseException) -> None:
+        """Says that this process ends with an error; the others stop.
+
+        An error may be the end of another process, which the thread knows in a moment.
+        """
+        known = InputError | OSError | KeyboardInterrupt | SystemExit
+        if not isinstance(error, known):
+            threading.Event().wait(NEWS)
+        self.lock.acquire()
+        self.failed = True
+        kind = type(error).__name__
+        text = "stopped" if isinstance(error, KeyboardInterrupt) else str(error) or kind
+        self._tell(f"process {self.index}: {' '.join(text.split())}".encode()[:1000])
+
+    def _end(self) -> None:
+        if self.failed:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+
+def _host() -> str:
+    """Where the others find process 0."""
+    if ADDRESS.value is None:
+        return socket.gethostname()
+    return ADDRESS.value.rpartition(":")[0].strip("[]")
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Lets the system ask an idle peer for an answer, and give up on it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {"TCP_KEEPIDLE": SILENT // 2, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+    for name, value in options.items():
+        if hasattr(socket, name):  # else the system's own times
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _silence(descriptor: int) -> None:
+    """Keeps Python's output of a descriptor, and drops that of libraries in C++."""
+    name = {1: "stdout", 2: "stderr"}[descriptor]
+    getattr(sys, name).flush()
+    kept = os.fdopen(os.dup(descriptor), "w", buffering=1, encoding="utf-8")
+    setattr(sys, name, kept)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)

@@ -1,0 +1,143 @@
+"""Real processes on the loopback address run one comparison, and one of them dies."""
+
+import csv
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+
+from experiments import processes
+from optlab.errors import InputError
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+#: Three rates, for which two devices train four lanes of each seed.
+COMMAND = (
+    sys.executable, "-m", "experiments.compare",
+    "--config=configs/digits_optimizers.py",
+    "--config.data.examples=200",
+    "--config.model.name=mlp",
+    "--config.model.hidden=(4,)",
+    "--config.optimizers=momentum",
+    "--config.optimizers.momentum.learning_rate=(0.01,0.02,0.03)",
+    "--config.epochs=60",
+    "--config.batch_size=20",
+    "--config.tune_seeds=1",
+    "--config.report_seeds=1",
+)  # fmt: skip
+
+
+def start(folder, count, *flags):
+    """Starts the processes of one comparison, with further flags."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    forced = "force_host_platform_device_count"
+    xla = " ".join(w for w in os.environ["XLA_FLAGS"].split() if forced not in w)
+    environment = {"XLA_FLAGS": xla, "JAX_NUM_CPU_DEVICES": "1"}
+    together = f"--coordinator_address={address}", f"--num_processes={count}"
+    return [
+        subprocess.Popen(
+            [
+                *(*COMMAND, f"--workdir={folder}", *flags),
+                *((*together, f"--process_id={i}") if count > 1 else ()),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(count)
+    ]
+
+
+def ends(started):
+    """Exit code, output and errors of each."""
+    found = [process.communicate(timeout=120) for process in started]
+    return [(p.returncode, *text) for p, text in zip(started, found, strict=True)]
+
+
+def rows(folder):
+    """Columns of the rows, but for times."""
+    with open(folder / "rows.csv", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    return {key: [row[key] for row in table] for key in table[0] if key != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a comparison by two processes, and what they printed.
+
+    They measure how many lanes to run at a time, and choose alike.
+    """
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, ends(start(folder, 2))
+
+
+def test_process_0_alone_writes_and_prints(whole):
+    folder, ((code, printed, _), other) = whole
+    assert (code, other) == (0, (0, "", ""))
+    assert "momentum on digits" in printed
+    assert "Gloo" not in printed
+    assert (folder / "index.html").exists()
+
+
+def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_path):
+    first, second = start(tmp_path / "run", 2, "--width=1")
+    saved = tmp_path / "run" / "state" / "momentum_tune_0.state"
+    while not saved.exists() and first.poll() is None:
+        time.sleep(0.01)
+    second.send_signal(signal.SIGKILL)
+    (code, _, errors), _ = ends([first, second])
+    assert code == 1
+    assert errors.splitlines()[-1] == (
+        "error: process 1 died: all processes stop; the same command goes on from the "
+        "last saved epoch"
+    )
+    ((code, _, errors),) = ends(start(tmp_path / "run", 1, "--width=1"))
+    assert code == 0
+    assert re.search(r"momentum tune 0 goes on after epoch \d+\n", errors)
+    found, expected = rows(tmp_path / "run"), rows(whole[0])
+    assert found.keys() == expected.keys()
+    for key, column in found.items():
+        if key in ("loss", "accuracy"):
+            # The lanes that run together are others: to rounding.
+            values, others = (np.array(x, float) for x in (column, expected[key]))
+            np.testing.assert_allclose(values, others, rtol=1e-3, atol=1e-3)
+        else:
+            assert column == expected[key], key
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((None, 2, None), "need --coordinator_address too"),
+        (("localhost", 2, 0), "--coordinator_address=localhost is not HOST:PORT"),
+        (("localhost:80", 2, 2), "--process_id=2 must be from 0 to 1"),
+        (("localhost:80", 0, 0), "--num_processes=0 must be 1 or more"),
+    ],
+)
+def test_wrong_flags_are_one_line(monkeypatch, given, message):
+    for name, value in zip(("ADDRESS", "PROCESSES", "PROCESS"), given, strict=True):
+        monkeypatch.setattr(processes, name, types.SimpleNamespace(value=value))
+    with pytest.raises(InputError, match=message):
+        processes.together(lambda: None)()
+
+
+def test_a_batch_script_is_no_task_of_several(monkeypatch):
+    """SLURM's batch step runs alone, though its job has four tasks."""
+    for name in ("ADDRESS", "PROCESSES", "PROCESS"):
+        monkeypatch.setattr(processes, name, types.SimpleNamespace(value=None))
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert not processes._is_one_of_several()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    assert processes._in_cluster()
