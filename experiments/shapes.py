@@ -34,7 +34,10 @@ SIDE = flags.DEFINE_integer("side", 100, "Pixels along a side of an image.", 1)
 CHANNELS = flags.DEFINE_integer("channels", 3, "Channels of an image.", 1)
 FEATURES = flags.DEFINE_integer("features", 1, "Filters of a convolution.", 1)
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where the page goes; by default a folder of runs/ for each table."
+    "workdir",
+    None,
+    "Where the page goes; by default a folder of runs/ for each table.",
+    allow_override=True,  # tests import this module beside another experiment
 )
 
 #: Windows and strides of the default table.
