@@ -29,6 +29,7 @@ COURSE = {
         ("stopping", f"{COMPARE}stopping.py"),
     ),
     "Momentum to Adam": (
+        ("paths", f"{SOLVE}paths.py", "paths_rosenbrock"),
         ("momentum_to_nadam", f"{COMPARE}momentum_to_nadam.py"),
         ("main_comparison", f"{COMPARE}digits_optimizers.py"),
     ),
@@ -54,7 +55,7 @@ COURSE = {
     ),
     "Nets and compression": (
         ("nets", "python -m experiments.nets", "memory"),
-        ("compress", "python -m experiments.compress", "bytes"),
+        ("compress", "python -m experiments.compress", "error_by_bytes"),
     ),
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.problems = "valley,beale,rosenbrock"
     config.condition = 100.0  # of the valley, a quadratic turned by 30 degrees
     config.steps = 300
-    config.frames = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 300)
+    config.frames = (1, 2, 4, 8, 16, 32, 64, 128, 300)
     config.slope_steps = 200  # on the constant slope
     config.betas = (0.5, 0.9)
 
