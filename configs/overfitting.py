@@ -11,6 +11,16 @@ epoch, each with its strength tuned. One rate for all: a tuned one would be chos
 accuracy, and moves the gap more than the remedies do. The page has the gap of test and
 training loss with its interval. Claims: each remedy lessens the gap, and makes the
 net more accurate; mirroring, which makes other digits of digits, does not.
+
+Shown, 8 seeds, gap without a remedy 0.54 +- 0.04 at 84.4 +- 0.8% of test images: noise
+(of strength 1) lessens it by 0.10 [0.04, 0.15] and decay (of 0.1, nearly none, is the
+most accurate) by 0.014 [0.009, 0.019]: held. Batch normalization widens it by 0.77
+[0.57, 0.98] and costs 7.2 [6.1, 8.2] points: contradicted. Early stopping costs 1.9
+[0.9, 2.9] points: contradicted. Not shown: dropout -0.05 [-0.09, -0.01], early stopping
+-0.04 [-0.06, -0.01] and rotation +0.10 [0.04, 0.16] in the gap, noise +2.0 [0.3, 3.8]
+points, mirrored digits -1.5 [-2.9, 0.0] points, whose p values do not survive the
+correction for 17 claims; and what is left. Strengths are chosen by accuracy; those of
+rotation and scaling are at the upper edge. 200 s of CPU time.
 """
 
 from typing import Any
