@@ -25,8 +25,8 @@ normalization 94.0 +- 1.7% (held); ReLU with He's weights 87.7 +- 2.2%, with Glo
 69.8 +- 6.6% (held), with batch normalization 84.9 +- 6.2% (better than He's alone: not
 shown). 135 s of CPU time each.
 
-A comparison sees what comes out of training. Gradient norms by layer, dead units, drawn
-derivatives, clipping and residual links are not asked here.
+A comparison sees what comes out of training; ``configs/vanishing.py`` has gradients by
+layer and dead units. Drawn derivatives, clipping and residual links are not asked.
 """
 
 from typing import Any

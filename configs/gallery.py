@@ -41,6 +41,7 @@ COURSE = {
     "Layers": (
         ("activations", f"{COMPARE}activations.py"),
         ("deep_activations", f"{COMPARE}activations.py:deep"),
+        ("vanishing", f"{SOLVE}vanishing.py", "layers"),
         ("initialization", f"{COMPARE}initialization.py"),
         ("convolutions", f"{COMPARE}convolutions.py"),
         ("shapes", "python -m experiments.shapes"),

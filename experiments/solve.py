@@ -8,10 +8,10 @@
 
 The config names the study: NIST's nonlinear regressions (the default, where DIR holds
 the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets
-(where DIR holds tables of numbers), orders of convergence and costs, or paths over
-contours. Tables are printed, and a page is written into the working directory. Every
-line of the config is a flag: --config.KEY=VALUE; an optimizer also takes its other
-arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
+(where DIR holds tables of numbers), orders of convergence and costs, paths over
+contours, or gradients by layer. Tables are printed, and a page is written into the
+working directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer
+also takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 """
 
 from absl import flags
