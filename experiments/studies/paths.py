@@ -143,10 +143,15 @@ def make_problem(name: str, condition: float) -> Problem:
         return PROBLEMS[name]
     turn = np.deg2rad(TURN)
     axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    J = jnp.asarray(np.sqrt([[1.0], [condition]]) * axes)  # noqa: N806
+    J = np.sqrt([[1.0], [condition]]) * axes  # noqa: N806
     start = CENTER + axes.T @ [-10.0, 1.0]
     return least_squares(
-        "valley", "quadratic", start, lambda x: J @ (x - CENTER), (0.0,), CENTER
+        "valley",
+        "quadratic",
+        start,
+        lambda x: jnp.asarray(J) @ (x - CENTER),
+        (0.0,),
+        CENTER,
     )
 
 
