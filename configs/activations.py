@@ -14,8 +14,19 @@ ReLU in a deep net.
 ``deep`` has 20 hidden layers: tanh and logistic units with Glorot's weights, ReLU
 with Glorot's and He's, and both with batch normalization.
 
-A comparison sees what comes out of training. Gradient norms by layer, dead units, drawn
-derivatives, clipping and residual links are not asked here.
+Shown, 6 seeds, test accuracy at 2 and 5 layers: binary step 50.6 +- 2.4 and 19.9 +-
+3.0%, linear 96.2 +- 0.7 and 95.5 +- 0.7%, ReLU 97.0 +- 0.2 and 95.4 +- 0.9%, logistic
+96.6 +- 0.7 and 80.7 +- 17.7%. Held: a step does not train what is before it. Not shown:
+ReLU over a linear net (digits are nearly linear), over logistic units in 5 layers
+(+14.7 [-3.7, +33.1] points), and that a learned slope is no better.
+
+At 20 layers: tanh 93.3 +- 0.6%, logistic 6.7 +- 1.4% at every rate, with batch
+normalization 94.0 +- 1.7% (held); ReLU with He's weights 87.7 +- 2.2%, with Glorot's
+69.8 +- 6.6% (held), with batch normalization 84.9 +- 6.2% (better than He's alone: not
+shown). 135 s of CPU time each.
+
+A comparison sees what comes out of training; ``configs/vanishing.py`` has gradients by
+layer and dead units. Drawn derivatives, clipping and residual links are not asked.
 """
 
 from typing import Any

@@ -18,6 +18,7 @@ def get_config() -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
     config.study = "nist"
+    config.title = "NIST's nonlinear regressions"
     config.problems = ()  # NIST's names; empty for all 27
     config.digits = 4.0  # LRE (log relative error) from which a fit counts as solved
 

@@ -4,12 +4,23 @@
     python -m experiments.compare --config=configs/overfitting.py \
         --config.data.name=cifar10 --config.data.examples=2000 --data_dir=DIR
 
-100 training images, a net with two hidden layers of 64 units, Adam, 60 epochs; none,
-dropout, batch normalization, weight decay, early stopping (10 epochs), and
+100 training images, a net with two hidden layers of 64 units, Adam at 1e-3, 100 epochs;
+none, dropout, batch normalization, weight decay, early stopping (25 epochs), and
 augmentation: mirrored, shifted, rotated, scaled images and noise, new ones in each
-epoch, each with its strength tuned. The page has the gap of test and training loss with
-its interval. Claims: each remedy lessens the gap, and makes the net more accurate;
-mirroring, which makes other digits of digits, does not.
+epoch, each with its strength tuned. One rate for all: a tuned one would be chosen by
+accuracy, and moves the gap more than the remedies do. The page has the gap of test and
+training loss with its interval. Claims: each remedy lessens the gap, and makes the
+net more accurate; mirroring, which makes other digits of digits, does not.
+
+Shown, 8 seeds, gap without a remedy 0.54 +- 0.04 at 84.4 +- 0.8% of test images: noise
+(of strength 1) lessens it by 0.10 [0.04, 0.15] and decay (of 0.1, nearly none, is the
+most accurate) by 0.014 [0.009, 0.019]: held. Batch normalization widens it by 0.77
+[0.57, 0.98] and costs 7.2 [6.1, 8.2] points: contradicted. Early stopping costs 1.9
+[0.9, 2.9] points: contradicted. Not shown: dropout -0.05 [-0.09, -0.01], early stopping
+-0.04 [-0.06, -0.01] and rotation +0.10 [0.04, 0.16] in the gap, noise +2.0 [0.3, 3.8]
+points, mirrored digits -1.5 [-2.9, 0.0] points, whose p values do not survive the
+correction for 17 claims; and what is left. Strengths are chosen by accuracy; those of
+rotation and scaling are at the upper edge. 200 s of CPU time.
 """
 
 from typing import Any
@@ -19,17 +30,17 @@ from ml_collections import ConfigDict
 from configs import digits_optimizers
 
 REMEDIES = {
-    "dropout": {"model": {"dropout": (0.1, 0.3, 0.5)}},
+    "dropout": {"model": {"dropout": (0.1, 0.3, 0.5, 0.7)}},
     "batch_norm": {"model": {"normalization": "batch"}},
-    "decay": {"optimizer": {"name": "adamw", "weight_decay": (0.01, 0.1, 1.0)}},
-    "early_stopping": {"epochs": 10},
+    "decay": {"optimizer": {"name": "adamw", "weight_decay": (0.1, 1.0, 3.0, 10.0)}},
+    "early_stopping": {"epochs": 25},
     "shift": {"augment": {"crop": {"padding": (1, 2)}}},
-    "rotate": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0)}}},
-    "scale": {"augment": {"zoom": {"factor": (0.1, 0.2)}}},
-    "noise": {"augment": {"noise": {"std": (0.1, 0.3, 1.0)}}},
+    "rotate": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0)}}},
+    "scale": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4)}}},
+    "noise": {"augment": {"noise": {"std": (0.1, 0.3, 1.0, 3.0)}}},
     "mirror": {"augment": {"flip": {"share": 0.5}}},
 }
-RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+RATE = 1e-3
 
 
 def get_config() -> ConfigDict:
@@ -39,17 +50,17 @@ def get_config() -> ConfigDict:
     config.note = "100 training images, so that there is overfitting to be cured."
     config.data.examples = 100
     config.model = ConfigDict({"name": "mlp", "hidden": (64, 64)})
-    config.epochs = 60
+    config.epochs = 100
     config.batch_size = 20
     config.tune_seeds = 2
-    config.report_seeds = 10
+    config.report_seeds = 8
     config.target = 0.85
     config.optimizers = ConfigDict()
-    config.optimizer = ConfigDict({"name": "adam", "learning_rate": RATES})
+    config.optimizer = ConfigDict({"name": "adam", "learning_rate": RATE})
     config.contenders.none = ConfigDict()
     for name, changes in REMEDIES.items():
         config.contenders[name] = ConfigDict(changes)
-    config.contenders.decay.optimizer.learning_rate = RATES
+    config.contenders.decay.optimizer.learning_rate = RATE
     cures = [name for name in REMEDIES if name != "mirror"]
     config.claims = (
         *({"says": f"{name}: the gap is smaller than without",

@@ -300,7 +300,11 @@ def _is_like(default: Any, value: Any) -> bool:
 def _describe_keys(known: Mapping[str, Any]) -> None:
     """Lets ``--help`` list the config's keys."""
     main = sys.modules["__main__"]
-    lines = [f"  --config.{key}={value!r}" for key, value in known.items()]
+    texts = {key: repr(value) for key, value in known.items()}
+    lines = [
+        f"  --config.{key}={text if len(text) < 1000 else f'{text[:60]} ...'}"
+        for key, text in texts.items()
+    ]
     main.__doc__ = "\n".join([main.__doc__ or "", "The config's keys:", *lines])
 
 

@@ -132,7 +132,8 @@ def main(given: cli.Given) -> None:
         claims=settings["claims"],
         constants=recorder.constants(entries),
     )
-    results.write_json(workdir / "results.json", found)
+    said = report.tables.conclusions(found)
+    results.write_json(workdir / "results.json", found, said)
     page = report.write(found, workdir)
     report.show(found, console)
     console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)

@@ -9,7 +9,7 @@ around, gives (W - F + 2P) / S + 1 outputs along a side, rounded down. The defau
 has windows of 1, 3, 3 with stride 2, 4 and 10 on images of 100 x 100 x 3, without
 padding and with as much as keeps W / S outputs; and pooling. Words F/S/P ask for
 others. Parameters are F F D_in n_f + n_f, and multiply-adds F F D_in n_f for each
-output pixel.
+output pixel. A page holds the same table.
 """
 
 import re
@@ -23,15 +23,22 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli
+from experiments.workdir import claim, write_results
 from optlab.errors import InputError
 from optlab.models.cost import multiply_adds
 from optlab.models.layers import Conv
 from optlab.models.pooling import max_pool
-from optlab.report import Table, show_table
+from optlab.report import Section, Table, show_table
 
 SIDE = flags.DEFINE_integer("side", 100, "Pixels along a side of an image.", 1)
 CHANNELS = flags.DEFINE_integer("channels", 3, "Channels of an image.", 1)
 FEATURES = flags.DEFINE_integer("features", 1, "Filters of a convolution.", 1)
+WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "Where the page goes; by default a folder of runs/ for each table.",
+    allow_override=True,  # tests import this module beside another experiment
+)
 
 #: Windows and strides of the default table.
 WINDOWS = ((1, 1), (3, 1), (3, 2), (4, 1), (10, 1))
@@ -66,10 +73,23 @@ def main(given: cli.Given) -> None:
         ]
         asked += [(POOLED, window, stride, 0) for window, stride in POOLS]
     sizes = [measure((side, channels), features, *each) for each in asked]
-    console = Console()
-    show_table(tabulated(side, channels, features, sizes), console)
+    table = tabulated(side, channels, features, sizes)
+    show_table(table, Console())
     if wrong := [each for each in sizes if each.formula != each.layer]:
         raise RuntimeError(f"formula and layer disagree: {wrong}")
+    config = {"side": side, "channels": channels, "features": features, "asked": asked}
+    write_results(
+        claim(WORKDIR.value, "shapes", config),
+        "Output sizes of convolution and pooling",
+        config,
+        {"sizes": [each._asdict() for each in sizes]},
+        (Section("Sizes and costs", (table,)),),
+        lead=(
+            f"By (W - F + 2P) / S + 1 a side of {side} pixels becomes "
+            f"{', '.join(str(each.formula) for each in sizes)}; all "
+            f"{len(sizes)} layers have these sizes themselves.",
+        ),
+    )
 
 
 def read(word: str) -> tuple[int, int, int]:

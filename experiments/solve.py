@@ -3,14 +3,15 @@
   python -m experiments.solve --data_dir=DIR
   python -m experiments.solve --config=configs/small_nets.py --data_dir=DIR
   python -m experiments.solve --config=configs/convergence.py
+  python -m experiments.solve --config=configs/paths.py
   python -m experiments.solve --config.optimizers=levenberg_marquardt,bfgs
 
 The config names the study: NIST's nonlinear regressions (the default, where DIR holds
 the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets
-(where DIR holds tables of numbers), or orders of convergence and costs. Tables are
-printed; small nets and convergence also write a page with figures into the working
-directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer also
-takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
+(where DIR holds tables of numbers), orders of convergence and costs, paths over
+contours, or gradients by layer. Tables are printed, and a page is written into the
+working directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer
+also takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 """
 
 from absl import flags

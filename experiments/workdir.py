@@ -151,6 +151,29 @@ def _lock(folder: pathlib.Path) -> None:
     _claimed[key] = file
 
 
+def holder(folder: pathlib.Path) -> str:
+    """Names the process that runs in a folder; empty where none does.
+
+    Args:
+      folder: working directory, which need not exist.
+
+    Returns:
+      Number, machine and start of the process, in words.
+    """
+    path = folder / LOCK
+    if fcntl is None or not path.exists():
+        return ""
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            return " ".join(file.read(1000).split()) or "another process"
+        except OSError:  # a file system without locks
+            pass
+    return ""
+
+
 def write_results(
     folder: pathlib.Path,
     title: str,
@@ -167,7 +190,8 @@ def write_results(
       folder: working directory.
       title: title of the page.
       config: config as nested plain data.
-      content: results, beside config and environment in ``results.json``.
+      content: results, beside title, lead, config and environment in
+        ``results.json``.
       sections: sections of the page, which ends with one on how to repeat the run.
       lead: paragraphs before the first section.
       made_with: versions of further packages, and other facts on the run.
@@ -176,7 +200,8 @@ def write_results(
       The path of the page.
     """
     facts = environment(sys.orig_argv) | dict(made_with or {})
-    everything = {"environment": facts, "config": config, **content}
+    said = {"title": title, "lead": tuple(lead)}
+    everything = {**said, "environment": facts, "config": config, **content}
     text = json.dumps(plain(everything), indent=1, allow_nan=False)
     write_atomic(folder / "results.json", text)
     repeat = Facts(facts), Listing("Config", json.dumps(config, indent=2))

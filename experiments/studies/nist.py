@@ -1,7 +1,7 @@
 """NIST's nonlinear regressions, each from both starts, method by method.
 
 Each method is one compiled program for all problems; a problem's two starts are its
-lanes. Tables are printed and nothing is written.
+lanes.
 """
 
 import time
@@ -14,9 +14,11 @@ import numpy as np
 import optax
 
 from experiments.studies.context import Context
+from experiments.workdir import claim, write_results
 from optlab import optim
 from optlab.errors import InputError
-from optlab.report import Table, tabulate
+from optlab.report import Picture, Section, Table, tabulate
+from optlab.report.figures.digits import digits_by_fit
 from optlab.solving import (
     Reason,
     Solution,
@@ -44,11 +46,11 @@ class Fit(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints one table a method, and the totals.
+    """Prints one table a method, and the totals; writes page and results.json.
 
     Args:
       settings: config as in ``configs/nist.py``.
-      context: folder of the data and console.
+      context: folders and console.
 
     Raises:
       InputError: a problem or optimizer is unknown, or a file is missing.
@@ -63,13 +65,15 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, options in settings["optimizers"].items()
     }
     stop, needed = Stop(**settings["stop"]), settings["digits"]
-    totals = []
+    workdir = claim(context.workdir, context.name, settings)
+    totals, tables, digits_of = [], [], {}
     with jax.enable_x64(True):
         for method, tx in methods.items():
             program, compiled = compile_fit(tx, stop, problems[0])
             fits = [fit(program, problem) for problem in problems]
-            context.show(_fits_table(method, fits, needed))
-            digits = np.concatenate([each.digits for each in fits])
+            tables.append(_fits_table(method, fits, needed))
+            context.show(tables[-1])
+            digits = digits_of[method] = np.concatenate([each.digits for each in fits])
             spread = np.concatenate([each.error_digits for each in fits])
             sharp = digits >= PARAMETERS
             row = {
@@ -89,7 +93,24 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         f"{ERRORS} digits of every certified standard deviation, of those with "
         f"{PARAMETERS} digits of every parameter."
     )
-    context.show(tabulate("Totals", totals, ["method"], [note]))
+    total = tabulate("Totals", totals, ["method"], [note])
+    context.show(total)
+    best = max(totals, key=lambda row: int(row["solved"].partition("/")[0]))
+    picture = Picture(
+        "digits",
+        digits_by_fit(digits_of, needed),
+        "Each method's fits, sorted by the digits of the worst parameter. The dotted "
+        "line is what counts as solved.",
+        "Digits of the worst parameter by fit, for each method; the tables hold them.",
+    )
+    write_results(
+        workdir,
+        settings["title"],
+        settings,
+        {"totals": totals, "digits": digits_of},
+        (Section("Totals", (total, picture)), Section("Fits", tuple(tables))),
+        lead=(f"{best['method']} solves {best['solved']} of NIST's fits.",),
+    )
 
 
 def compile_fit(

@@ -1,11 +1,14 @@
 """Output for readers: tables on the terminal, figures, one HTML page."""
 
 from optlab.report.document import Facts, Listing, Picture, Section, Steps, write_page
+from optlab.report.gallery import Card, Claimed, write_gallery
 from optlab.report.page import write
 from optlab.report.tables import Table, duration, number, tabulate
 from optlab.report.terminal import show, show_table
 
 __all__ = [
+    "Card",
+    "Claimed",
     "Facts",
     "Listing",
     "Picture",
@@ -18,5 +21,6 @@ __all__ = [
     "show_table",
     "tabulate",
     "write",
+    "write_gallery",
     "write_page",
 ]

@@ -90,7 +90,7 @@ def write_page(
         inline[picture.name] = _data_uri(picture.figure)
     for block in (block for block in blocks if isinstance(block, Steps)):
         inline |= {each.name: _data_uri(each.figure) for each in block.pictures}
-    page = _template().render(
+    page = template("page.html.j2").render(
         title=title, note=note, lead=lead, sections=sections, inline=inline
     )
     write_atomic(directory / "index.html", page)
@@ -102,7 +102,15 @@ def _data_uri(figure: Figure) -> str:
     return f"data:image/svg+xml;base64,{code}"
 
 
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Loads a template of this package; what it is given is escaped.
+
+    Args:
+      name: name of its file.
+
+    Returns:
+      The template. A missing value is an error.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("optlab.report", "."),
         autoescape=True,
@@ -111,4 +119,4 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["kind"] = lambda block: type(block).__name__
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)

@@ -120,7 +120,9 @@ def write_csv(
     write_atomic(path, text.getvalue())
 
 
-def write_json(path: str | os.PathLike[str], results: Results) -> None:
+def write_json(
+    path: str | os.PathLike[str], results: Results, lead: Sequence[str] = ()
+) -> None:
     """Writes summaries, differences and provenance as strict JSON, without the rows.
 
     A number that is not finite becomes null.
@@ -128,9 +130,11 @@ def write_json(path: str | os.PathLike[str], results: Results) -> None:
     Args:
       path: name of the JSON file.
       results: a whole comparison.
+      lead: conclusions in whole sentences.
     """
     content = {
         "title": results.title,
+        "lead": tuple(lead),
         "note": results.note,
         "config": json.loads(results.config),
         "environment": results.environment,

@@ -21,16 +21,19 @@ def run(*arguments, **environment):
     not nist.directory().is_dir(),
     reason=f"no NIST .dat files in {nist.directory()}; set OPTLAB_NIST_DIR",
 )
-def test_fits_the_problems_it_is_given():
+def test_fits_the_problems_it_is_given(tmp_path):
     done = run(
         f"--data_dir={nist.directory()}",
         "--config.optimizers=gauss_newton",
         "--config.problems=('Misra1a','Nelson')",
+        f"--workdir={tmp_path / 'run'}",
     )
     assert done.returncode == 0, done.stderr
     assert "4/4" in done.stdout
     assert "gauss_newton" in done.stdout
     assert "BoxBOD" not in done.stdout
+    page = (tmp_path / "run" / "index.html").read_text()
+    assert "gauss_newton solves 4/4 of NIST&#39;s fits." in page
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from experiments.workdir import claim, unused_removed
+from experiments.workdir import claim, holder, unused_removed
 from optlab.errors import InputError
 
 CONFIG = {
@@ -141,3 +141,9 @@ def test_a_read_only_folder_is_one_line(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(InputError, match="cannot be written: Permission denied"):
         claim(str(tmp_path / "new"), "compare", CONFIG)
+
+
+def test_the_process_in_a_folder_is_named(tmp_path):
+    assert holder(tmp_path / "missing") == holder(tmp_path) == ""
+    folder = claim(str(tmp_path / "one"), "compare", CONFIG)
+    assert holder(folder).startswith(f"process {os.getpid()} on ")

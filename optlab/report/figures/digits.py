@@ -1,0 +1,32 @@
+"""Correct digits of many fits, method by method."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from optlab.report.figures import style
+
+
+@style.themed
+def digits_by_fit(digits: Mapping[str, np.ndarray], needed: float) -> Figure:
+    """Draws each method's fits, sorted by their correct digits.
+
+    Args:
+      digits: method to the log relative errors of its fits.
+      needed: digits from which a fit counts as solved, drawn as a line.
+
+    Returns:
+      The figure. A line that stays up to the right solves more problems.
+    """
+    figure, axes = style.panels("Digits that agree", 7.6, [3.6], [""])
+    panel = axes[0, 0]
+    for name, look in style.looks(digits).items():
+        found = np.sort(np.nan_to_num(digits[name], nan=0.0))[::-1]
+        panel.plot(np.arange(1, found.size + 1), found, color=look.colour, label=name,
+                   marker=look.marker, markersize=3)  # fmt: skip
+    panel.axhline(needed, color=style.GREY, linewidth=1, linestyle=":")
+    panel.set_xlabel("fits, best first")
+    panel.set_ylabel("digits of the worst parameter")
+    panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    return figure
