@@ -22,7 +22,7 @@ def residual_fn(p):
 
 
 START = {"height": 1.0, "shape": {"rate": 1.0}}
-METHODS = ["levenberg_marquardt", "gauss_newton", "bfgs", "dfp", "newton", "newton_cg"]
+METHODS = ["levenberg_marquardt", "gauss_newton", "bfgs", "newton_cg"]
 
 
 def fit(name, bounds=None, **options):
