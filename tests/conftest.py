@@ -1,19 +1,33 @@
-"""Every test sees eight CPU devices, so that what is sharded is tested as such."""
+"""Every test sees eight CPU devices, so that what is sharded is tested as such.
+
+Programs of the tests run once or twice, so that compiling takes most of the time: it is
+done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a user runs.
+"""
 
 import os
 
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 _FLAG = "--xla_force_host_platform_device_count"
 if _FLAG not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=8".strip()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_forgotten():
+    """Frees the programs of each file at its end: they are gigabytes in all."""
+    yield
+    import jax  # only now: the flag above must stand first
+
+    jax.clear_caches()
+
+
 @pytest.fixture
 def float64():
     """Float64 for the length of a test."""
-    import jax  # only now: the flag above must stand first
+    import jax
 
     with jax.enable_x64(True):
         yield

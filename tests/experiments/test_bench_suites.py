@@ -17,13 +17,10 @@ DEVICES = jax.devices()
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """One of the eight devices, no trial of widths, and a compiler in a hurry."""
+    """One of the eight devices, and no trial of widths."""
     monkeypatch.setattr(jax, "devices", lambda: DEVICES[:1])
     widest = lambda step, shape, layout, trial: {np.prod(shape): np.nan}  # noqa: E731
     monkeypatch.setattr(width, "measure", widest)
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def run(name, **settings):
