@@ -52,8 +52,6 @@ WORKDIR = flags.DEFINE_string(
 def main(given: cli.Given) -> None:
     """Flags and config in, files, table and page out."""
     settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
-    if missing := [key for key in defaults if key not in settings]:
-        raise InputError(f"this config has no {missing[0]!r}")
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
     sizes.check(settings, defaults)
@@ -101,13 +99,19 @@ def check(settings: Mapping[str, Any]) -> None:
         raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
     own = settings["thresholds"]
     check_sparsity(own["sparsities"])
+    check_sparsity(settings["scan"]["sparsities"])
     if own["strengths"]:
+        if not own["sharpness"] > 0:
+            raise InputError("--config.thresholds.sharpness must be more than 0")
+        if not own["sparsities"]:
+            raise InputError("--config.thresholds.sparsities: give at least one")
         if min(own["strengths"]) < 0:
             raise InputError("--config.thresholds.strengths must be at least 0 each")
-        if round(prune["pruning_epochs"]) >= prune["epochs"]:
+        if not 1 <= round(prune["pruning_epochs"]) < prune["epochs"]:
             raise InputError(
                 "--config.prune.pruning_epochs must leave an epoch to retrain after "
-                "thresholds are learned; or give --config.thresholds.strengths=()"
+                "one or more in which thresholds are learned; or give "
+                "--config.thresholds.strengths=()"
             )
     if prune["weight"] and settings["problem"] != "classification":
         raise InputError("--config.prune.weight must be 0 where there are no classes")

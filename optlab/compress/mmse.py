@@ -23,6 +23,7 @@ from jax import lax
 
 from optlab.compress.codebook import check_bits
 from optlab.compress.linear import Quantized, dequantize
+from optlab.errors import InputError
 
 #: Scales that are tried, as evenly spaced shares of the one that clips nothing.
 GRID = 100
@@ -54,7 +55,8 @@ def mmse_quantize(
     (0.035, 0.012)
     """
     check_bits(bits)
-    check_bits(bits - 1)
+    if bits < 2:
+        raise InputError(f"bits={bits}: give 2 or more; one has no positive level")
     rows = array[None] if axis is None else jnp.moveaxis(array, axis, 0)
     rows = rows.reshape(rows.shape[0], -1)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -125,7 +127,8 @@ def mmse_two_tensors(
     first = mmse_quantize(array, bits, axis)
     second = mmse_quantize(array - dequantize(first), bits, axis)
     q, p = (each.values.astype(array.dtype) for each in (first, second))
-    over = None if axis is None else tuple(i for i in range(array.ndim) if i != axis)
+    own = None if axis is None else axis % array.ndim
+    over = tuple(i for i in range(array.ndim) if i != own)
     dot = lambda x, y: jnp.sum(x * y, axis=over, keepdims=True)  # noqa: E731
     qq, qp, pp, tq, tp = dot(q, q), dot(q, p), dot(p, p), dot(array, q), dot(array, p)
     determinant = qq * pp - qp * qp
