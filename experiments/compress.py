@@ -107,11 +107,10 @@ def check(settings: Mapping[str, Any]) -> None:
             raise InputError("--config.thresholds.sparsities: give at least one")
         if min(own["strengths"]) < 0:
             raise InputError("--config.thresholds.strengths must be at least 0 each")
-        if not 1 <= round(prune["pruning_epochs"]) < prune["epochs"]:
+        if round(prune["pruning_epochs"]) >= prune["epochs"]:
             raise InputError(
                 "--config.prune.pruning_epochs must leave an epoch to retrain after "
-                "one or more in which thresholds are learned; or give "
-                "--config.thresholds.strengths=()"
+                "thresholds are learned; or give --config.thresholds.strengths=()"
             )
     if prune["weight"] and settings["problem"] != "classification":
         raise InputError("--config.prune.weight must be 0 where there are no classes")

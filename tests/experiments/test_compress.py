@@ -108,7 +108,6 @@ def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
     [
         (("--config.prune.sparsity=1.0",), r"sparsity=1.0: give the share"),
         (("--config.scan.sparsities=(0.5,1.0)",), "give the share of weights"),
-        (("--config.prune.pruning_epochs=0",), "one or more in which thresholds"),
         (("--config.share.bits=12",), "bits=12: give a whole number from 1 to 8"),
         (("--config.share.start=linaer",), "did you mean linear"),
         (("--config.prune.pruning_epochs=40",), "must leave an epoch to retrain"),
