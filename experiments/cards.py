@@ -35,8 +35,10 @@ RECORDS = "cards.json"
 #: Seconds between two notes of a running card's time.
 NOTED = 5.0
 
-#: Keys of a card of the config, and names that are no card's.
+#: Keys of a card of the config.
 KEYS = {"name", "group", "command", "picture", "needs"}
+
+#: Folders of the gallery itself, whose names no card may have.
 OWN = {"logs"}
 
 DIRTY = " (with uncommitted changes)"
@@ -74,7 +76,9 @@ def read_cards(cards: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, str
         except ValueError as error:  # an open quotation
             raise InputError(f"card {name!r}: {error} in {card['command']}") from None
         if name in found or name in OWN or not re.fullmatch(r"\w[\w-]*", name):
-            raise InputError(f"card {name!r}: give each a name of its own, of letters")
+            raise InputError(
+                f"card {name!r}: give each a name of its own, of letters, digits, - and _"
+            )
         if words[:2] != ["python", "-m"] or len(words) < 3:
             raise InputError(f"card {name!r}: a command begins with python -m MODULE")
         if any(re.match("--?workdir", word) for word in words):

@@ -2,8 +2,9 @@
 
     min over a > 0, Q in [-2^(b-1), 2^(b-1) - 1]^n  of  ||T - a Q||^2
 
-Given a, Q = clip(round(T / a)); given Q, a = <T, Q> / <Q, Q>. Neither convex nor of one
-minimum: a grid of scales is searched first, then the two steps alternate from the best.
+Given a, Q = clip(round(T / a)); given Q, a = <T, Q> / <Q, Q>. The error has
+several local minima: a grid of scales is searched first, then the two steps alternate
+from the best of them.
 The largest weights are clipped where that costs less than coarser steps for all others.
 
 Layers that lose too much get two tensors, T ~ a_1 Q_1 + a_2 Q_2: the same search on
