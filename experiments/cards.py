@@ -77,7 +77,7 @@ def read_cards(cards: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, str
             raise InputError(f"card {name!r}: {error} in {card['command']}") from None
         if name in found or name in OWN or not re.fullmatch(r"\w[\w-]*", name):
             raise InputError(
-                f"card {name!r}: give each a name of its own, of letters, digits, - and _"
+                f"card {name!r}: a unique name of letters, digits, - and _"
             )
         if words[:2] != ["python", "-m"] or len(words) < 3:
             raise InputError(f"card {name!r}: a command begins with python -m MODULE")

@@ -32,7 +32,7 @@ from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
 from optlab import report
 from optlab.compare import kept, recipe
-from optlab.compress import codebook, quantized
+from optlab.compress import codebook, low_rank, quantized
 from optlab.compress.masks import check_sparsity
 from optlab.errors import InputError, near
 
@@ -97,6 +97,7 @@ def check(settings: Mapping[str, Any]) -> None:
         raise InputError(f"--config.share.start: {near(start, codebook.STARTS)}")
     if prune["pruning_epochs"] > prune["epochs"]:
         raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
+    low_rank.rank_for([1.0], settings["low_rank"]["energy"])  # refuses a wrong energy
     own = settings["thresholds"]
     check_sparsity(own["sparsities"])
     check_sparsity(settings["scan"]["sparsities"])
