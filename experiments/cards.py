@@ -35,8 +35,10 @@ RECORDS = "cards.json"
 #: Seconds between two notes of a running card's time.
 NOTED = 5.0
 
-#: Keys of a card of the config, and names that are no card's.
+#: Keys of a card of the config.
 KEYS = {"name", "group", "command", "picture", "needs"}
+
+#: Folders of the gallery itself, whose names no card may have.
 OWN = {"logs"}
 
 DIRTY = " (with uncommitted changes)"
@@ -68,9 +70,15 @@ def read_cards(cards: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, str
     for card in cards:
         if not isinstance(card, Mapping) or {*card} != KEYS:
             raise InputError(f"a card has the keys {', '.join(sorted(KEYS))}: {card}")
-        name, words = card["name"], shlex.split(card["command"])
+        name = card["name"]
+        try:
+            words = shlex.split(card["command"])
+        except ValueError as error:  # an open quotation
+            raise InputError(f"card {name!r}: {error} in {card['command']}") from None
         if name in found or name in OWN or not re.fullmatch(r"\w[\w-]*", name):
-            raise InputError(f"card {name!r}: give each a name of its own, of letters")
+            raise InputError(
+                f"card {name!r}: a unique name of letters, digits, - and _"
+            )
         if words[:2] != ["python", "-m"] or len(words) < 3:
             raise InputError(f"card {name!r}: a command begins with python -m MODULE")
         if any(re.match("--?workdir", word) for word in words):
@@ -285,7 +293,11 @@ def write_index(
         made += [found["environment"]] if found else []
     lead = [f"None of {len(cards)} experiments has run yet."]
     if made:
-        seconds = sum(ran.seconds for name, ran in records.items() if ran.finished)
+        seconds = sum(
+            ran.seconds
+            for name, ran in records.items()
+            if ran.finished and name in cards
+        )
         lead[0] = (
             f"{len(made)} of {len(cards)} experiments have run, together in "
             f"{duration(seconds)}, on {made[0].get('processor', 'an unknown machine')} "
@@ -362,7 +374,7 @@ def _claimed(claim: Mapping[str, Any], found: Mapping[str, Any]) -> Claimed:
         text += f"{scale * mean:+.3g}"
         if low is not None:
             text += f" [{scale * low:+.3g}, {scale * high:+.3g}]"
-        parts.append(f"{text}{unit}, {n} seeds")
+        parts.append(f"{text}{unit}, {n} seed{'s' * (n != 1)}")
     label = in_words(measure.removeprefix("test_")).capitalize()
     return Claimed(claim["says"], claim["verdict"], f"{label}: {'; '.join(parts)}")
 

@@ -32,7 +32,7 @@ from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
 from optlab import report
 from optlab.compare import kept, recipe
-from optlab.compress import codebook, quantized
+from optlab.compress import codebook, low_rank, quantized
 from optlab.compress.masks import check_sparsity
 from optlab.errors import InputError, near
 
@@ -52,8 +52,6 @@ WORKDIR = flags.DEFINE_string(
 def main(given: cli.Given) -> None:
     """Flags and config in, files, table and page out."""
     settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
-    if missing := [key for key in defaults if key not in settings]:
-        raise InputError(f"this config has no {missing[0]!r}")
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
     sizes.check(settings, defaults)
@@ -99,9 +97,15 @@ def check(settings: Mapping[str, Any]) -> None:
         raise InputError(f"--config.share.start: {near(start, codebook.STARTS)}")
     if prune["pruning_epochs"] > prune["epochs"]:
         raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
+    low_rank.rank_for([1.0], settings["low_rank"]["energy"])  # refuses a wrong energy
     own = settings["thresholds"]
     check_sparsity(own["sparsities"])
+    check_sparsity(settings["scan"]["sparsities"])
     if own["strengths"]:
+        if not own["sharpness"] > 0:
+            raise InputError("--config.thresholds.sharpness must be more than 0")
+        if not own["sparsities"]:
+            raise InputError("--config.thresholds.sparsities: give at least one")
         if min(own["strengths"]) < 0:
             raise InputError("--config.thresholds.strengths must be at least 0 each")
         if round(prune["pruning_epochs"]) >= prune["epochs"]:

@@ -17,6 +17,7 @@ Every line of the config is a flag: --config.KEY=VALUE.
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from absl import flags
 from rich.console import Console
@@ -24,14 +25,14 @@ from rich.console import Console
 from experiments import cli, sizes
 from experiments.compression import filters, stages
 from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
-from experiments.compression.page import Measure
+from experiments.compression.page import Measure, plus_minus
 from experiments.workdir import claim, write_results
 from optlab import report
 from optlab.compare import recipe
+from optlab.compress import filter_counts
 from optlab.errors import InputError
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures.filters import Cost, filter_curves
-from optlab.results.statistics import mean_interval
 
 CONFIG = cli.define_config("configs/compress_filters.py")
 flags.declare_key_flag("config")
@@ -63,8 +64,9 @@ def main(given: cli.Given) -> None:
     problem = recipe.make_problem(
         settings, recipe.load_dataset(settings, DATA_DIR.value)
     )
-    # Refuses a model without filters before anything is trained.
+    # Refuses a net whose filters cannot be pruned before anything is trained.
     filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
+    filter_counts(jax.eval_shape(problem.init, jax.random.key(0))[0])
     folder, console = claim(WORKDIR.value, "filters", settings), Console()
     measure, seeds = Measure(problem.metrics[0]), stages.seeds_of(settings)
     console.print("train the dense parents", style="dim")
@@ -105,11 +107,11 @@ def removal_table(found: Sequence[Removed], measure: Measure) -> Table:
             "time of\na batch": f"{each.seconds / whole.seconds:.2f}x",
         }
         row |= {
-            f"{way},\n{measure.label}": _plus_minus(errors.after[way])
+            f"{way},\n{measure.label}": plus_minus(errors.after[way])
             for way in (INDEPENDENT, GREEDY, SCRATCH)
         }
         row |= {
-            f"{way},\nnot retrained": _plus_minus(errors.before[way])
+            f"{way},\nnot retrained": plus_minus(errors.before[way])
             for way in (INDEPENDENT, GREEDY)
         }
         rows.append(row)
@@ -127,13 +129,6 @@ def _in_errors(found: Removed, measure: Measure) -> Removed:
         for each in (found.before, found.after)
     )
     return found._replace(before=before, after=after)
-
-
-def _plus_minus(values: np.ndarray) -> str:
-    interval = mean_interval(values)
-    half = (interval.high - interval.low) / 2
-    text = f"{interval.mean:.2f}"
-    return text if np.isnan(half) else f"{text} ± {half:.2f}"
 
 
 def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Picture:

@@ -15,7 +15,7 @@ from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.problems import Metric
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures import compression as figures
-from optlab.results.statistics import Interval, holm, mean_interval, paired_p
+from optlab.results.statistics import holm, mean_interval, paired_p
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,7 @@ def contender_table(
             "contender": each.name,
             "bytes\non disk": f"{size:,.0f}",
             "dense\nweights /": f"{dense_bytes / size:.1f}x",
-            measure.label.replace(" ", "\n", 1): _plus_minus(
-                mean_interval(measure.of(each.values))
-            ),
+            measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
             "minus\ndense": "-" if own else f"{change.mean:+.2f}",
             "95% interval": "-"
             if own
@@ -83,7 +81,9 @@ def contender_table(
     return tabulate("Error against bytes on disk", rows, ["contender"], notes)
 
 
-def _plus_minus(interval: Interval) -> str:
+def plus_minus(values: np.ndarray) -> str:
+    """Writes the mean of ``[seeds]`` with half of its 95% interval, if it has one."""
+    interval = mean_interval(values)
     half = (interval.high - interval.low) / 2
     text = f"{interval.mean:.2f}"
     return text if np.isnan(half) else f"{text} ± {half:.2f}"
@@ -279,7 +279,7 @@ def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> S
         row = {
             "strength of\nthe penalty": f"{strength:g}",
             "kept %": f"{100 * kept:.2f}",
-            measure.label: _plus_minus(mean_interval(learned.values[:, i])),
+            measure.label: plus_minus(learned.values[:, i]),
             "magnitude keeps %\nat this error": "-" if other is None else
             f"{100 * other:.2f}",
             "learned /\nmagnitude": "-" if other is None else f"{kept / other:.2f}",
@@ -335,7 +335,7 @@ def _activations(dense: Nets, measure: Measure) -> Section:
     rows = [
         {"range": name.replace("_", " ")}
         | {
-            f"{bits} bits,\n{label}": _plus_minus(mean_interval(measure.of(each[name])))
+            f"{bits} bits,\n{label}": plus_minus(measure.of(each[name]))
             for bits, each in found.items()
         }
         for name in found[8]

@@ -46,7 +46,8 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
     """Learns thresholds under penalties of several strengths, hardens and retrains.
 
     The epochs are those of the pruning by magnitude: as many as its masks change in
-    learn thresholds, and what is left retrains the weights above them.
+    learn thresholds, and the rest retrains the weights above them. While thresholds are
+    learned, weights are trained by Adam at the constant rate of ``prune.optimizer``.
 
     Args:
       dense: the parents.

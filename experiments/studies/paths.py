@@ -58,7 +58,9 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
       InputError: a problem or optimizer is unknown, or a number is out of range.
     """
     if not all(0 <= beta < 1 for beta in settings["betas"]):
-        raise InputError(f"--config.betas must be from 0 to 1: {settings['betas']}")
+        raise InputError(
+            f"--config.betas must be from 0 to 1, without 1: {settings['betas']}"
+        )
     chosen = [name.strip() for name in settings["problems"].split(",")]
     problems = [make_problem(name, settings["condition"]) for name in chosen]
     methods = [
@@ -81,7 +83,9 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             table = _walks_table(problem, walks)
             context.show(table)
             sections.append(_section(problem, walks, table, settings))
-            best = min(walks, key=lambda each: each.values[-1])
+            # A walk that diverged ends at NaN, which no comparison puts last.
+            ends = [np.nan_to_num(each.values[-1], nan=np.inf) for each in walks]
+            best = walks[int(np.argmin(ends))]
             said.append(
                 f"{problem.name}: {best.method} is lowest after {settings['steps']} "
                 f"steps, {report.number(best.values[-1])} above the minimum"

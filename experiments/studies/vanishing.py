@@ -65,7 +65,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             bar.advance(task)
     table = _table(found, settings["depths"])
     context.show(table)
-    deepest = settings["depths"][-1]
+    deepest = max(settings["depths"])
     drawn = [each for each in found if each.depth == deepest]
     slopes = [Line(each.name, each.slopes) for each in drawn]
     dead = [Line(each.name, each.dead) for each in drawn]

@@ -49,7 +49,8 @@ def chain(params: Mapping[str, Any]) -> list[str]:
     for name, layer in params.items():
         kind, _, number = name.rpartition("_")
         parts = set(layer) if isinstance(layer, Mapping) else set()
-        if kind not in KINDS or parts != {"kernel", "bias"}:
+        known = kind in KINDS and number.isdecimal()
+        if not known or parts != {"kernel", "bias"}:
             raise InputError(
                 f"filters are pruned in chains of convolutions and dense layers, and "
                 f"this net holds {name}: prune its single weights instead"

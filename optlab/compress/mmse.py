@@ -2,8 +2,9 @@
 
     min over a > 0, Q in [-2^(b-1), 2^(b-1) - 1]^n  of  ||T - a Q||^2
 
-Given a, Q = clip(round(T / a)); given Q, a = <T, Q> / <Q, Q>. Neither convex nor of one
-minimum: a grid of scales is searched first, then the two steps alternate from the best.
+Given a, Q = clip(round(T / a)); given Q, a = <T, Q> / <Q, Q>. The error has
+several local minima: a grid of scales is searched first, then the two steps alternate
+from the best of them.
 The largest weights are clipped where that costs less than coarser steps for all others.
 
 Layers that lose too much get two tensors, T ~ a_1 Q_1 + a_2 Q_2: the same search on
@@ -23,6 +24,7 @@ from jax import lax
 
 from optlab.compress.codebook import check_bits
 from optlab.compress.linear import Quantized, dequantize
+from optlab.errors import InputError
 
 #: Scales that are tried, as evenly spaced shares of the one that clips nothing.
 GRID = 100
@@ -54,7 +56,8 @@ def mmse_quantize(
     (0.035, 0.012)
     """
     check_bits(bits)
-    check_bits(bits - 1)
+    if bits < 2:
+        raise InputError(f"bits={bits}: give 2 or more; one has no positive level")
     rows = array[None] if axis is None else jnp.moveaxis(array, axis, 0)
     rows = rows.reshape(rows.shape[0], -1)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -125,7 +128,8 @@ def mmse_two_tensors(
     first = mmse_quantize(array, bits, axis)
     second = mmse_quantize(array - dequantize(first), bits, axis)
     q, p = (each.values.astype(array.dtype) for each in (first, second))
-    over = None if axis is None else tuple(i for i in range(array.ndim) if i != axis)
+    own = None if axis is None else axis % array.ndim
+    over = tuple(i for i in range(array.ndim) if i != own)
     dot = lambda x, y: jnp.sum(x * y, axis=over, keepdims=True)  # noqa: E731
     qq, qp, pp, tq, tp = dot(q, q), dot(q, p), dot(p, p), dot(array, q), dot(array, p)
     determinant = qq * pp - qp * qp

@@ -134,7 +134,9 @@ def kept_share(both: Mapping[str, Any], sharpness: Any = 8.0) -> jax.Array:
       Scalar, the mean of ``sig(b (|w| - t))`` over the weights of all kernels.
     """
     kernels = [leaf for leaf in jax.tree.leaves(both["weights"]) if is_kernel(leaf)]
-    thresholds = [jnp.exp(both["log_thresholds"][n]) for n in _names(both)]
+    thresholds = [
+        jnp.exp(both["log_thresholds"][n]) for n in kernel_names(both["weights"])
+    ]
     counts = [
         jnp.sum(nn.sigmoid(sharpness / lax.stop_gradient(t) * (jnp.abs(w) - t)))
         for w, t in zip(kernels, thresholds, strict=True)
@@ -172,14 +174,10 @@ def add_threshold_penalty(
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def _names(both: Mapping[str, Any]) -> list[str]:
-    return kernel_names(both["weights"])
-
-
 def _of_kernels(function: Any, both: Mapping[str, Any]) -> Any:
     """Applies a function of weights and threshold to each kernel."""
     leaves, tree = jax.tree.flatten(both["weights"])
-    names = iter(_names(both))
+    names = iter(kernel_names(both["weights"]))
     return tree.unflatten(
         function(leaf, jnp.exp(both["log_thresholds"][next(names)]))
         if is_kernel(leaf)

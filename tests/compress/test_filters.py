@@ -100,6 +100,7 @@ def test_layers_are_ordered_by_number_not_by_letter():
     [
         ({}, 1.0, "share=1.0: give the share of filters to remove"),
         ({}, {"Dense_1": 0.5}, "no layer 'Dense_1' with filters to prune: Conv_0"),
+        ({"Dense_last": {"kernel": 0, "bias": 0}}, 0.5, "this net holds Dense_last"),
         ({"BatchNorm_0": {"scale": jnp.ones(3)}}, 0.5, "this net holds BatchNorm_0"),
         (
             {"Conv_2": {"kernel": jnp.ones((3, 3, 5, 4)), "bias": jnp.ones(4)}},

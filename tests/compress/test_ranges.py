@@ -100,6 +100,10 @@ def test_scales_of_two_tensors_are_the_least_squares_for_each_row(float64):
     for part in both:  # what is left is orthogonal to both
         np.testing.assert_allclose(jnp.sum(rest * part.values, axis=1), 0, atol=1e-2)
     assert (compress.sum_of_two(both)[2] == 0).all()
+    last = compress.mmse_two_tensors(x.T, 3, axis=-1)
+    np.testing.assert_allclose(
+        compress.sum_of_two(last).T, compress.sum_of_two(both), rtol=1e-6
+    )
     read = compress.decode(compress.encode({"kernel": both}))
     np.testing.assert_array_equal(compress.plain(read)["kernel"],
                                   compress.sum_of_two(both))  # fmt: skip
@@ -108,6 +112,7 @@ def test_scales_of_two_tensors_are_the_least_squares_for_each_row(float64):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: compress.mmse_quantize(IMAGES, 1), "bits=1: give 2 or more"),
         (lambda: compress.quantized(PROBLEM, 9), "bits=9: give a whole number"),
         (lambda: compress.least_squares(IMAGES[0].reshape(1, -1), 0), "bits=0"),
         (

@@ -107,6 +107,8 @@ def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
     ("arguments", "message"),
     [
         (("--config.prune.sparsity=1.0",), r"sparsity=1.0: give the share"),
+        (("--config.scan.sparsities=(0.5,1.0)",), "give the share of weights"),
+        (("--config.low_rank.energy=1.5",), "energy=1.5: give a share in (0, 1]"),
         (("--config.share.bits=12",), "bits=12: give a whole number from 1 to 8"),
         (("--config.share.start=linaer",), "did you mean linear"),
         (("--config.prune.pruning_epochs=40",), "must leave an epoch to retrain"),

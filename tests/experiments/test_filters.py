@@ -42,6 +42,14 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(tmp_path):
     [
         (("--config.shares=(0.5,1.0)",), "--config.shares: 1.0 is no share in (0, 1)"),
         (("--config.model.name=fcn",), "filters are pruned of cnn, lenet5 and mlp"),
+        (
+            (
+                "--config.model.name=mlp",
+                "--config.model.hidden=(8,)",
+                "--config.model.normalization=batch",
+            ),
+            "prune its single weights instead",
+        ),
         (("--config=configs/compress.py",), "prunes no filters: see"),
         (("--config=configs/compress_filters.py:cifar",), "known: digits, cifar10_red"),
     ],

@@ -164,8 +164,9 @@ def test_another_versions_results_are_refused(tmp_path, key):
     ("change", "message"),
     [
         ({"command": "rm -r x"}, "a command begins with python -m MODULE"),
+        ({"command": "python -m nets 'x"}, "No closing quotation"),
         ({"command": "python -m nets --workdir=x"}, "leave out --workdir"),
-        ({"name": "../up"}, "give each a name of its own"),
+        ({"name": "../up"}, "a unique name of letters"),
         ({"title": "x"}, "a card has the keys"),
     ],
 )
