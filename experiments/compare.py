@@ -106,6 +106,7 @@ def main(given: cli.Given) -> None:
     check_report(settings)
     check_names([contender.label for contender in contenders])
 
+    processes.require_same([settings, PARALLEL.value, WIDTH.value])
     if not processes.leads():
         compare.compare(contenders, protocol, compare.Together(compare.Observer()))
         return

@@ -11,6 +11,7 @@ import sys
 import time
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -122,6 +123,8 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
     [
         ((None, 2, None), "need --coordinator_address too"),
         (("localhost", 2, 0), "--coordinator_address=localhost is not HOST:PORT"),
+        (("8080", 2, 0), "--coordinator_address=8080 is not HOST:PORT"),
+        ((":80", 2, 0), "--coordinator_address=:80 is not HOST:PORT"),
         (("localhost:80", 2, 2), "--process_id=2 must be from 0 to 1"),
         (("localhost:80", 0, 0), "--num_processes=0 must be 1 or more"),
     ],
@@ -131,6 +134,30 @@ def test_wrong_flags_are_one_line(monkeypatch, given, message):
         monkeypatch.setattr(processes, name, types.SimpleNamespace(value=value))
     with pytest.raises(InputError, match=message):
         processes.together(lambda: None)()
+
+
+def test_a_stranger_is_sent_away_and_stops_nothing(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    token = bytes(range(16))
+    with processes._listener() as listener:
+        port = listener.getsockname()[1]
+        stranger, other = (processes._reach(["127.0.0.1"], port) for _ in range(2))
+        with stranger, other:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            other.sendall(token + (1).to_bytes(4))
+            found = processes._accept(listener, token)
+            assert stranger.recv(1) == b""
+            with found.pop(1) as peer:
+                peer.sendall(processes.DONE)
+                assert other.recv(9) == processes.DONE
+    assert not found
+
+
+def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):
+    processes.require_same({"epochs": 1})
+    monkeypatch.setattr(processes, "broadcast", np.zeros_like)
+    with pytest.raises(InputError, match="differ from those of process 0"):
+        processes.require_same({"epochs": 2})
 
 
 def test_a_batch_script_is_no_task_of_several(monkeypatch):
