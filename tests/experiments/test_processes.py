@@ -63,7 +63,11 @@ def start(folder, count, *flags):
 
 def ends(started):
     """Exit code, output and errors of each."""
-    found = [process.communicate(timeout=120) for process in started]
+    try:
+        found = [process.communicate(timeout=120) for process in started]
+    finally:
+        for process in started:
+            process.kill()
     return [(p.returncode, *text) for p, text in zip(started, found, strict=True)]
 
 
