@@ -52,6 +52,7 @@ from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
 from optlab.compare import Contender, Protocol, Search, recipe
 from optlab.errors import InputError
+from optlab.report.tables import conclusions
 from optlab.results import claims
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")
@@ -133,7 +134,7 @@ def main(given: cli.Given) -> None:
         claims=settings["claims"],
         constants=recorder.constants(entries),
     )
-    said = report.tables.conclusions(found)
+    said = conclusions(found)
     results.write_json(workdir / "results.json", found, said)
     page = report.write(found, workdir)
     report.show(found, console)

@@ -174,7 +174,11 @@ def _splits(program: Jaxpr, size: int) -> Iterator[tuple[int, int, int]]:
         if op.primitive.name in _CALLS:
             inner = op.params["jaxpr"].jaxpr
             found = inner.invars[op.invars.index(variable)]  # literals have no hash
-            yield from list(_splits(inner.replace(invars=[found]), size))[1:]
+            guesses = list(_splits(inner.replace(invars=[found]), size))[1:]
+            yield from guesses
+            if guesses:
+                return
+            variable = op.outvars[0]
         elif op.primitive.name == "reshape":
             shape = op.params["new_sizes"]
             for axis, examples in enumerate(shape):
