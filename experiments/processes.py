@@ -100,8 +100,8 @@ def require_same(settings: Any) -> None:
     digest = np.frombuffer(hashlib.sha256(text).digest(), np.uint8)
     if np.any(broadcast(digest) != digest):
         raise InputError(
-            "its config or flags differ from those of process 0: start the same "
-            "command in each"
+            "config or flags of this process differ from those of process 0: start "
+            "the same command in each"
         )
 
 

@@ -85,6 +85,7 @@ _ONE_OR_MORE = "1 or more", lambda x: x >= 1
 FINITE = Range(NUMBER, *_FINITE)
 NOT_NEGATIVE = Range(NUMBER, *_LEAST_0)
 POSITIVE = Range(NUMBER, *_POSITIVE)
+FINITE_POSITIVE = Range(NUMBER, "finite and more than 0", lambda x: 0 < x < math.inf)
 SHARE = Range(NUMBER, "at least 0 and less than 1", lambda x: 0 <= x < 1)
 CLOSED_SHARE = Range(NUMBER, "from 0 to 1", lambda x: 0 <= x <= 1)
 BETWEEN = Range(NUMBER, "more than 0 and less than 1", lambda x: 0 < x < 1)

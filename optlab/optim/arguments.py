@@ -29,9 +29,10 @@ RANGES: dict[str, Range] = {
         ranges.NOT_NEGATIVE,
     ),
     **dict.fromkeys(
-        ("decrease", "increase", "first_step", "radius", "max_radius", "max_damping"),
+        ("decrease", "increase", "first_step", "radius", "max_damping"),
         ranges.POSITIVE,
     ),
+    "max_radius": ranges.FINITE_POSITIVE,
     **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
     "max_products": ranges.COUNT,
     "geodesic": ranges.FLAG,

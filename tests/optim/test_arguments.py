@@ -22,6 +22,7 @@ from optlab.errors import InputError
         ("levenberg_marquardt", {"increase": jnp.array(-2.0)}, "must be more than 0"),
         ("steepest_descent", {"curvature": -0.1}, "curvature must be at least 0"),
         ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
+        ("newton", {"max_radius": np.inf}, "max_radius must be finite and more than 0"),
         ("newton_cg", {"max_products": 0}, "max_products must be 1 or more, not 0"),
     ],
 )
