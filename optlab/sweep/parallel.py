@@ -79,10 +79,10 @@ def layout(
 ) -> Layout:
     """Chooses a mesh that divides the work evenly.
 
-    The ``lane`` axis gets as many devices as divide both their number and the
-    points of a sweep; the rest share each batch, which need not divide evenly. CPU
-    devices of one process share its threads: a batch is cut for them only in the modes
-    that ask for it.
+    The length of the ``lane`` axis is the greatest common divisor of the numbers of
+    devices and points; the other devices share each batch, which need not divide
+    evenly. CPU devices of one process share its threads: a batch is cut for them only
+    in the modes that ask for it.
 
     Args:
       mode: one of ``MODES``; all but ``jit`` put every device on the ``data`` axis.
