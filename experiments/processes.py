@@ -25,6 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from rich.console import Console
 
 from experiments import workdir
 from optlab.errors import InputError
@@ -249,6 +250,7 @@ class _Watch:
         with self.lock:  # held by a process that fails itself, and says so
             line = f"error: {news.decode(errors='replace')}"
             print(line, file=sys.stderr, flush=True)
+            Console(stderr=True).show_cursor()  # the bar, which hid it, never ends
             workdir.remove_unused()
             os._exit(1)
 

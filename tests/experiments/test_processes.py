@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -155,6 +156,18 @@ def test_a_stranger_is_sent_away_and_stops_nothing(monkeypatch):
                 peer.sendall(processes.DONE)
                 assert other.recv(9) == processes.DONE
     assert not found
+
+
+def test_news_that_end_within_a_letter_are_told(monkeypatch, capsys):
+    monkeypatch.setattr(processes.workdir, "remove_unused", lambda: None)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    told, news = [], "process 1: \u00e9".encode()[:-1]
+    watch = types.SimpleNamespace(_tell=told.append, lock=threading.Lock())
+    peer = types.SimpleNamespace(recv=lambda most: news)
+    with pytest.raises(SystemExit):
+        processes._Watch._hear(watch, 1, peer, None)
+    assert told == [news]
+    assert capsys.readouterr().err == "error: process 1: \ufffd\n"
 
 
 def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):
