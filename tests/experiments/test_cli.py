@@ -131,7 +131,7 @@ BAD_INPUT = {
     "--parallel=pmap --config.optimizers=bfgs": "evaluates the objective",
     "--config.optimizers=adam,adam": "adam,adam names one twice",
     "--config.model.dropout=2.": "dropout must be at least 0 and less than 1, not 2.0",
-    "--parallel=pmpa": "'pmpa': choose from jit, pmap",
+    "--parallel=pmpa": "'pmpa': choose from jit, data, pmap",
     "--workdr=x": "Unknown command line flag 'workdr'. Did you mean: workdir",
     "adam": "unexpected word 'adam': every option begins with --",
     # Configs that are not there
