@@ -56,7 +56,7 @@ def define_config(default: str) -> flags.FlagHolder:
     """Defines ``--config=FILE`` or ``FILE:VARIANT``, every key of it a flag.
 
     Args:
-      default: the file that runs where none is named.
+      default: path of the file that is used where the command line names none.
 
     Returns:
       The flag; its value is a locked ConfigDict.
@@ -86,8 +86,8 @@ def run(
     A mistake of the user's is one line on standard error and exit code 1.
 
     Args:
-      main: receives what the command line says beside the config's own keys.
-      stopped: the line for who stops it with Ctrl-C.
+      main: function of the overrides that the command line gives to the config.
+      stopped: line that is printed after Ctrl-C, or when the disk is full.
       words: whether the command line may hold words beside flags.
     """
     given = Given()
@@ -165,7 +165,7 @@ def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
     """Applies a command line to a config.
 
     Args:
-      config: the file's.
+      config: config as its file returns it.
       given: overrides of the command line.
 
     Returns:

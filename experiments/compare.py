@@ -52,6 +52,7 @@ from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
 from optlab.compare import Contender, Protocol, Search, recipe
 from optlab.errors import InputError
+from optlab.report.tables import conclusions
 from optlab.results import claims
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")
@@ -106,6 +107,7 @@ def main(given: cli.Given) -> None:
     check_report(settings)
     check_names([contender.label for contender in contenders])
 
+    processes.require_same([settings, PARALLEL.value, WIDTH.value])
     if not processes.leads():
         compare.compare(contenders, protocol, compare.Together(compare.Observer()))
         return
@@ -132,7 +134,7 @@ def main(given: cli.Given) -> None:
         claims=settings["claims"],
         constants=recorder.constants(entries),
     )
-    said = report.tables.conclusions(found)
+    said = conclusions(found)
     results.write_json(workdir / "results.json", found, said)
     page = report.write(found, workdir)
     report.show(found, console)

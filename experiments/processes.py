@@ -8,20 +8,24 @@ machine that does not answer any more is noticed after ``SILENT`` seconds.
 """
 
 import atexit
+import contextlib
 import ctypes
 import functools
+import hashlib
+import json
 import os
 import selectors
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
+from rich.console import Console
 
 from experiments import workdir
 from optlab.errors import InputError
@@ -82,6 +86,26 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
+def require_same(settings: Any) -> None:
+    """Refuses processes of different settings, which would wait for each other.
+
+    All processes must call it.
+
+    Args:
+      settings: all that decides what is computed, as nested plain data.
+
+    Raises:
+      InputError: process 0 has other settings than this process.
+    """
+    text = json.dumps(settings).encode()
+    digest = np.frombuffer(hashlib.sha256(text).digest(), np.uint8)
+    if np.any(broadcast(digest) != digest):
+        raise InputError(
+            "config or flags of this process differ from those of process 0: start "
+            "the same command in each"
+        )
+
+
 def _is_one_of_several() -> bool:
     """Tells whether flags or a cluster say that this is one process of several."""
     given = {
@@ -101,9 +125,10 @@ def _is_one_of_several() -> bool:
 
 
 def _in_cluster() -> bool:
-    """Tells whether the environment is that of several processes that JAX knows.
+    """Tells whether a cluster that JAX knows has started several processes.
 
-    A batch script of SLURM is no task of it, and not every pod is one of a job.
+    A batch script of SLURM is not one of its job's tasks, and many a pod belongs to no
+    job.
     """
     environment = os.environ.get
     return (
@@ -122,7 +147,7 @@ def _join() -> None:
       InputError: the flags are wrong, or the others do not come.
     """
     address, count, index = ADDRESS.value, PROCESSES.value, PROCESS.value
-    if address is not None and not address.rpartition(":")[2].isdecimal():
+    if address is not None and not _is_address(address):
         raise InputError(f"--coordinator_address={address} is not HOST:PORT")
     if count is not None and count < 1:
         raise InputError(f"--num_processes={count} must be 1 or more")
@@ -149,6 +174,11 @@ def _join() -> None:
         ) from error
 
 
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
+
+
 class _Watch:
     """Connections of process 0 to all others, watched by a thread.
 
@@ -166,7 +196,13 @@ class _Watch:
             # says why.
             libc = ctypes.CDLL(None)
             libc.signal(signal.SIGABRT, ctypes.cast(libc.sleep, ctypes.c_void_p))
-        self.peers = self._connect()
+        try:
+            self.peers = self._connect()
+        except OSError as error:
+            raise InputError(
+                f"processes cannot connect to process 0 ({error}): let them reach it "
+                "on other ports than the coordinator's, too"
+            ) from error
         for connection in self.peers.values():
             _keep_alive(connection)
         self.lock = threading.Lock()
@@ -175,29 +211,19 @@ class _Watch:
 
     def _connect(self) -> dict[int, socket.socket]:
         """Process's index to connection: of process 0 to all, of the others to it."""
-        token, host = os.urandom(16), _host()
-        listener = socket.create_server(("", 0)) if leads() else None
+        listener = _listener() if leads() else None
         port = listener.getsockname()[1] if listener else 0
-        about = f"{port} {host}".encode().ljust(300)[:300]
-        sent = np.frombuffer(token + about, np.uint8)
+        about = " ".join([str(port), *_hosts()]).encode().ljust(600)[:600]
+        sent = np.frombuffer(os.urandom(16) + about, np.uint8)
         received = broadcast(sent).tobytes()
-        token, (port, host) = received[:16], received[16:].decode().split()
-        if listener is None:
-            peer = socket.create_connection((host, int(port)), timeout=STARTING)
-            peer.settimeout(None)
-            peer.sendall(token + self.index.to_bytes(4))
-            return {0: peer}
-        found: dict[int, socket.socket] = {}
-        listener.settimeout(STARTING)
-        while len(found) < jax.process_count() - 1:
-            peer, _ = listener.accept()
-            peer.settimeout(SILENT)
-            hello = peer.recv(20, socket.MSG_WAITALL)
-            peer.settimeout(None)
-            if hello[:16] == token:  # else a stranger's
-                found[int.from_bytes(hello[16:])] = peer
-        listener.close()
-        return found
+        token, (port, *hosts) = received[:16], received[16:].decode().split()
+        if listener is not None:
+            with listener:
+                return _accept(listener, token)
+        peer = _reach(hosts, int(port))
+        peer.settimeout(None)
+        peer.sendall(token + self.index.to_bytes(4))
+        return {0: peer}
 
     def _listen(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -215,11 +241,16 @@ class _Watch:
         if said == DONE:
             selector.unregister(peer)
             return
-        news = said or f"process {index} died".encode()
+        died = (
+            f"process {index} died: all processes stop; the same command goes on from "
+            "the last saved epoch"
+        )
+        news = said or died.encode()
         self._tell(news)
         with self.lock:  # held by a process that fails itself, and says so
-            line = f"error: {news.decode()}: all processes stop; the same command goes"
-            print(line, "on from the last saved epoch", file=sys.stderr, flush=True)
+            line = f"error: {news.decode(errors='replace')}"
+            print(line, file=sys.stderr, flush=True)
+            Console(stderr=True).show_cursor()  # the bar, which hid it, never ends
             workdir.remove_unused()
             os._exit(1)
 
@@ -246,7 +277,8 @@ class _Watch:
         self.failed = True
         kind = type(error).__name__
         text = "stopped" if isinstance(error, KeyboardInterrupt) else str(error) or kind
-        self._tell(f"process {self.index}: {' '.join(text.split())}".encode()[:1000])
+        news = f"process {self.index}: {' '.join(text.split())}".encode()[:1000]
+        self._tell(news + b": all processes stop")
 
     def _end(self) -> None:
         if self.failed:
@@ -255,11 +287,49 @@ class _Watch:
             os._exit(1)
 
 
-def _host() -> str:
-    """Where the others find process 0."""
-    if ADDRESS.value is None:
-        return socket.gethostname()
-    return ADDRESS.value.rpartition(":")[0].strip("[]")
+def _listener() -> socket.socket:
+    """Opens a port of the system's choice, on all addresses."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(
+            ("", 0), family=socket.AF_INET6, dualstack_ipv6=True
+        )
+    return socket.create_server(("", 0))
+
+
+def _accept(listener: socket.socket, token: bytes) -> dict[int, socket.socket]:
+    """Waits for all other processes, which know the token; strangers are sent away."""
+    found: dict[int, socket.socket] = {}
+    listener.settimeout(STARTING)
+    while len(found) < jax.process_count() - 1:
+        peer, _ = listener.accept()
+        peer.settimeout(SILENT)
+        hello = b""
+        with contextlib.suppress(OSError):
+            hello = peer.recv(20)
+        peer.settimeout(None)
+        if len(hello) == 20 and hello[:16] == token:
+            found[int.from_bytes(hello[16:])] = peer
+        else:
+            peer.close()
+    return found
+
+
+def _reach(hosts: Sequence[str], port: int) -> socket.socket:
+    """Connects to the first host that answers."""
+    for host in hosts[:-1]:
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host, port), timeout=SILENT)
+    return socket.create_connection((hosts[-1], port), timeout=SILENT)
+
+
+def _hosts() -> list[str]:
+    """Lists names and addresses at which the others may find process 0."""
+    if ADDRESS.value is not None:
+        return [ADDRESS.value.rpartition(":")[0].strip("[]")]
+    found = [socket.gethostname()]
+    with contextlib.suppress(OSError):  # the name of a pod is not known to other pods
+        found.append(socket.gethostbyname(found[0]))
+    return found
 
 
 def _keep_alive(connection: socket.socket) -> None:

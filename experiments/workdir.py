@@ -160,17 +160,16 @@ def holder(folder: pathlib.Path) -> str:
     Returns:
       Number, machine and start of the process, in words.
     """
-    path = folder / LOCK
-    if fcntl is None or not path.exists():
+    if fcntl is None:
         return ""
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            return " ".join(file.read(1000).split()) or "another process"
-        except OSError:  # a file system without locks
-            pass
+    try:
+        with open(folder / LOCK, "r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return " ".join(file.read(1000).split()) or "another process"
+    except OSError:  # no such file, or a file system without locks
+        pass
     return ""
 
 

@@ -11,8 +11,8 @@
 Batch statistics, and metrics once they are recorded, are float32 in all three. Losses
 are computed in float32, of a float64 net in float64.
 
-JAX has float64 only where it is switched on. `scope` does so for a block of code, whose
-programs are compiled apart, so that one process compares all three.
+JAX has float64 only where it is switched on. `scope` does so for a block of code, and
+JAX compiles programs for each setting, so that one process compares all three.
 """
 
 import contextlib
@@ -61,12 +61,11 @@ def at(problem: Problem, name: str) -> Problem:
       name: key of ``PRECISIONS``.
 
     Returns:
-      The problem; all of it that floating-point numbers enter is to be used inside
-      ``scope(name)``.
+      The problem. Its functions must be called inside ``scope(name)``.
 
     Raises:
-      InputError: the precision is unknown; or, from the new problem's functions, they
-        are float64's and JAX's 64-bit types are off.
+      InputError: the precision is unknown; or, from the functions of a float64 problem,
+        JAX's 64-bit types are off.
 
     >>> from optlab import data, models, problems
     >>> net = models.make("mlp", classes=10)
@@ -123,7 +122,7 @@ def _check_scope(name: str) -> None:
 
 
 def _cast(tree: Any, dtype: Any) -> Any:
-    """Floating-point leaves in another type; integers and keys as they are."""
+    """Converts floating-point leaves to a type; integers and keys stay as they are."""
 
     def cast(x):
         floating = jnp.issubdtype(jnp.result_type(x), jnp.floating)

@@ -5,7 +5,8 @@
 - Gauss-Newton with damping 1 for cross-entropy on digits: batches of 64, a tanh net
   64-30-10 of 2,260 weights, 640 outputs, 30 steps, beside somax.
 
-All in float32. Damping has another unit in somax, so that its loss is another one.
+All in float32. somax damps in another unit, so that the steps and losses of the two
+differ.
 """
 
 from collections.abc import Callable, Mapping

@@ -26,7 +26,7 @@ class Together(Observer):
         self.observer = observer if leads else Observer()
 
     def begin(self, segments: int) -> None:
-        """Passes it on."""
+        """Passes the call on."""
         self.observer.begin(segments)
 
     def restore(self, stage: Stage, fresh: Progress) -> Progress:
@@ -63,11 +63,11 @@ class Together(Observer):
         return {int(width): seconds for width, seconds in broadcast(table).tolist()}
 
     def compiling(self, stage: Stage) -> None:
-        """Passes it on."""
+        """Passes the call on."""
         self.observer.compiling(stage)
 
     def compiled(self, stage: Stage, program: Program) -> None:
-        """Passes it on."""
+        """Passes the call on."""
         self.observer.compiled(stage, program)
 
     def wants_states(self, stage: Stage) -> bool:
@@ -75,9 +75,9 @@ class Together(Observer):
         return bool(agreed([self.observer.wants_states(stage)])[0])
 
     def segment(self, stage: Stage, progress: Progress) -> None:
-        """Passes it on."""
+        """Passes the call on."""
         self.observer.segment(stage, progress)
 
     def trained(self, stage: Stage, trained: Trained) -> None:
-        """Passes it on."""
+        """Passes the call on."""
         self.observer.trained(stage, trained)

@@ -32,7 +32,7 @@ from jax.extend.core import Jaxpr, Literal, jaxprs_in_params
 # Ops on values by example. A linear program holds no others that are elementwise in u.
 _ELEMENTWISE = {"mul", "div", "neg", "convert_element_type", "copy", "select_n"}
 _SUMS = {"add", "add_any", "sub"}
-_CALLS = {"jit", "pjit", "closed_call"}
+_CALLS = {"jit", "pjit"}
 # Ops that only rearrange the entries of their input: rows keep their inner products.
 _REARRANGING = {"reshape", "transpose", "squeeze", "rev", "copy", "neg"}
 # Greatest memory of terms, in multiples of that of the rows.
@@ -121,6 +121,10 @@ def gram(output_fn: Callable, x: jax.Array) -> Rows | None:
     Rows of dense layers are never formed: it takes of the order of m^2 times the
     width of the layers, where J J^T from J takes m^2 n.
 
+    Args:
+      output_fn: as for `jacobian`.
+      x: point [n].
+
     Returns:
       z, J J^T and the number of backward passes; None as for `jacobian`.
 
@@ -169,8 +173,12 @@ def _splits(program: Jaxpr, size: int) -> Iterator[tuple[int, int, int]]:
             continue
         if op.primitive.name in _CALLS:
             inner = op.params["jaxpr"].jaxpr
-            found = dict(zip(op.invars, inner.invars, strict=True))[variable]
-            yield from list(_splits(inner.replace(invars=[found]), size))[1:]
+            found = inner.invars[op.invars.index(variable)]  # literals have no hash
+            guesses = list(_splits(inner.replace(invars=[found]), size))[1:]
+            yield from guesses
+            if guesses:
+                return
+            variable = op.outvars[0]
         elif op.primitive.name == "reshape":
             shape = op.params["new_sizes"]
             for axis, examples in enumerate(shape):

@@ -18,15 +18,22 @@ _T = TypeVar("_T")
 RANGES: dict[str, Range] = {
     **dict.fromkeys(("learning_rate", "adam_learning_rate"), ranges.LEARNING_RATE),
     **dict.fromkeys(
-        ("damping", "eps", "weight_decay", "initial_accumulator_value", "min_length"),
+        (
+            "damping",
+            "eps",
+            "weight_decay",
+            "initial_accumulator_value",
+            "min_length",
+            "tolerance",
+        ),
         ranges.NOT_NEGATIVE,
     ),
     **dict.fromkeys(
-        ("decrease", "increase", "first_step", "radius", "max_radius", "max_damping"),
+        ("decrease", "increase", "first_step", "radius", "max_damping"),
         ranges.POSITIVE,
     ),
+    "max_radius": ranges.FINITE_POSITIVE,
     **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
-    "tolerance": ranges.NOT_NEGATIVE,
     "max_products": ranges.COUNT,
     "geodesic": ranges.FLAG,
     "decayed": ranges.NAMES,
@@ -37,7 +44,13 @@ RANGES: dict[str, Range] = {
 def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
     """Makes a factory refuse numbers that are out of their range in ``RANGES``.
 
-    Tracers pass, and what is no number in ``RANGES`` is checked by the factory itself.
+    Tracers pass. The factory itself checks its texts and truth values.
+
+    Args:
+      factory: function that builds an optimizer.
+
+    Returns:
+      The same function; it raises ``InputError`` for a number out of its range.
 
     >>> checked(lambda radius=1.0: radius)(radius=2.0)
     2.0
@@ -50,12 +63,15 @@ def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
     declared = {
         argument: range_
         for argument, range_ in ranges.of_signature(factory, RANGES).items()
-        if argument in RANGES and RANGES[argument].kind is ranges.NUMBER
+        if argument in RANGES and RANGES[argument].kind in (ranges.NUMBER, ranges.WHOLE)
     }
 
     @functools.wraps(factory)
     def checking(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        given = signature.bind(*args, **kwargs).arguments
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            return factory(*args, **kwargs)  # raises with the factory's name
         ranges.check(name, declared, _without_tracers(given))
         return factory(*args, **kwargs)
 

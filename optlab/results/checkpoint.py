@@ -93,7 +93,8 @@ def read(path: str | os.PathLike[str], most: int = MOST_BYTES) -> Any:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(most + 1)
+            # Guard: Python reserves all the memory that a read may need.
+            data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > most:

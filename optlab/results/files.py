@@ -63,7 +63,7 @@ def read_json(path: str | os.PathLike[str], check: Callable[[Any], bool]) -> Any
       The content; None where the file is damaged: cut, no JSON or of another form.
 
     Raises:
-      InputError: the file is there and cannot be read.
+      InputError: the file is missing or cannot be read.
     """
     try:
         with open(path, "rb") as file:

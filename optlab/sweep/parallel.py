@@ -54,7 +54,8 @@ class Layout(NamedTuple):
     def compiler_options(self) -> dict[str, Any]:
         """XLA options for programs of these devices, beside its defaults."""
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        # XLA halves the vectors of processors with 512 bits, for old ones' clocks.
+        # XLA's default is 256, also on processors with vectors of 512 bits: old ones
+        # slowed their clocks.
         return {"xla_cpu_prefer_vector_width": 512} if on_cpu else {}
 
     @property
@@ -78,10 +79,10 @@ def layout(
 ) -> Layout:
     """Chooses a mesh that divides the work evenly.
 
-    The ``lane`` axis gets as many devices as divide both their number and the
-    points of a sweep; the rest share each batch, which need not divide evenly. CPU
-    devices of one process share its threads: a batch is cut for them only in the modes
-    that ask for it.
+    The length of the ``lane`` axis is the greatest common divisor of the numbers of
+    devices and points; the other devices share each batch, which need not divide
+    evenly. CPU devices of one process share its threads: a batch is cut for them only
+    in the modes that ask for it.
 
     Args:
       mode: one of ``MODES``; all but ``jit`` put every device on the ``data`` axis.
@@ -198,7 +199,7 @@ def placed(tree: Any, sharding: NamedSharding) -> Any:
         if isinstance(x, jax.Array) or sharding.is_fully_addressable:
             return jax.device_put(x, sharding)
         x = np.asarray(x)
-        return jax.make_array_from_callback(x.shape, sharding, lambda place: x[place])
+        return jax.make_array_from_callback(x.shape, sharding, x.__getitem__)
 
     return jax.tree.map(place, tree)
 

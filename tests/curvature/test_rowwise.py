@@ -189,3 +189,24 @@ def test_k_outputs_an_example_take_k_passes(kind, float64):
         found, J = jax.jit(both)(x)  # noqa: N806
         assert costs == [3]
         np.testing.assert_allclose(found, reference(J), rtol=1e-9, atol=1e-12)
+
+
+def test_a_call_with_a_literal_is_looked_into():
+    """The gradient of a custom rule calls a compiled function with a number."""
+    scaled = jax.jit(lambda u, factor: factor * u)
+
+    @jax.custom_vjp
+    def doubled(z):
+        return 2 * z
+
+    doubled.defvjp(lambda z: (2 * z, None), lambda _, u: (scaled(u, 2.0),))
+    mix = jnp.array([[1.0, 2.0, 0.5], [0.3, -1.0, 2.0], [1.5, 0.2, -0.7]])
+
+    def output_fn(x):
+        return doubled((jnp.tanh(x * INPUTS) @ mix).ravel())
+
+    x = jnp.array([0.5, -1.0, 2.0])
+    found = rowwise.jacobian(output_fn, x)
+    assert found is not None
+    assert found.passes == 3
+    np.testing.assert_allclose(found.matrix, jax.jacrev(output_fn)(x), rtol=1e-5)

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -62,7 +64,11 @@ def start(folder, count, *flags):
 
 def ends(started):
     """Exit code, output and errors of each."""
-    found = [process.communicate(timeout=120) for process in started]
+    try:
+        found = [process.communicate(timeout=120) for process in started]
+    finally:
+        for process in started:
+            process.kill()
     return [(p.returncode, *text) for p, text in zip(started, found, strict=True)]
 
 
@@ -122,6 +128,8 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
     [
         ((None, 2, None), "need --coordinator_address too"),
         (("localhost", 2, 0), "--coordinator_address=localhost is not HOST:PORT"),
+        (("8080", 2, 0), "--coordinator_address=8080 is not HOST:PORT"),
+        ((":80", 2, 0), "--coordinator_address=:80 is not HOST:PORT"),
         (("localhost:80", 2, 2), "--process_id=2 must be from 0 to 1"),
         (("localhost:80", 0, 0), "--num_processes=0 must be 1 or more"),
     ],
@@ -131,6 +139,42 @@ def test_wrong_flags_are_one_line(monkeypatch, given, message):
         monkeypatch.setattr(processes, name, types.SimpleNamespace(value=value))
     with pytest.raises(InputError, match=message):
         processes.together(lambda: None)()
+
+
+def test_a_stranger_is_sent_away_and_stops_nothing(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    token = bytes(range(16))
+    with processes._listener() as listener:
+        port = listener.getsockname()[1]
+        stranger, other = (processes._reach(["127.0.0.1"], port) for _ in range(2))
+        with stranger, other:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            other.sendall(token + (1).to_bytes(4))
+            found = processes._accept(listener, token)
+            assert stranger.recv(1) == b""
+            with found.pop(1) as peer:
+                peer.sendall(processes.DONE)
+                assert other.recv(9) == processes.DONE
+    assert not found
+
+
+def test_news_that_end_within_a_letter_are_told(monkeypatch, capsys):
+    monkeypatch.setattr(processes.workdir, "remove_unused", lambda: None)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    told, news = [], "process 1: \u00e9".encode()[:-1]
+    watch = types.SimpleNamespace(_tell=told.append, lock=threading.Lock())
+    peer = types.SimpleNamespace(recv=lambda most: news)
+    with pytest.raises(SystemExit):
+        processes._Watch._hear(watch, 1, peer, None)
+    assert told == [news]
+    assert capsys.readouterr().err == "error: process 1: \ufffd\n"
+
+
+def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):
+    processes.require_same({"epochs": 1})
+    monkeypatch.setattr(processes, "broadcast", np.zeros_like)
+    with pytest.raises(InputError, match="differ from those of process 0"):
+        processes.require_same({"epochs": 2})
 
 
 def test_a_batch_script_is_no_task_of_several(monkeypatch):

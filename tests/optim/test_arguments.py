@@ -22,12 +22,19 @@ from optlab.errors import InputError
         ("levenberg_marquardt", {"increase": jnp.array(-2.0)}, "must be more than 0"),
         ("steepest_descent", {"curvature": -0.1}, "curvature must be at least 0"),
         ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
+        ("newton", {"max_radius": np.inf}, "max_radius must be finite and more than 0"),
+        ("newton_cg", {"max_products": 0}, "max_products must be 1 or more, not 0"),
     ],
 )
 def test_a_number_out_of_its_range_is_one_line(name, arguments, message):
     with pytest.raises(InputError, match=message) as refusal:
         getattr(optlab.optim, name)(**arguments)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_misspelt_argument_is_refused_in_the_name_of_the_factory():
+    with pytest.raises(TypeError, match=r"newton\(\) got an unexpected .* 'raduis'"):
+        optlab.optim.newton(raduis=1.0)
 
 
 def test_numbers_that_are_traced_or_left_out_pass():

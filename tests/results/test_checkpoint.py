@@ -200,3 +200,8 @@ def test_nothing_that_is_read_is_executed():
         if forbidden.search(line) and ".eval(" not in line
     }
     assert not found
+
+
+def test_a_read_reserves_no_more_memory_than_the_file_needs(tmp_path):
+    checkpoint.save(tmp_path / "state", {"w": np.ones(2)})
+    assert checkpoint.read(tmp_path / "state", most=2**60)["w"].tolist() == [1.0, 1.0]

@@ -57,7 +57,8 @@ def in_own_unit(update: Callable) -> Callable:
         ``value_fn`` alone.
 
     Returns:
-      The same function of the objective in the caller's unit, in which the info is.
+      The same function of the objective in the caller's unit. The info's loss and
+      gradient norm are in the caller's unit, its radius or length in the method's own.
     """
 
     def outer(g: jax.Array, state: Any, x: jax.Array, objective: Objective):

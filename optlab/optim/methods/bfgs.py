@@ -39,7 +39,7 @@ def bfgs(
 
     Use it first for smooth functions that are no sums of squares, of up to some
     thousand parameters. Its model comes from gradients of one function, so noisy
-    batches mislead it. A step costs one to three gradients, of the order of n^2
+    batches mislead it. A step costs one to three gradients, and of the order of n^2
     operations and 3 n^2 numbers, with n parameters. Try `newton` next where it is slow
     or n is small, `levenberg_marquardt` for sums of squares, `newton_cg` for large n.
 

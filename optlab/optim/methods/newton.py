@@ -47,8 +47,9 @@ def newton(
     Args:
       damping: number always added to the Hessian's diagonal (of ones), for noisy
         batches.
-      radius: radius of the first trust region, in the coordinates D x, where f is far
-        from 1 in a unit of the method's own; read once, by ``init``.
+      radius: radius of the first trust region in the coordinates D x, with D for f in
+        the unit that the method chooses where f is huge or tiny; read once, by
+        ``init``.
       max_radius: upper bound of the radius; finite, since an indefinite model has no
         minimizer without a region.
       indefinite: treatment of negative curvature, static: ``trust_region`` follows it

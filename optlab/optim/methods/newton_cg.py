@@ -113,6 +113,9 @@ def newton_cg(
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
+    Raises:
+      InputError: a number out of its range.
+
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
     >>> solve(newton_cg(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(4)

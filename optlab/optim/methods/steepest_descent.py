@@ -42,6 +42,9 @@ def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraA
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
+    Raises:
+      InputError: ``curvature`` is not at least 0 and less than 1.
+
     >>> from optlab.solving import solve
     >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2
     >>> solve(steepest_descent(), jnp.ones(2), value_fn=bowl).params.round(4) + 0
