@@ -308,8 +308,8 @@ def write_index(
     if verdicts:
         counted = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
         lead.append(
-            f"Of {verdicts.total()} claims, each written down before its experiment "
-            f"ran: {counted}. Not shown: the seeds decide neither way. Intervals hold "
+            f"Of {verdicts.total()} claims, written in the configs of the experiments: "
+            f"{counted}. Not shown: the seeds decide neither way. Intervals hold "
             "95%, of differences paired by seed."
         )
     return write_gallery(folder, title, groups, lead)
@@ -333,6 +333,8 @@ def make_card(
       The card.
     """
     name, remark = card["name"], f"Failed: {ran.last}" if ran and ran.last else ""
+    if ran and ran.command != card["command"]:
+        remark = f"What is shown was made by another command: {ran.command}"
     shown = Card(
         name=name,
         title=in_words(name).capitalize(),

@@ -103,7 +103,6 @@ COMMANDS = {
         "compare", "configs/digits_optimizers.py", "--config.optimizers=lbfgs",
         "--config.optimizers.lbfgs.memory_size=3", "--config.model.name=mlp", *SMALL,
     ),
-    "recipes": ("compare", "configs/two_recipes.py", *SMALL),
     "regression": ("compare", "configs/regression.py", *SMALL),
     "second_order": (
         "compare", "configs/digits_second_order.py",
