@@ -234,7 +234,7 @@ def test_temperature_and_weight_are_lanes(digits):
         (lambda: compress.share({"k": W}, 4, start="lineal"), "did you mean linear"),
         (lambda: compress.quantize(W, bits=9), "from 1 to 8"),
         (lambda: compress.quantize(W, bits=1), "from 1 to 8"),
-        (lambda: compress.mmse_quantize(W, bits=1), "from 1 to 8"),
+        (lambda: compress.mmse_quantize(W, bits=1), "give 2 or more"),
         (lambda: compress.truncated_svd(W, 18), "does not pay for .* 40 x 30: give 1"),
         (lambda: compress.truncated_svd(jnp.ones((1, 9)), 1), "no rank pays"),
         (lambda: compress.factorize({"k": W}, 1.5), r"in \(0, 1\]"),
