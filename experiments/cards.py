@@ -45,7 +45,7 @@ DIRTY = " (with uncommitted changes)"
 
 
 class Ran(NamedTuple):
-    """What is remembered of a card between runs of the gallery."""
+    """Record of a card's runs, kept between runs of the gallery."""
 
     command: str
     seconds: float = 0.0  # of all attempts together
@@ -326,7 +326,7 @@ def make_card(
     Args:
       folder: folder of the gallery.
       card: card as in ``configs/gallery.py``.
-      ran: what is remembered of its runs.
+      ran: record of its runs; None before the first.
       found: content of its ``results.json``; None where there is none.
 
     Returns:

@@ -47,7 +47,7 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
 
     The epochs are those of the pruning by magnitude: as many as its masks change in
     learn thresholds, and the rest retrains the weights above them. While thresholds are
-    learned, weights are trained by Adam at the constant rate of ``prune.optimizer``.
+    learned, weights are trained by ``prune.optimizer`` without its schedule.
 
     Args:
       dense: the parents.
@@ -59,8 +59,7 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
     """
     prune, own = settings["prune"], settings["thresholds"]
     epochs = round(prune["pruning_epochs"])
-    rate = prune["optimizer"]["learning_rate"]
-    learning = {**prune, "epochs": epochs}
+    learning = {**prune, "epochs": epochs, "schedule": {"name": "constant"}}
     after = prune["epochs"] - epochs
     schedule = {**prune["schedule"], "decay_epochs": after}
     retraining = {**prune, "epochs": after, "schedule": schedule}
@@ -71,7 +70,10 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
         tx = optax.chain(
             compress.add_threshold_penalty(strength, own["sharpness"]),
             optax.partition(
-                {"weights": optax.adam(rate), "thresholds": optax.adam(own["rate"])},
+                {
+                    "weights": stages.optimizer(learning, taught),
+                    "thresholds": optax.adam(own["rate"]),
+                },
                 {"weights": "weights", "log_thresholds": "thresholds"},
             ),
         )

@@ -117,7 +117,7 @@ def measure(
 
     Args:
       module: multilayer perceptron.
-      activation: its activation.
+      activation: activation function of its hidden layers.
       inputs: examples ``[n, ...]``.
       targets: classes ``[n]``.
       seeds: number of random initial weights.

@@ -143,8 +143,8 @@ def shrink(params: Mapping[str, Any], keep: Keep) -> dict[str, Any]:
       keep: filters that stay, see `keep_filters`.
 
     Returns:
-      Parameters of the same net with fewer filters, which a model of these widths
-      takes: their outputs are those of the net whose removed filters are zero.
+      Parameters for a model with the smaller widths. Its outputs are those of the
+      given net with the removed filters set to zero.
 
     >>> params = {"Dense_0": {"kernel": jnp.array([[0.1], [2.0]]), "bias": jnp.ones(2)},
     ...           "Dense_1": {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(3)}}

@@ -154,7 +154,7 @@ def add_threshold_penalty(
     Args:
       strength: weight of the share of kept weights against the loss, at least 0; may
         be a tracer.
-      sharpness: that of the `thresholded` problem.
+      sharpness: number that was given to `thresholded`.
 
     Returns:
       The transformation; ``update`` needs ``params``.

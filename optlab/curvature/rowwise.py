@@ -122,7 +122,7 @@ def gram(output_fn: Callable, x: jax.Array) -> Rows | None:
     width of the layers, where J J^T from J takes m^2 n.
 
     Args:
-      output_fn: as for `jacobian`.
+      output_fn: function from x [n] to outputs [m], as `jacobian` takes.
       x: point [n].
 
     Returns:

@@ -117,13 +117,8 @@ def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
         (("--trained=nothing.net",), "cannot read nothing.net"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
-    found = run(*arguments, f"--workdir={tmp_path}/out")
-    assert found.returncode == 1
-    assert found.stderr.startswith("error: ")
-    assert message in found.stderr
-    assert found.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):
+    refused("experiments.compress", arguments, message)
 
 
 def test_errors_are_of_the_deciding_metric():

@@ -29,7 +29,7 @@ def filter_curves(
     Args:
       shares: shares, ascending from 0, ``[shares]``.
       errors: way to a small net, to ``[seeds, shares]``; lower is better.
-      costs: what a net costs.
+      costs: costs of a net with each share removed.
       title: title of the figure.
       measure: label of the error's axis.
 
