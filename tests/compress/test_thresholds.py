@@ -70,6 +70,26 @@ def test_a_stronger_penalty_keeps_fewer_and_the_hardened_net_is_evaluated():
     assert same.all()
 
 
+def test_what_is_trained_has_steps_of_the_sharpness_at_every_scale():
+    digits = data.load("digits")
+    net = models.make("mlp", classes=10, hidden=(4,))
+    problem = problems.classification(net, digits)
+    params, _ = problem.init(jax.random.key(0))
+    soft = compress.thresholded(problem, params, {}, sharpness=6.0, start=0.5)
+    both, _ = soft.init(jax.random.key(1))
+    images, key = jnp.asarray(digits.prepare(digits.test.inputs[:9])), jax.random.key(2)
+
+    def by_hand(w):
+        t = 0.5 * jnp.std(w)
+        return compress.soft_threshold(w, t, 6.0 / t) if w.ndim > 1 else w
+
+    found, _ = soft.train_outputs(both, {}, images, key)
+    expected, _ = problem.train_outputs(jax.tree.map(by_hand, params), {}, images, key)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    slope = jax.grad(lambda b: soft.train_outputs(b, {}, images, key)[0].sum())(both)
+    assert all(slope["log_thresholds"].values())
+
+
 def test_noisy_errors_are_made_monotone_before_they_are_compared():
     kept = np.array([[0.05, 0.1, 0.2, 0.4]])
     curve = Curve(kept, np.array([[5.0, 2.0, 3.0, 1.0]]))  # 2.5, 2.5 in the middle

@@ -146,6 +146,17 @@ def test_a_stopped_gallery_ends_its_experiment_and_goes_on(place):
     assert all(each["finished"] and each["seconds"] > 0 for each in times.values())
 
 
+def test_another_command_of_a_card_is_said_and_run(place):
+    assert place(FINE, LAST).returncode == 0
+    changed = (*FINE[:2], "fine", "")
+    said = "made by another command: python -m fake claim"
+    assert place(changed, LAST, only="last").returncode == 0
+    assert said in (place.folder / "index.html").read_text()
+    assert place(changed, LAST).returncode == 0
+    assert said not in (place.folder / "index.html").read_text()
+    assert [runs(place.folder, name) for name in ("fine", "last")] == [2, 1]
+
+
 @pytest.mark.parametrize("key", ["optlab", "commit"])
 def test_another_versions_results_are_refused(tmp_path, key):
     made = {"optlab": optlab.__version__, "commit": provenance.commit()}
