@@ -1,6 +1,5 @@
 """Nets whose layers take inputs of few bits, by the way their ranges are found."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from experiments.compression.stages import Nets
 from optlab import compress
 from optlab.compress.ranges import RANGES
 from optlab.problems import Problem
-from optlab.training import evaluate_split, examples_in
+from optlab.training import examples_in
 
 #: Batches of the calibration set and examples of each, from the training split.
 CALIBRATION = (8, 64)
@@ -61,19 +60,13 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
       Name of the way to the deciding metric on the validation split, ``[seeds]``.
     """
     problem = compress.quantized(nets.problem, bits)
+    split = problem.dataset.validation
     offline = {name: calibrate(nets, name, bits) for name in RANGES}
     online = [nets.of(i) for i in range(stages.seeds_in(nets))]
     return {
-        name: np.array([_value(problem, variables) for variables in each])
+        name: np.array([stages.deciding_value(problem, net, split) for net in each])
         for name, each in (offline | {ONLINE: online}).items()
     }
-
-
-def _value(problem: Problem, variables: Mapping[str, Any]) -> float:
-    state = {key: value for key, value in variables.items() if key != "params"}
-    params = compress.plain(variables["params"])
-    found = evaluate_split(problem, params, state, problem.dataset.validation)
-    return float(found[problem.metrics[0].name])
 
 
 def _calibration(problem: Problem) -> Any:

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from flax import serialization
 
+from experiments.compression import stages
 from optlab import compress
 from optlab.problems import Problem
 from optlab.results import write_atomic
-from optlab.training import evaluate_split
 
 
 class Format(NamedTuple):
@@ -82,9 +82,7 @@ def write_nets(
         paths.append(folder / f"{stem}-{i}.{form.suffix}")
         write_atomic(paths[-1], form.write(net))
         variables = form.read(paths[-1].read_bytes())
-        params = compress.plain(variables.pop("params"))
         test = problem.dataset.test
-        found = evaluate_split(problem, params, variables, test)
+        values.append(float(stages.deciding_value(problem, variables, test)))
         sizes.append(paths[-1].stat().st_size)
-        values.append(float(found[problem.metrics[0].name]))
     return Written(name, description, np.array(sizes), np.array(values), paths[0])

@@ -16,7 +16,6 @@ from optlab.compare import recipe
 from optlab.errors import InputError
 from optlab.models import cost
 from optlab.problems import Problem
-from optlab.training import evaluate_split
 
 #: Ways to a net of few filters, as they are called on the page.
 INDEPENDENT, GREEDY, SCRATCH = "independent", "greedy", "from scratch"
@@ -143,13 +142,9 @@ def _retrain(
 
 def _values(nets: Nets) -> np.ndarray:
     """Deciding metric on the test split, ``[seeds]``."""
-    problem, found = nets.problem, []
-    for i in range(stages.seeds_in(nets)):
-        variables = nets.of(i)
-        params = variables.pop("params")
-        test = problem.dataset.test
-        found.append(evaluate_split(problem, params, variables, test))
-    return np.array([float(each[problem.metrics[0].name]) for each in found])
+    problem, test = nets.problem, nets.problem.dataset.test
+    each = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    return np.array([stages.deciding_value(problem, net, test) for net in each])
 
 
 def _images(problem: Problem, count: int) -> Any:

@@ -35,6 +35,23 @@ class Nets(NamedTuple):
         return jax.tree.map(lambda x: np.asarray(x[i]), variables)
 
 
+def deciding_value(problem: Problem, variables: Mapping[str, Any], split: Any) -> Any:
+    """Evaluates the metric that decides, for one net.
+
+    Args:
+      problem: problem with the metrics.
+      variables: parameters, which may be compressed, and other state of the net.
+      split: a ``Split`` of arrays.
+
+    Returns:
+      Scalar.
+    """
+    state = {key: value for key, value in variables.items() if key != "params"}
+    params = compress.plain(variables["params"])
+    found = evaluate_split(problem, params, state, split)
+    return found[problem.metrics[0].name]
+
+
 def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
     """Makes the seeds of all stages.
 

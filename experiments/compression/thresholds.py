@@ -12,7 +12,6 @@ from sklearn.isotonic import IsotonicRegression
 from experiments.compression import stages
 from experiments.compression.stages import Nets
 from optlab import compress
-from optlab.training import evaluate_split
 
 
 class Curve(NamedTuple):
@@ -125,8 +124,7 @@ def _curve(dense: Nets, lane: Any, points: Any, seeds: Any) -> Curve:
 
 
 def _judged(dense: Nets, params: Any, model_state: Any) -> tuple[Any, Any]:
-    problem = dense.problem
-    test = jax.tree.map(jnp.asarray, problem.dataset.test)
-    found = evaluate_split(problem, params, model_state, test)
+    test = jax.tree.map(jnp.asarray, dense.problem.dataset.test)
     kept = compress.density(jax.tree.map(lambda w: w != 0, params))
-    return kept, found[problem.metrics[0].name]
+    net = {"params": params, **model_state}
+    return kept, stages.deciding_value(dense.problem, net, test)
