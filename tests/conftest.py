@@ -5,9 +5,12 @@ done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a use
 """
 
 import os
+import signal
 
 import pytest
 
+# In a background job of a shell Ctrl-C is ignored, also by the processes it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 _FLAG = "--xla_force_host_platform_device_count"

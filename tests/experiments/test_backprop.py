@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -11,14 +9,9 @@ from optlab import backprop
 from optlab.report.figures.graph import steps
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "experiments.backprop", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_graph_of_an_expression_is_printed_and_drawn(tmp_path):
+def test_the_graph_of_an_expression_is_printed_and_drawn(run, tmp_path):
     words = ("((a+b)*(c+d))**2", "a=1", "b=2", "c=3", "d=4")
-    done = run(*words, f"--workdir={tmp_path / 'page'}")
+    done = run("experiments.backprop", *words, f"--workdir={tmp_path / 'page'}")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^v3 +v1 \* v2 +21 +42$", done.stdout, re.MULTILINE)
     assert "differ from jax.grad's by at most 0." in done.stdout
@@ -30,14 +23,16 @@ def test_the_graph_of_an_expression_is_printed_and_drawn(tmp_path):
     assert [node["gradient"] for node in nodes] == [294, 294, 126, 126, 294, 126, 42, 1]
 
 
-def test_a_function_of_a_module_is_drawn(tmp_path):
-    done = run("jax.nn.softplus", "x=0", f"--workdir={tmp_path / 'page'}")
+def test_a_function_of_a_module_is_drawn(run, tmp_path):
+    words = ("jax.nn.softplus", "x=0", f"--workdir={tmp_path / 'page'}")
+    done = run("experiments.backprop", *words)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^x +0 +0\.5$", done.stdout, re.MULTILINE)
 
 
-def test_a_net_is_printed_in_matrices(tmp_path):
-    done = run("--net=3,4,2", "--activation=tanh", f"--workdir={tmp_path / 'page'}")
+def test_a_net_is_printed_in_matrices(run, tmp_path):
+    words = ("--net=3,4,2", "--activation=tanh", f"--workdir={tmp_path / 'page'}")
+    done = run("experiments.backprop", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dC/dW") == 2
     most = re.search(r"jax.grad's by at most (\S+)\.", " ".join(done.stdout.split()))
@@ -61,11 +56,8 @@ def test_a_net_is_printed_in_matrices(tmp_path):
         (("--net=2,0",), "--net=2,0: give two or more whole numbers"),
     ],
 )
-def test_a_mistake_is_one_line(words, message):
-    done = run(*words)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {message}")
-    assert done.stderr.count("\n") == 1
+def test_a_mistake_is_one_line(refused, words, message):
+    refused("experiments.backprop", words, f"error: {message}")
 
 
 def test_the_steps_are_in_the_order_of_the_passes():

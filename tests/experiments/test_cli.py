@@ -1,6 +1,5 @@
 """The command line: bad input is one clear line, before any compile or file."""
 
-import json
 import os
 import pathlib
 import re
@@ -13,48 +12,6 @@ from experiments import cli
 from optlab.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-# Imports once what ``python -m experiments.compare`` imports, then forks for each
-# command line that it reads: a second instead of five. (It forks before JAX has started
-# a thread.)
-FORK = """
-import json, os, runpy, sys, warnings
-import ml_collections.config_flags, rich.progress, sklearn.datasets
-import tensorflow_datasets
-from optlab import compare, data, models, report
-from optlab.results import checkpoint
-warnings.simplefilter("ignore")  # about forks
-
-def child(words, folder):
-    for descriptor, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY), descriptor)
-    sys.argv = ["compare", *words]
-    runpy.run_module("experiments.compare", run_name="__main__", alter_sys=True)
-
-for number, words in enumerate(json.load(sys.stdin)):
-    folder = f"{sys.argv[1]}/{number}"
-    os.makedirs(folder)
-    if not (pid := os.fork()):
-        child(words, folder)
-        sys.exit()
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    texts = [open(f"{folder}/{name}").read() for name in ("out", "err")]
-    print(json.dumps([code, *texts]), flush=True)
-"""
-
-
-def run_all(commands, folder):
-    """Exit code, output and error of every command line."""
-    lines = subprocess.check_output(
-        [sys.executable, "-c", FORK, str(folder)],
-        input=json.dumps(commands),
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": ""},
-        timeout=300,
-    )
-    return [json.loads(line) for line in lines.splitlines()]
-
 
 #: Words to the line that they are answered with.
 BAD_INPUT = {
@@ -145,7 +102,7 @@ BAD_INPUT = {
 }
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
+def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"title": "another experiment"}')
@@ -157,13 +114,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
         claimed = any(word.startswith("--workdir") for word in words)
         return words if claimed else [*words, f"--workdir={there}/new"]
 
-    answers = run_all([command(words) for words in BAD_INPUT], tmp_path / "answers")
     wrong = []
-    for (words, expected), answer in zip(BAD_INPUT.items(), answers, strict=True):
-        code, output, error = answer
+    for words, expected in BAD_INPUT.items():
+        found = run("experiments.compare", *command(words))
         line = rf"error: .*{expected.replace('{tmp}', re.escape(there))}.*\n"
-        if code != 1 or output or not re.fullmatch(line, error):
-            wrong.append({words: answer})
+        if (
+            found.returncode != 1
+            or found.stdout
+            or not re.fullmatch(line, found.stderr)
+        ):
+            wrong.append({words: found})
     assert not wrong
     assert not (tmp_path / "new").exists()
     assert [file.name for file in other.iterdir()] == ["config.json"]

@@ -1,8 +1,6 @@
 """The study of compression: what it writes, and what it refuses."""
 
 import json
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -29,15 +27,10 @@ SMALL = (
 )
 
 
-def run(*arguments, module="experiments.compress"):
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
-    found = run(*SMALL, f"--workdir={folder}")
+    found = run("experiments.compress", *SMALL, f"--workdir={folder}")
     assert found.returncode == 0, found.stderr
     return folder, found.stdout
 
@@ -87,16 +80,17 @@ def test_the_page_has_every_section_and_figure(done):
     }  # fmt: skip
 
 
-def test_a_net_that_a_comparison_kept_is_compressed(tmp_path):
+def test_a_net_that_a_comparison_kept_is_compressed(run, tmp_path):
     small = (
         "--config.model.name=mlp", "--config.model.hidden=(8,)", "--config.epochs=1",
         "--config.tune_seeds=1", "--config.report_seeds=1", "--config.optimizers=adam",
         "--config.optimizers.adam.learning_rate=0.01",
     )  # fmt: skip
-    kept = run(*small, f"--workdir={tmp_path}/a", module="experiments.compare")
+    kept = run("experiments.compare", *small, f"--workdir={tmp_path}/a")
     assert kept.returncode == 0, kept.stderr
     (net,) = (tmp_path / "a" / "nets").iterdir()
-    found = run(*SMALL[3:], f"--trained={net}", f"--workdir={tmp_path}/b")
+    words = *SMALL[3:], f"--trained={net}", f"--workdir={tmp_path}/b"
+    found = run("experiments.compress", *words)
     assert found.returncode == 0, found.stderr
     assert "one seed: none" in found.stdout
     stored = compress.stored((tmp_path / "b" / "files" / "p-0.olnt").read_bytes())

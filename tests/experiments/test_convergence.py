@@ -1,8 +1,6 @@
 """Orders of convergence and costs against n, as a user runs the study, but small."""
 
 import json
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -107,9 +105,9 @@ def test_a_mistake_is_said_before_anything_is_written(tmp_path, part, values, me
     assert not workdir.exists()
 
 
-def test_the_command_prints_tables_and_writes_the_page(tmp_path):
-    command = [
-        *(sys.executable, "-m", "experiments.solve"),
+def test_the_command_prints_tables_and_writes_the_page(run, tmp_path):
+    done = run(
+        "experiments.solve",
         "--config=configs/convergence.py",
         f"--workdir={tmp_path / 'run'}",
         "--config.optimizers=newton,adam",
@@ -117,8 +115,7 @@ def test_the_command_prints_tables_and_writes_the_page(tmp_path):
         "--config.order.conditions=(10.0,)",
         "--config.order.steps=300",
         "--config.cost.sizes=(10,20,40)",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    )
     assert done.returncode == 0, done.stderr
     page = tmp_path / "run" / "index.html"
     assert str(page) in done.stdout.replace("\n", "")

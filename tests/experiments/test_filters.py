@@ -1,8 +1,6 @@
 """The study of filter pruning: what it measures, and what it refuses."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -13,13 +11,8 @@ SMALL = (
 )  # fmt: skip
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "experiments.filters", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_nets_get_smaller_and_every_way_is_evaluated(tmp_path):
-    found = run(*SMALL, f"--workdir={tmp_path}")
+def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
+    found = run("experiments.filters", *SMALL, f"--workdir={tmp_path}")
     assert found.returncode == 0, found.stderr
     whole, half = json.loads((tmp_path / "results.json").read_text())["shares"]
     # 8 x 8 pixels, pooled to 4 x 4; one input map, ten classes.

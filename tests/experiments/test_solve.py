@@ -1,28 +1,17 @@
 """The command that fits NIST's problems, as a user runs it."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from optlab.testproblems import nist
-
-
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "experiments.solve", *arguments]
-    environment = os.environ | environment
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment
-    )
 
 
 @pytest.mark.skipif(
     not nist.directory().is_dir(),
     reason=f"no NIST .dat files in {nist.directory()}; set OPTLAB_NIST_DIR",
 )
-def test_fits_the_problems_it_is_given(tmp_path):
+def test_fits_the_problems_it_is_given(run, tmp_path):
     done = run(
+        "experiments.solve",
         f"--data_dir={nist.directory()}",
         "--config.optimizers=gauss_newton",
         "--config.problems=('Misra1a','Nelson')",
@@ -48,16 +37,10 @@ def test_fits_the_problems_it_is_given(tmp_path):
         (("--config.digit=3",), "error: unknown config key 'digit'; did you mean di"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_1(arguments, message):
-    done = run(*arguments)
-    assert done.returncode == 1
-    assert done.stderr.strip().startswith(message)
-    assert done.stderr.count("\n") == 1
+def test_a_mistake_is_one_line_and_exit_code_1(refused, arguments, message):
+    refused("experiments.solve", arguments, message)
 
 
-def test_a_folder_that_nobody_gave_is_asked_for(tmp_path):
-    done = run(OPTLAB_NIST_DIR=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: NIST's problems are read from a folder: give")
-    assert "--data_dir=DIR" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_a_folder_that_nobody_gave_is_asked_for(refused, tmp_path):
+    message = "error: NIST's problems are read from a folder: give --data_dir=DIR"
+    refused("experiments.solve", (), message, OPTLAB_NIST_DIR=str(tmp_path))
