@@ -227,7 +227,8 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
             values=by_step(runs.history.value, runs.value),
             evaluations=by_step(runs.history.evaluations, runs.evaluations),
             steps=runs.steps,
-            step_seconds=spent / max(_most_steps(solution.steps, len(devices)), 1),
+            step_seconds=spent
+            / max(_most_steps(np.asarray(solution.steps), len(devices)), 1),
         ),
         method.points[best],
         tuple(Reason(int(code)).name.lower() for code in runs.reason),
