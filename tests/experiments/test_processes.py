@@ -198,6 +198,18 @@ def test_news_that_end_within_a_letter_are_told(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: process 1: \ufffd\n"
 
 
+def test_a_process_without_a_sign_of_life_is_named(monkeypatch):
+    monkeypatch.setattr(processes, "SILENT", 0.1)
+    monkeypatch.setattr(processes, "BEAT", 0.02)
+    here, there = socket.socketpair()
+    with here, there:
+        watch = types.SimpleNamespace(peers={1: here}, _stop=sys.exit)
+        watch._hear = functools.partial(processes._Watch._hear, watch)
+        there.sendall(processes.ALIVE)
+        with pytest.raises(SystemExit, match="process 1 was silent for"):
+            processes._Watch._listen(watch)
+
+
 def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):
     processes.require_same({"epochs": 1})
     monkeypatch.setattr(processes, "broadcast", np.zeros_like)
