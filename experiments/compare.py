@@ -232,6 +232,6 @@ def title(
 
 if __name__ == "__main__":
     cli.run(
-        processes.together(main),
+        processes.together(main, "the same command goes on from the last saved epoch"),
         "stopped; the same command goes on from the last saved epoch, if one was saved",
     )

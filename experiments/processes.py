@@ -3,8 +3,9 @@
 Every process is started with the same command and, where no cluster tells JAX, with
 ``--coordinator_address``, ``--num_processes`` and its own ``--process_id``. Process 0
 holds a connection to each of the others. The system closes a connection when its
-process dies: process 0 then tells the others which one it was, and all stop. A
-machine that does not answer any more is noticed after ``SILENT`` seconds.
+process dies: process 0 then tells the others which one it was, and all stop at once.
+A process that is stopped, or whose machine cannot be reached, sends no signs of life:
+after ``SILENT`` seconds it is taken for dead.
 """
 
 import atexit
@@ -19,6 +20,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,8 +42,9 @@ ADDRESS = flags.DEFINE_string(
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Index of this process, from 0.")
 
-#: Seconds after which a process that does not answer is taken for dead.
-SILENT = 30
+#: Seconds without a sign of life after which a process is taken for dead, and seconds
+#: from one sign to the next.
+SILENT, BEAT = 30, 5
 
 #: Seconds in which all processes must have started.
 STARTING = 300
@@ -49,15 +52,18 @@ STARTING = 300
 #: Seconds that an error waits for news of a process that died, which may explain it.
 NEWS = 5
 
-#: Last word of a process that has done its part.
-DONE = b"done"
+#: Sign of life, and last word of a process that has done its part.
+ALIVE, DONE = b"\0", b"done"
 
 
-def together(main: Callable[..., None]) -> Callable[..., None]:
+def together(
+    main: Callable[..., None], advice: str = "start the same command again"
+) -> Callable[..., None]:
     """Lets several processes, where there are some, run ``main`` together.
 
     Args:
       main: function that all processes call.
+      advice: end of the line that is printed when a process dies.
 
     Returns:
       The function. It joins the other processes first, if there are any.
@@ -70,7 +76,7 @@ def together(main: Callable[..., None]) -> Callable[..., None]:
         _join()
         if jax.process_count() == 1:
             return main(*arguments)
-        watch = _Watch()
+        watch = _Watch(advice)
         try:
             main(*arguments)
         except BaseException as error:
@@ -164,7 +170,8 @@ def _join() -> None:
             count,
             index,
             initialization_timeout=STARTING,
-            heartbeat_timeout_seconds=SILENT,
+            # Longer than our own, which names the process where JAX aborts.
+            heartbeat_timeout_seconds=4 * SILENT,
         )
     except (RuntimeError, ValueError) as error:
         first = (str(error).strip().splitlines() or [""])[0]
@@ -186,8 +193,8 @@ class _Watch:
     print a line each: all of it in the other processes, standard output in process 0.
     """
 
-    def __init__(self):
-        self.index, self.failed = jax.process_index(), False
+    def __init__(self, advice: str):
+        self.index, self.failed, self.advice = jax.process_index(), False, advice
         _silence(1)
         if not leads():
             _silence(2)
@@ -203,10 +210,10 @@ class _Watch:
                 f"processes cannot connect to process 0 ({error}): let them reach it "
                 "on other ports than the coordinator's, too"
             ) from error
-        for connection in self.peers.values():
-            _keep_alive(connection)
         self.lock = threading.Lock()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+        threading.Thread(target=self._beat, daemon=True).start()
         atexit.register(self._end)  # runs before JAX's own, which waits for the others
 
     def _connect(self) -> dict[int, socket.socket]:
@@ -229,23 +236,39 @@ class _Watch:
         with selectors.DefaultSelector() as selector:
             for index, peer in self.peers.items():
                 selector.register(peer, selectors.EVENT_READ, index)
-            while selector.get_map():
-                for key, _ in selector.select():
+            heard = dict.fromkeys(self.peers, time.monotonic())
+            while connected := selector.get_map():
+                # Guard: twice, or a process that was stopped itself would find its
+                # time over before it reads.
+                for key, _ in selector.select(BEAT) or selector.select(0):
+                    heard[key.data] = time.monotonic()
                     self._hear(key.data, key.fileobj, selector)
+                for key in [*connected.values()]:
+                    if time.monotonic() - heard[key.data] > SILENT:
+                        self._stop(f"process {key.data} was silent for {SILENT} s")
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(BEAT)
+            self._tell(ALIVE)
 
     def _hear(self, index: int, peer: Any, selector: Any) -> None:
         try:
             said = peer.recv(2000)
         except OSError:  # its machine does not answer
             said = b""
-        if said == DONE:
+        if not said:
+            self._stop(f"process {index} died")
+        news = said.replace(ALIVE, b"")
+        if news == DONE:
             selector.unregister(peer)
-            return
-        died = (
-            f"process {index} died: all processes stop; the same command goes on from "
-            "the last saved epoch"
-        )
-        news = said or died.encode()
+        elif news:
+            self._end_all(news)
+
+    def _stop(self, reason: str) -> None:
+        self._end_all(f"{reason}: all processes stop; {self.advice}".encode())
+
+    def _end_all(self, news: bytes) -> None:
         self._tell(news)
         with self.lock:  # held by a process that fails itself, and says so
             line = f"error: {news.decode(errors='replace')}"
@@ -262,8 +285,9 @@ class _Watch:
                 continue
 
     def leave(self) -> None:
-        """Says that this process has done its part."""
+        """Says that this process has done its part, and waits for the others."""
         self._tell(DONE)
+        self.listener.join()
 
     def fail(self, error: BaseException) -> None:
         """Says that this process ends with an error; the others stop.
@@ -330,15 +354,6 @@ def _hosts() -> list[str]:
     with contextlib.suppress(OSError):  # the name of a pod is not known to other pods
         found.append(socket.gethostbyname(found[0]))
     return found
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    """Lets the system ask an idle peer for an answer, and give up on it."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    options = {"TCP_KEEPIDLE": SILENT // 2, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-    for name, value in options.items():
-        if hasattr(socket, name):  # else the system's own times
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _silence(descriptor: int) -> None:

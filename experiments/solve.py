@@ -12,12 +12,15 @@ the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), smal
 contours, or gradients by layer. Tables are printed, and a page is written into the
 working directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer
 also takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
+
+Several processes, started as those of experiments.compare, share out the starts and
+rates of small nets; the other studies run in each of them alike.
 """
 
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, sizes
+from experiments import cli, processes, sizes
 from experiments.studies import STUDIES
 from experiments.studies.context import Context
 from optlab.errors import InputError, near
@@ -48,9 +51,11 @@ def main(given: cli.Given) -> None:
         )
     checked = {key: value for key, value in settings.items() if key not in SWEPT}
     sizes.check(checked, defaults)
-    context = Context(study, DATA_DIR.value, WORKDIR.value, Console())
+    processes.require_same(settings)
+    leads = processes.leads()
+    context = Context(study, DATA_DIR.value, WORKDIR.value, Console(), leads)
     STUDIES[study](settings, context)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(processes.together(main))

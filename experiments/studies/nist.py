@@ -14,7 +14,6 @@ import numpy as np
 import optax
 
 from experiments.studies.context import Context
-from experiments.workdir import claim, write_results
 from optlab import optim
 from optlab.errors import InputError
 from optlab.report import Picture, Section, Table, tabulate
@@ -65,7 +64,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, options in settings["optimizers"].items()
     }
     stop, needed = Stop(**settings["stop"]), settings["digits"]
-    workdir = claim(context.workdir, context.name, settings)
+    workdir = context.claim(settings)
     totals, tables, digits_of = [], [], {}
     with jax.enable_x64(True):
         for method, tx in methods.items():
@@ -103,9 +102,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         "line is what counts as solved.",
         "Digits of the worst parameter by fit, for each method; the tables hold them.",
     )
-    write_results(
+    context.write(
         workdir,
-        settings["title"],
         settings,
         {"totals": totals, "digits": digits_of},
         (Section("Totals", (total, picture)), Section("Fits", tuple(tables))),

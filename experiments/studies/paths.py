@@ -7,12 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
-from rich.progress import Progress
 
 from experiments.studies.context import Context
 from experiments.studies.small_nets import Method, make_method
-from experiments.workdir import claim, write_results
 from optlab import optim, report
 from optlab.errors import InputError, near
 from optlab.report.figures import paths as figures
@@ -67,11 +64,11 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         make_method(name, entry, settings["learning_rate"])
         for name, entry in settings["optimizers"].items()
     ]
-    folder = claim(context.workdir, context.name, settings)
+    folder = context.claim(settings)
     sections, records, said = [], [], []
     with (
         jax.enable_x64(True),
-        Progress(console=Console(stderr=True), transient=True) as bar,
+        context.progress() as bar,
     ):
         task = bar.add_task("", total=len(problems) * len(methods))
         for problem in problems:
@@ -119,7 +116,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         f"{'; '.join(said).capitalize()}. Each rate is the best of its grid.",
     )
     content = {"walks": records, "slopes": slopes}
-    write_results(folder, settings["title"], settings, content, sections, lead=lead)
+    context.write(folder, settings, content, sections, lead)
 
 
 def make_problem(name: str, condition: float) -> Problem:

@@ -13,17 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rich.console import Console
-from rich.progress import Progress
 
 from experiments.studies.context import Context
-from experiments.workdir import claim, write_results
 from optlab import losses, models, optim, report, sweep
 from optlab.errors import InputError, near
 from optlab.optim import info
 from optlab.report.figures import descent
 from optlab.report.figures.descent import Descent
-from optlab.solving import Reason, Stop
+from optlab.solving import Reason, Solution, Stop
 from optlab.sweep import multistart, parallel
 from optlab.testproblems import samples
 
@@ -85,9 +82,9 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, entry in settings["optimizers"].items()
     ]
     nets = [make_net(name, settings, context.data_dir) for name in _names(settings)]
-    folder = claim(context.workdir, context.name, settings)
+    folder = context.claim(settings)
     sections, records = [], []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with context.progress() as bar:
         task = bar.add_task("", total=len(nets) * len(methods))
         for net in nets:
             fits = []
@@ -108,8 +105,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         "a Jacobian or Hessian, counts one. Time: of the compiled steps, one start "
         "after another, without compiling."
     )
-    title, content = settings["title"], {"fits": records}
-    write_results(folder, title, settings, content, sections, lead=(lead,))
+    context.write(folder, settings, {"fits": records}, sections, (lead,))
 
 
 def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Net:
@@ -201,9 +197,12 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     """
     search = multistart.Search(method.optimizer, net.functions, settings["steps"])
     starts = multistart.make_starts(net.starts, method.points)
-    layout = parallel.layout("jit", 1, 1, devices=jax.devices()[:1])
+    devices = parallel.separate_devices()
+    layout = parallel.layout("jit", len(devices), 1, devices)
     program = multistart.compile_program(search, starts, layout, width=1)
     first = program.run(starts, Stop(gradient=-1.0, steps=WARM_UP_STEPS))
+    evaluates = bool(info.find(first.state))
+    first = _gathered(first)
     per_step = np.asarray(first.evaluations - 1) / np.maximum(first.steps, 1)
     steps = min(
         settings["steps"], max(1, int(settings["evaluations"] / per_step.max()))
@@ -211,7 +210,7 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     started = time.perf_counter()
     solution = jax.block_until_ready(program.run(starts, Stop(0.0, steps=steps)))
     spent = time.perf_counter() - started
-    solution = jax.device_get(solution._replace(params=None, state=None))
+    solution = _gathered(solution)
     final = np.where(np.isfinite(solution.value), solution.value, np.inf)
     best = int(np.median(final, axis=0).argmin())
     runs = jax.tree.map(lambda x: x[:, best], solution)
@@ -224,16 +223,31 @@ def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     return Fit(
         Descent(
             method.name,
-            evaluates=bool(info.find(first.state)),
+            evaluates=evaluates,
             values=by_step(runs.history.value, runs.value),
             evaluations=by_step(runs.history.evaluations, runs.evaluations),
             steps=runs.steps,
-            step_seconds=spent / max(int(solution.steps.sum()), 1),
+            step_seconds=spent
+            / max(_most_steps(np.asarray(solution.steps), len(devices)), 1),
         ),
         method.points[best],
         tuple(Reason(int(code)).name.lower() for code in runs.reason),
         program.compile_seconds,
     )
+
+
+def _gathered(solution: Solution) -> Solution:
+    """Gathers all that is measured, on the host of every process."""
+    solution = solution._replace(params=None, state=None)
+    return jax.device_get(parallel.gathered(solution))
+
+
+def _most_steps(steps: np.ndarray, devices: int) -> int:
+    """Counts the steps of the device that makes most, in blocks of equal lanes."""
+    lanes = steps.ravel()
+    size = -(-lanes.size // devices)
+    copies = np.repeat(lanes[-1:], size * devices - lanes.size)
+    return int(np.append(lanes, copies).reshape(devices, size).sum(axis=1).max())
 
 
 def _fits_table(net: Net, fits: Sequence[Fit]) -> report.Table:

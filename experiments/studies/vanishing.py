@@ -6,11 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from experiments.studies.context import Context
-from experiments.workdir import claim, write_results
 from optlab import data, losses, models, report
 from optlab.errors import InputError
 from optlab.models.layers import Dense
@@ -48,12 +45,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     wanted = [(net, depth) for net in settings["nets"] for depth in settings["depths"]]
     for net, depth in wanted:
         make_net(net, depth, settings["units"])
-    folder = claim(context.workdir, context.name, settings)
+    folder = context.claim(settings)
     digits, count = data.load("digits"), settings["examples"]
     inputs = jnp.asarray(digits.prepare(digits.train.inputs[:count]))
     targets = jnp.asarray(digits.train.targets[:count])
     found = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with context.progress() as bar:
         task = bar.add_task("", total=len(wanted))
         for net, depth in wanted:
             bar.update(task, description=f"{net['name']}, {depth} layers")
@@ -78,8 +75,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     )
     lead = "; ".join(f"{each.name} {report.number(each.ratio)}" for each in drawn)
     content = {"nets": [each._asdict() for each in found]}
-    write_results(
-        folder, settings["title"], settings, content,
+    context.write(
+        folder, settings, content,
         (report.Section("Layer by layer", (picture, table)),),
         lead=(
             f"Gradient of the first layer as a multiple of the last one's, {deepest} "

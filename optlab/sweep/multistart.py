@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.extend.core import Jaxpr
 
 from optlab.solving import Solution, Stop, solve
 from optlab.sweep import width as widths
 from optlab.sweep.lanes import chunk_size, over_lanes
-from optlab.sweep.parallel import LANE, Layout
+from optlab.sweep.parallel import LANE, Layout, placed
 
 
 class Search(NamedTuple):
@@ -99,6 +100,7 @@ def compile_program(
     [[0.0, 2.0], [0.0, 2.0], [0.0, 2.0]]
     """
     lanes, devices = math.prod(starts.shape), layout.mesh.shape[LANE]
+    spread = _spread(lanes, devices)
 
     @functools.cache
     def lowered(width):
@@ -118,9 +120,14 @@ def compile_program(
 
     step = _program_of(search, starts)
     measured = {width: math.nan} if width else None
-    measured = measured or widths.measure(step, (1, lanes), layout, trial)
+    measured = measured or widths.measure(step, (1, spread), layout, trial)
     width = widths.choose(measured, step, lanes, layout)
-    return lowered(chunk_size(lanes, devices, width))()
+    return lowered(chunk_size(spread, devices, width))()
+
+
+def _spread(lanes: int, devices: int) -> int:
+    """Counts the lanes with copies of the last one, so that they divide evenly."""
+    return -(-lanes // devices) * devices
 
 
 def _lower(
@@ -128,7 +135,8 @@ def _lower(
 ) -> Callable[[], Program]:
     """Traces a search; the result compiles it, in any thread."""
     rows, columns = starts.shape
-    devices = layout.mesh.shape[LANE]
+    lanes, devices = rows * columns, layout.mesh.shape[LANE]
+    indices = np.minimum(np.arange(_spread(lanes, devices)), lanes - 1)
 
     def run_lane(_, state, params, hyperparameters, stop):
         # The relative gradient would cost each lane 16 gradients at every step.
@@ -136,9 +144,10 @@ def _lower(
         return state, _solve(search, params, hyperparameters, stop)
 
     def run(starts: Starts, stop: Stop) -> Solution:
-        params = jax.tree.map(lambda x: jnp.repeat(x, columns, 0)[None], starts.params)
-        points = jax.tree.map(lambda x: jnp.tile(x, rows)[None], starts.hyperparameters)
-        stops = jax.tree.map(lambda x: jnp.tile(x, rows * columns)[None], stop)
+        row, column = indices // columns, indices % columns
+        params = jax.tree.map(lambda x: x[row][None], starts.params)
+        points = jax.tree.map(lambda x: x[column][None], starts.hyperparameters)
+        stops = jax.tree.map(lambda x: jnp.tile(x, len(indices))[None], stop)
         # Each device minds its own lanes: spread by the compiler, they would agree on
         # every step of a loop whether any of them goes on.
         solutions = jax.shard_map(
@@ -150,13 +159,15 @@ def _lower(
             out_specs=layout.sharding(None, LANE).spec,
             check_vma=False,
         )((params, points, stops))
-        return jax.tree.map(lambda x: x.reshape(rows, columns, *x.shape[2:]), solutions)
+        return jax.tree.map(
+            lambda x: x[0, :lanes].reshape(rows, columns, *x.shape[2:]), solutions
+        )
 
     def arguments(starts: Starts, stop: Stop) -> tuple[Starts, Stop]:
         gradient = -1.0 if stop.gradient is None else stop.gradient
         stop = stop._replace(gradient=gradient, relative_gradient=-1.0)
         stop = Stop(*map(jnp.asarray, stop))
-        return jax.device_put((starts, stop), layout.sharding())
+        return placed((starts, stop), layout.sharding())
 
     started = time.perf_counter()
     lowered = jax.jit(run).lower(*arguments(starts, Stop()))

@@ -174,6 +174,20 @@ def _covers(devices: int, lanes: int, points: int) -> bool:
     return devices % lanes == 0 and lanes >= min(points, devices)
 
 
+def separate_devices() -> list[Any]:
+    """Lists devices whose lanes have times of their own.
+
+    Returns:
+      Every accelerator; on CPUs, whose devices share a process's threads, the first
+      device of each process.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.devices()
+    return list({each.process_index: each for each in jax.devices()[::-1]}.values())[
+        ::-1
+    ]
+
+
 def placed(tree: Any, sharding: NamedSharding) -> Any:
     """Lays arrays out over devices.
 

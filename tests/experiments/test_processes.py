@@ -1,6 +1,8 @@
 """Real processes on the loopback address run one comparison, and one of them dies."""
 
 import csv
+import functools
+import json
 import os
 import pathlib
 import re
@@ -37,8 +39,19 @@ COMMAND = (
 )  # fmt: skip
 
 
-def start(folder, count, *flags):
-    """Starts the processes of one comparison, with further flags."""
+#: Three starts, of which two devices get two each: the last one is copied.
+NETS = (
+    sys.executable, "-m", "experiments.solve",
+    "--config=configs/small_nets.py",
+    "--config.nets=xor",
+    "--config.starts=3",
+    "--config.steps=20",
+    "--config.optimizers=levenberg_marquardt",
+)  # fmt: skip
+
+
+def start(folder, count, *flags, command=COMMAND):
+    """Starts the processes of one command, with further flags."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -49,7 +62,7 @@ def start(folder, count, *flags):
     return [
         subprocess.Popen(
             [
-                *(*COMMAND, f"--workdir={folder}", *flags),
+                *(*command, f"--workdir={folder}", *flags),
                 *((*together, f"--process_id={i}") if count > 1 else ()),
             ],
             cwd=ROOT,
@@ -123,6 +136,20 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
             assert column == expected[key], key
 
 
+def test_starts_spread_over_two_processes_end_as_in_one(tmp_path):
+    counts = {"one": 1, "two": 2}
+    started = [start(tmp_path / x, n, command=NETS) for x, n in counts.items()]
+    alone, (code, printed, _), other = ends([p for each in started for p in each])
+    assert (alone[0], code, other) == (0, 0, (0, "", ""))
+    assert "levenberg_marquardt" in printed
+    (two,), (one,) = (
+        json.loads((tmp_path / name / "results.json").read_text())["fits"]
+        for name in ("two", "one")
+    )
+    for key in ("final", "steps", "reasons", "point"):
+        assert two[key] == one[key]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -163,11 +190,24 @@ def test_news_that_end_within_a_letter_are_told(monkeypatch, capsys):
     monkeypatch.setattr(os, "_exit", sys.exit)
     told, news = [], "process 1: \u00e9".encode()[:-1]
     watch = types.SimpleNamespace(_tell=told.append, lock=threading.Lock())
+    watch._end_all = functools.partial(processes._Watch._end_all, watch)
     peer = types.SimpleNamespace(recv=lambda most: news)
     with pytest.raises(SystemExit):
         processes._Watch._hear(watch, 1, peer, None)
     assert told == [news]
     assert capsys.readouterr().err == "error: process 1: \ufffd\n"
+
+
+def test_a_process_without_a_sign_of_life_is_named(monkeypatch):
+    monkeypatch.setattr(processes, "SILENT", 0.1)
+    monkeypatch.setattr(processes, "BEAT", 0.02)
+    here, there = socket.socketpair()
+    with here, there:
+        watch = types.SimpleNamespace(peers={1: here}, _stop=sys.exit)
+        watch._hear = functools.partial(processes._Watch._hear, watch)
+        there.sendall(processes.ALIVE)
+        with pytest.raises(SystemExit, match="process 1 was silent for"):
+            processes._Watch._listen(watch)
 
 
 def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-from rich.console import Console
-from rich.progress import Progress
 
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
-from experiments.workdir import claim, write_results
 from optlab import optim
 from optlab.report import Picture, Section
 from optlab.report.figures.convergence import Descent, errors_by_step
@@ -35,11 +32,11 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         wanted["problems"], wanted["conditions"], wanted["parameters"]
     )
     cost.check(settings["cost"]["sizes"], settings["cost"]["fitted"])
-    folder = claim(context.workdir, context.name, settings)
+    folder = context.claim(settings)
 
     runs: list[order.Run] = []
     curves: list[cost.Curve] = []
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with context.progress() as bar:
         task = bar.add_task("", total=len(problems) + len(methods))
         with jax.enable_x64(True):
             for problem in problems:
@@ -56,9 +53,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     for table in (summary, matrix, laws, hessians, nets):
         context.show(table)
     errors, growth = _errors_figure(runs), _cost_figure(curves)
-    write_results(
+    context.write(
         folder,
-        settings["title"],
         settings,
         {
             "orders": [each._asdict() for each in runs],
