@@ -32,8 +32,10 @@ class Bounds(NamedTuple):
     from the names of leaves (``"layer.scale"``). A bound is a number or an array that
     fits its leaf; infinite ones are none.
 
-    Gauss-Newton sees no curvature of the change of variables and may stall short of an
-    optimum beyond a bound: Levenberg-Marquardt does not.
+    Gauss-Newton may stall short of an optimum beyond a bound, where Levenberg-Marquardt
+    does not: near the bound dp/du, and with it the column of the Jacobian, is
+    proportional to u, so that an undamped step grows like 1/u, while the curvature that
+    would shorten it is that of the change of variables, which Gauss-Newton leaves out.
 
     >>> Bounds(lower={"rate": 0.0}, upper={"rate": 1.0, "height": 5.0}).lower
     {'rate': 0.0}

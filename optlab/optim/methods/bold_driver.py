@@ -41,7 +41,9 @@ def bold_driver(
     """Builds gradient descent with the learning rate of the bold driver.
 
     Args:
-      learning_rate: the first eta.
+      learning_rate: the first eta, in units of a squared parameter over those of the
+        value: an objective that is k times as large needs 1 / k of it. A rate far from
+        the right size takes time to correct, the longer the smaller it is.
       increase: factor of eta after a decrease of the value.
       decrease: factor of eta otherwise.
       tolerance: greatest rise of the value, as a share of it, that is not undone.

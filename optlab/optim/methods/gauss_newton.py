@@ -53,10 +53,11 @@ def gauss_newton(
     bound, where it may stall: try `levenberg_marquardt` next.
 
     Args:
-      damping: nu, relative to the curvature along the gradient, with every solver; read
-        at every update. None for 1e-6, and for 0.1 where outputs are fewer than
-        parameters: these, as on a mini-batch, say nothing of most directions, and an
-        undamped step is long in them.
+      damping: nu, relative to the curvature c along the gradient, with every solver;
+        read at every update. A library that adds lambda I takes the same step where
+        lambda = nu c; c changes from step to step. None for 1e-6, and
+        for 0.1 where outputs are fewer than parameters: these, as on a mini-batch, say
+        nothing of most directions, and an undamped step is long in them.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static; the first two solve an m x m system where m < n.

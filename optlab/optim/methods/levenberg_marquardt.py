@@ -80,7 +80,9 @@ def levenberg_marquardt(
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static; the first two solve an m x m system where m < n.
+        matrices), static; the first two solve an m x m system where m < n. In float32
+        a fit of a wide net may go lower with ``qr`` and damping=1e-3: J J^T has lost
+        its small eigenvalues to rounding.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
