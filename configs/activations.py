@@ -26,7 +26,7 @@ normalization 94.0 +- 1.7% (held); ReLU with He's weights 87.7 +- 2.2%, with Glo
 shown). 135 s of CPU time each.
 
 A comparison sees what comes out of training; ``configs/vanishing.py`` has gradients by
-layer and dead units. Drawn derivatives, clipping and residual links are not asked.
+layer, dead units, clipping and residual links, and draws the derivatives.
 """
 
 from typing import Any
