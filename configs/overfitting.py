@@ -3,6 +3,10 @@
     python -m experiments.compare --config=configs/overfitting.py
     python -m experiments.compare --config=configs/overfitting.py \
         --config.data.name=cifar10 --config.data.examples=2000 --data_dir=DIR
+    python -m experiments.compare --config=configs/overfitting.py \
+        --config.contenders=none,rotate,enlarged \
+        --config.contenders.enlarged.data.copies=19 \
+        --config.contenders.enlarged.epochs=5
 
 100 training images, a net with two hidden layers of 64 units, Adam at 1e-3, 100 epochs;
 none, dropout, batch normalization, weight decay, early stopping (25 epochs), and
@@ -36,10 +40,15 @@ REMEDIES = {
     "decay": {"optimizer": {"name": "adamw", "weight_decay": (0.1, 1.0, 3.0, 10.0)}},
     "early_stopping": {"epochs": 25},
     "shift": {"augment": {"crop": {"padding": (1, 2)}}},
-    "rotate": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0)}}},
-    "scale": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4)}}},
+    "rotate": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0, 60.0)}}},
+    "scale": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4, 0.6)}}},
     "noise": {"augment": {"noise": {"std": (0.1, 0.3, 1.0, 3.0)}}},
     "mirror": {"augment": {"flip": {"share": 0.5}}},
+    # Nine copies of each image, made beforehand; a tenth of the epochs: as many steps.
+    "enlarged": {
+        "data": {"copies": 9, "augment": {"rotate": {"degrees": 40.0}}},
+        "epochs": 10,
+    },
 }
 RATE = 1e-3
 
@@ -70,5 +79,7 @@ def get_config() -> ConfigDict:
            "better": name, "than": "none"} for name in cures),
         {"says": "Mirrored digits make the net worse", "better": "none",
          "than": "mirror"},
+        {"says": "New rotations in each epoch are better than nine rotated copies made "
+         "beforehand", "better": "rotate", "than": "enlarged"},
     )  # fmt: skip
     return config
