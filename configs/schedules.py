@@ -37,7 +37,7 @@ VARIANTS = ("sgd", "adam")
 
 SCHEDULES = {
     "constant": {"name": "constant"},
-    "power": {"name": "power", "decay_epochs": (1, 5), "exponent": 1.0},
+    "power": {"name": "power", "decay_epochs": (1, 5, 25), "exponent": 1.0},
     "piecewise": {
         "name": "piecewise_constant",
         "boundary_epochs": (5, 20),
@@ -46,7 +46,7 @@ SCHEDULES = {
     "performance": {
         "name": "plateau", "window_epochs": 1, "patience": 2, "factor": 0.5
     },
-    "exponential": {"name": "exponential", "decay_epochs": (10, 30)},
+    "exponential": {"name": "exponential", "decay_epochs": (10, 30, 90)},
     "cosine": {"name": "cosine", "decay_epochs": 30},
     "one_cycle": {
         "name": "optax.cosine_onecycle_schedule",
