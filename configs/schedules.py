@@ -2,8 +2,8 @@
 
     python -m experiments.compare --config=configs/schedules.py
     python -m experiments.compare --config=configs/schedules.py:adam
-    python -m experiments.compare --config=configs/schedules.py:adam \
-        --config.data.name=fashion_mnist --data_dir=DIR
+    python -m experiments.compare --config=configs/schedules.py \
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
 
 A constant rate; a power eta0 / (1 + i/c1)^c2; steps down by ten after 5 and 20 epochs
 (0.1, 0.01, 0.001 where 0.1 is best); performance scheduling; the bold driver (+5%,
@@ -24,6 +24,13 @@ correction for eight claims neither is shown. 110 s of CPU time each.
 
 Performance scheduling watches the mean training loss of each epoch, as a training step
 sees no validation example.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 8 seeds, SGD: a constant 0.1 ends at a training loss of 0.0051 +- 0.0003, one
+cycle 0.0017 [0.0009, 0.0025] lower (held), cosine 0.017, exponential 0.030, power 0.044
+and steps 0.047 higher (contradicted); warm-up and performance scheduling are not
+separated. A cosine is 0.15 [0.07, 0.23] points less accurate than a constant rate:
+contradicted. That run had power's c1 up to 5 and exponential's up to 30 epochs.
 """
 
 from typing import Any
