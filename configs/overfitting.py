@@ -2,6 +2,8 @@
 
     python -m experiments.compare --config=configs/overfitting.py
     python -m experiments.compare --config=configs/overfitting.py \
+        --config.data.name=mnist --data_dir=DIR
+    python -m experiments.compare --config=configs/overfitting.py \
         --config.data.name=cifar10 --config.data.examples=2000 --data_dir=DIR
     python -m experiments.compare --config=configs/overfitting.py \
         --config.contenders=none,rotate,enlarged \
@@ -30,6 +32,16 @@ gap; noise +2.0 [0.3, 3.8], early stopping -1.9 [-2.9, -0.9] and mirrored digits
 in a seventh of the time. Strengths are chosen by accuracy; that of scaling, 0.6, is at
 the upper edge. The rate and the strengths were set after a first run with other ones
 had been seen. 200 s of CPU time.
+
+On MNIST (80 training images, all 10,000 test images; the command above), 8 seeds, none
+is at 69.4 +- 0.6% of test images with a gap of 1.32 +- 0.06. More accurate, held:
+rotation by 4.6 [4.1, 5.0] points, the set enlarged by rotations beforehand by 4.3 [3.8,
+4.8], shifts by 4.1 [3.4, 4.8]; the first over the second, 0.3 [-0.2, 0.8], is not
+shown. Mirroring costs 5.0 [4.1, 5.9] points (held), batch normalization 11.9 [11.1,
+12.7] and early stopping 0.7 [0.5, 0.8] (contradicted). The gap is smaller with the
+enlarged set by 0.25 [0.18, 0.31], noise 0.23, decay 0.22, rotation 0.22, early stopping
+0.16, shifts 0.09 (held); wider with dropout by 0.14, scaling 0.41 and batch
+normalization 14 (contradicted).
 """
 
 from typing import Any

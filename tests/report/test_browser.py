@@ -26,7 +26,8 @@ async function look(page) {
   await new Promise((done) => { frame.onload = done; frame.src = page; });
   const inner = frame.contentDocument, images = [...inner.images];
   for (const each of images) each.loading = "eager";
-  await Promise.all(images.map((each) => each.decode().catch(() => null)));
+  await Promise.all(images.map((each) => each.complete || new Promise(
+    (done) => { each.onload = each.onerror = done; })));
   found[page] = {
     width: inner.documentElement.scrollWidth,
     images: images.length,
@@ -48,7 +49,7 @@ def seen(folder, pages):
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu",
         "--allow-file-access-from-files", "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000",
+        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=300000",
         "--dump-dom", (folder / "probe.html").as_uri(),
     ]  # fmt: skip
     done = subprocess.run(
