@@ -49,7 +49,7 @@ def seen(folder, pages):
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu",
         "--allow-file-access-from-files", "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=300000",
+        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=60000",
         "--dump-dom", (folder / "probe.html").as_uri(),
     ]  # fmt: skip
     done = subprocess.run(
