@@ -43,8 +43,7 @@ COURSE = {
         ("deep_activations", f"{COMPARE}activations.py:deep"),
         ("vanishing", f"{SOLVE}vanishing.py", "layers"),
         ("initialization", f"{COMPARE}initialization.py"),
-        ("shift_scale", f'{COMPARE}shift_scale.py --config.model.features="(8,16)" '
-         "--config.contenders=none,shift_layer,scale_layer,shift_scale_layer,batch"),
+        ("shift_scale", f"{COMPARE}shift_scale.py:layer"),
         ("convolutions", f"{COMPARE}convolutions.py"),
         ("shapes", "python -m experiments.shapes", "sizes"),
     ),
