@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments.compression import filters
+from experiments.compression.filters import sizes
 from optlab.errors import InputError
 
 SMALL = (
@@ -64,4 +64,4 @@ def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):
 def test_residual_links_are_refused():
     model = {"name": "mlp", "residual": True}
     with pytest.raises(InputError, match="filters are not pruned where residual"):
-        filters.sizes(model, {"Dense_0": 1, "Dense_1": 1})
+        sizes(model, {"Dense_0": 1, "Dense_1": 1})
