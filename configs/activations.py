@@ -3,7 +3,7 @@
     python -m experiments.compare --config=configs/activations.py
     python -m experiments.compare --config=configs/activations.py:deep
     python -m experiments.compare --config=configs/activations.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
 
 The default: binary step, none (a linear net), logistic, tanh, ReLU, leaky ReLU and
 PReLU, at 2 and 5 hidden layers of 30 units with Glorot's initial weights, beside a net
@@ -26,7 +26,14 @@ normalization 94.0 +- 1.7% (held); ReLU with He's weights 87.7 +- 2.2%, with Glo
 shown). 135 s of CPU time each.
 
 A comparison sees what comes out of training; ``configs/vanishing.py`` has gradients by
-layer and dead units. Drawn derivatives, clipping and residual links are not asked.
+layer, dead units, clipping and residual links, and draws the derivatives.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 6 seeds, test accuracy at 2 and 5 layers: binary step 39.1 +- 2.0 and 17.1 +-
+1.8%, linear 88.5 +- 0.2 and 87.8 +- 0.4%, ReLU 91.0 +- 0.4 and 89.6 +- 1.3%, logistic
+89.8 +- 0.5 and 76.0 +- 7.5%. Held: a step does not train what is before it; in 5 layers
+logistic units are worse than ReLU, by 13.6 [6.1, 21.1] points. Not shown: ReLU over a
+linear net, +2.5 [1.9, 3.1] points at 2 layers and +1.8 [0.2, 3.4] at 5.
 """
 
 from typing import Any

@@ -3,7 +3,8 @@
     python -m experiments.compare --config=configs/descent_variants.py
     python -m experiments.compare --config=configs/descent_variants.py:floor
     python -m experiments.compare --config=configs/descent_variants.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR \
+        --config.contenders.batch.batch_size=2000
 
 Softmax regression (convex) on digits, 10 epochs each: all 1,150 training images a step,
 32, or one. On other data give the whole batch by
@@ -23,6 +24,11 @@ as 0.05 / (1 + epochs / 2). Claim: a constant rate stays on a floor, and a falli
 takes it away. Held, 20 seeds (``--config.report_seeds=20``; the rate was chosen after a
 look at six of them): the training loss ends 0.074 [0.049, 0.098] lower, and one run at
 the constant rate diverged.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 6 seeds: mini-batches end at a training loss 0.68 [0.43, 0.94] lower than whole
+batches (0.18 and 0.86; both at the lower edge of their rates); no run is at 90% within
+10 epochs; a run of single examples takes 0.016 s [0.014, 0.019] longer.
 """
 
 from typing import Any

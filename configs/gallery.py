@@ -43,8 +43,9 @@ COURSE = {
         ("deep_activations", f"{COMPARE}activations.py:deep"),
         ("vanishing", f"{SOLVE}vanishing.py", "layers"),
         ("initialization", f"{COMPARE}initialization.py"),
+        ("shift_scale", f"{COMPARE}shift_scale.py:layer"),
         ("convolutions", f"{COMPARE}convolutions.py"),
-        ("shapes", "python -m experiments.shapes"),
+        ("shapes", "python -m experiments.shapes", "sizes"),
     ),
     "Overfitting": (
         ("overfitting", f"{COMPARE}overfitting.py"),
@@ -52,11 +53,12 @@ COURSE = {
     "Backpropagation": (
         ("backprop", 'python -m experiments.backprop "((a+b)*(c+d))**2" a=1 b=2 c=3 '
          "d=4", "graph"),
-        ("backprop_net", "python -m experiments.backprop --net=2,3,1"),
+        ("backprop_net", "python -m experiments.backprop --net=2,3,1", "matrices"),
     ),
     "Nets and compression": (
         ("nets", "python -m experiments.nets", "memory"),
         ("compress", "python -m experiments.compress", "error_by_bytes"),
+        ("filters", "python -m experiments.filters", "filters"),
     ),
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
     python -m experiments.compare --config=configs/initialization.py
     python -m experiments.compare --config=configs/initialization.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
 
 A net with five hidden layers of 30 ReLU units, SGD with momentum. Claims: weights that
 are all equal stay equal within a layer (``tests/models/test_symmetry.py``), so that
@@ -14,6 +14,12 @@ Shown, 8 seeds, test accuracy: he 95.7 +- 0.7%, lecun 95.5 +- 0.8%, glorot 95.5 
 not separated (he - glorot +0.2 [-0.6, +1.1] points: that claim is not shown); equal
 weights 27.3 +- 1.4%, three times He's 12.0 +- 7.8%, a tenth of He's and zeros 6.1%, a
 single class.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 8 seeds, test accuracy: lecun 90.1 +- 0.6%, glorot 89.8 +- 0.5%, he 88.4 +-
+0.9%: He's are worse than Glorot's by 1.4 [0.3, 2.5] points, contradicted. Equal weights
+18.6 +- 0.5%, three times He's 13.2 +- 2.7%, a tenth of He's and zeros 11.4%, a single
+class.
 """
 
 from typing import Any

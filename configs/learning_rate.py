@@ -2,7 +2,7 @@
 
     python -m experiments.compare --config=configs/learning_rate.py
     python -m experiments.compare --config=configs/learning_rate.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
 
 SGD at three fixed rates, and at the largest of them with "reduce when the loss no
 longer improves"; then SGD, momentum, Adam and LAMB on one grid of factors of two that
@@ -16,6 +16,11 @@ Shown, 8 seeds, test accuracy after 15 epochs: 33.0 +- 6.6% at 0.005, 96.6 +- 0.
 points of its own best (validation, 2 seeds) Adam is from 0.0025 to 0.04, momentum from
 0.01 to 0.16, SGD from 0.16 to 0.64, LAMB from 0.005 to 0.01. That Adam's best is no
 better than SGD's is not shown, +0.2 [-0.4, +0.8] points. 59 s of CPU time.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 8 seeds, test accuracy: 80.4 +- 1.9% at 0.005, 91.1 +- 0.5% at 0.32, 11.1 +-
+0.5% at 1.6, and 11.4 +- 0.0% reduced (not shown). Adam's best rate, 0.00125, is 0.8
+[0.4, 1.1] points worse than SGD's, 0.16: held.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
     python -m experiments.compare --config=configs/losses.py
     python -m experiments.compare --config=configs/losses.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
 
 The same net (30 and 15 logistic units) with a softmax and cross-entropy, and with the
 squared error of softmax, logistic and linear outputs; SGD, each rate tuned, 10 seeds.
@@ -14,6 +14,13 @@ Shown, 10 seeds: cross-entropy is at 90% 2.3 [2.0, 2.7] epochs before the square
 of a softmax, 1.1 [0.7, 1.5] before that of logistic outputs, 5.8 [4.7, 6.9] before that
 of linear ones. More accurate only than the last, 96.9 +- 0.3% and 95.3 +- 0.8%; than a
 softmax's not shown (+0.3 [-0.1, +0.7] points). With rates tuned, no run got stuck.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 10 seeds, none of the claims is shown: test accuracy 90.5 +- 0.2% by
+cross-entropy, 90.2 +- 0.4, 89.3 +- 0.3 and 90.6 +- 0.2% by the squared error of
+softmax, logistic and linear outputs; cross-entropy is at 90% 6.1 [2.7, 9.5] epochs
+before logistic outputs (which never are within their 20), 1.5 [-1.7, 4.7] before a
+softmax's, 1.5 [-3.3, 6.3] after linear ones.
 """
 
 from typing import Any

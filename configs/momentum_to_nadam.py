@@ -2,7 +2,7 @@
 
     python -m experiments.compare --config=configs/momentum_to_nadam.py
     python -m experiments.compare --config=configs/momentum_to_nadam.py \
-        --config.data.name=mnist --data_dir=DIR
+        --config.data.name=mnist --config.data.examples=2500 --data_dir=DIR
     python -m experiments.compare --config=configs/momentum_to_nadam.py \
         --config.optimizers=sgd,momentum,adam
 
@@ -21,6 +21,13 @@ None of the five is shown, 6 seeds, all rates tuned: momentum is at 90% 0.67 [0.
 [-0.8, +1.4]; AdaGrad's training loss is RMSProp's, -0.008 [-0.058, +0.043]. Test
 accuracies are from 95.3 +- 0.9% (Lion) to 96.7 +- 0.6% (schedule-free AdamW). 79 s of
 CPU time.
+
+On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
+above), 6 seeds: momentum is at 90% 2.2 [0.8, 3.6] epochs before SGD (held), and RMSProp
+ends at a training loss 0.10 [0.08, 0.12] below AdaGrad's (held). Not shown: Adam before
+momentum, 0.5 [-2.5, 3.5] epochs later; Nesterov - momentum +0.3 [-0.3, +0.9] points,
+Nadam - Adam -0.5 [-0.8, -0.1]. Test accuracies are from 88.4 +- 0.6% (Lion) to 91.1 +-
+0.4% (Nesterov).
 """
 
 from typing import Any

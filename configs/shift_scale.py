@@ -1,6 +1,7 @@
 """Shift and scale against batch normalization: ten variants, none, and batches.
 
     python -m experiments.compare --config=configs/shift_scale.py
+    python -m experiments.compare --config=configs/shift_scale.py:layer
     python -m experiments.compare --config=configs/shift_scale.py:regularization
     python -m experiments.compare --config=configs/shift_scale.py:batch_sizes
     python -m experiments.compare --config=configs/shift_scale.py:fcn --data_dir=DIR
@@ -14,8 +15,15 @@ first command is a small fully convolutional net on scikit-learn's digits.
 Variants: ``fcn``, ``fcn_dropout``, ``mlp``, ``mlp_dropout`` on CIFAR-10, ``cifar100``
 and ``cifar100_dropout`` (the fully convolutional net on CIFAR-100); each with
 ``_reduced`` behind it for 2 cores. ``fcn`` has all variants, the others those of the
-layer. ``regularization`` asks what cures overfitting: decay of the weights, decay of
-the constants, dropout. ``batch_sizes`` is an MLP at batches of 1 to 64.
+layer. ``layer`` is the first command with these alone, in a net half as wide.
+``regularization`` asks what cures overfitting: decay of the weights, decay of the
+constants, dropout. ``batch_sizes`` is an MLP at batches of 1 to 64.
+
+Shown by ``layer``, 6 seeds, test accuracy: batch normalization 97.7 +- 0.6%, shift of
+the layer 96.3 +- 0.5%, its scale 86.3 +- 2.3%, none 84 +- 19%, shift and scale 25 +-
+34%: it is stuck at most seeds. So it is 59 [28, 90] points worse than none
+(contradicted) and 72 [39, 106] worse than batch normalization (held), and reaches 90%
+2.8 [0.5, 5.2] epochs later (contradicted).
 """
 
 from typing import Any
@@ -43,7 +51,7 @@ CIFAR: dict[str, tuple[str, str, float, tuple[str, ...]]] = {
     "cifar100_dropout": ("cifar100", "fcn", 0.2, OF_THE_LAYER),
 }
 VARIANTS = (
-    "digits", "regularization", "batch_sizes", *CIFAR,
+    "digits", "layer", "regularization", "batch_sizes", *CIFAR,
     *(f"{name}_reduced" for name in CIFAR),
 )  # fmt: skip
 
@@ -57,7 +65,10 @@ def get_config(variant: str = "digits") -> ConfigDict:
     if variant not in VARIANTS:
         raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
     config = _digits()
-    if variant == "regularization":
+    if variant == "layer":
+        config.model.features = (8, 16)
+        _compare(config, OF_THE_LAYER)
+    elif variant == "regularization":
         _regularization(config)
     elif variant == "batch_sizes":
         _batch_sizes(config)

@@ -19,6 +19,11 @@ Shown, 10 seeds: test accuracy 80.5 +- 5.1, 89.1 +- 1.2, 90.6 +- 1.1% after 5, 2
 80 epochs. That 80 are no better than 20 is contradicted, +1.5 [0.7, 2.3] points (at a
 smaller best rate); no wider gap is shown. The loss improved to the end: patience never
 ran out, and its runs are those of 80 epochs.
+
+On MNIST (160 training images, all 10,000 test images; the command above), 10 seeds:
+test accuracy 66.0 +- 2.8, 74.1 +- 1.2, 74.8 +- 1.3% after 5, 20 and 80 epochs. 80
+epochs are 0.7 [0.3, 1.1] points better than 20 (contradicted), and widen the gap by
+0.20 [0.17, 0.23] (held). Patience never ran out.
 """
 
 from typing import Any

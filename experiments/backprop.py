@@ -34,6 +34,7 @@ from optlab.errors import InputError
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report import Picture, Section, Steps, Table, show_table
 from optlab.report.figures.graph import draw_graph, steps
+from optlab.report.figures.matrices import matrices
 
 NET = flags.DEFINE_list(
     "net", None, "Units of a net, inputs first, such as 2,3,1: in place of words."
@@ -262,8 +263,35 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
         f"Backpropagation through a {'-'.join(sizes)} net of {activation} units",
         config,
         {"cost": float(cost)},
-        (Section("Both passes", (table,)),),
+        (Section("Both passes", (net_picture(layers), table)),),
         lead=(about, checked),
+    )
+
+
+def net_picture(layers: Sequence[backprop.Layer]) -> Picture:
+    """Draws the quantities of both passes as maps of colour.
+
+    Args:
+      layers: the layers, first to last.
+
+    Returns:
+      The picture, a row a layer.
+    """
+    names = {"dw": "dC/dW", "db": "dC/db", "w": "W"}
+    shown = {}
+    for number, layer in enumerate(layers, 1):
+        found = {names.get(key, key): each for key, each in layer._asdict().items()}
+        shown[f"layer {number}"] = {
+            name: np.asarray(each).reshape(len(each), -1)
+            for name, each in found.items()
+        }
+    return Picture(
+        "matrices",
+        matrices("Both passes, layer by layer", shown),
+        "Forward, from the first layer on, W and b give z and a; backward, from the "
+        "last layer on, delta gives dC/dW and dC/db. Red is above zero, blue below, "
+        "each matrix on a scale of its own.",
+        "Matrices of each layer; the table holds their numbers.",
     )
 
 

@@ -82,7 +82,33 @@ def main(given: cli.Given) -> None:
         settings,
         content,
         [Section("Error and cost", (_picture(found, measure, settings), table))],
-        lead=[LEAD, *([settings["note"]] if settings["note"] else [])],
+        lead=[
+            conclusion(found, measure),
+            LEAD,
+            *([settings["note"]] if settings["note"] else []),
+        ],
+    )
+
+
+def conclusion(found: Sequence[Removed], measure: Measure) -> str:
+    """Says in a sentence what the largest share of removed filters saves and costs.
+
+    Args:
+      found: nets of each shape, the parents first.
+      measure: error of the sentence.
+
+    Returns:
+      The sentence.
+    """
+    whole, last = found[0], found[-1]
+    parents, errors = (_in_errors(each, measure).after for each in (whole, last))
+    return (
+        f"Without {100 * last.share:g}% of the filters, "
+        f"{100 * last.multiply_adds / whole.multiply_adds:.0f}% of the multiply-adds "
+        f"are left and {last.seconds / whole.seconds:.2f} times the time; "
+        f"{measure.label}: {plus_minus(parents[GREEDY])} before, "
+        f"{plus_minus(errors[GREEDY])} retrained, {plus_minus(errors[SCRATCH])} from "
+        f"scratch ({len(parents[GREEDY])} seeds, 95% intervals)."
     )
 
 

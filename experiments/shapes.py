@@ -9,7 +9,7 @@ around, gives (W - F + 2P) / S + 1 outputs along a side, rounded down. The defau
 has windows of 1, 3, 3 with stride 2, 4 and 10 on images of 100 x 100 x 3, without
 padding and with as much as keeps W / S outputs; and pooling. Words F/S/P ask for
 others. Parameters are F F D_in n_f + n_f, and multiply-adds F F D_in n_f for each
-output pixel. A page holds the same table.
+output pixel. A page holds the same table, and draws the sizes.
 """
 
 import re
@@ -28,7 +28,8 @@ from optlab.errors import InputError
 from optlab.models.cost import multiply_adds
 from optlab.models.layers import Conv
 from optlab.models.pooling import max_pool
-from optlab.report import Section, Table, show_table
+from optlab.report import Picture, Section, Table, show_table
+from optlab.report.figures.sizes import Output, output_squares
 
 SIDE = flags.DEFINE_integer("side", 100, "Pixels along a side of an image.", 1)
 CHANNELS = flags.DEFINE_integer("channels", 3, "Channels of an image.", 1)
@@ -83,7 +84,7 @@ def main(given: cli.Given) -> None:
         "Output sizes of convolution and pooling",
         config,
         {"sizes": [each._asdict() for each in sizes]},
-        (Section("Sizes and costs", (table,)),),
+        (Section("Sizes and costs", (picture(side, sizes), table)),),
         lead=(
             f"By (W - F + 2P) / S + 1 a side of {side} pixels becomes "
             f"{', '.join(str(each.formula) for each in sizes)}; all "
@@ -199,6 +200,29 @@ def measure(
         layer=output.shape[1],
         parameters=sum(leaf.size for leaf in jax.tree.leaves(variables)),
         multiply_adds=multiply_adds(apply, variables, batch),
+    )
+
+
+def picture(side: int, sizes: Sequence[Size]) -> Picture:
+    """Draws inputs and outputs to scale.
+
+    Args:
+      side: pixels along a side of an image.
+      sizes: rows of the table.
+
+    Returns:
+      The picture.
+    """
+    outputs = [
+        Output(each.group, f"F {each.window}, S {each.stride}", each.layer)
+        for each in sizes
+    ]
+    return Picture(
+        "sizes",
+        output_squares("Output sizes", side, outputs),
+        "An outline is an image, and the square in it a layer's output, to scale; F "
+        "is the side of the window and S the stride.",
+        "Sides of the outputs; the table holds the same numbers.",
     )
 
 

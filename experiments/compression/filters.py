@@ -105,6 +105,8 @@ def sizes(model: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]
     {'features': (4, 6), 'dense': 9}
     """
     *hidden, _ = counts.values()
+    if model.get("residual"):
+        raise InputError("filters are not pruned where residual links join layers")
     if model["name"] == "mlp":
         return {"hidden": tuple(hidden)}
     if model["name"] in ("cnn", "lenet5"):

@@ -1,18 +1,30 @@
-"""Gradients of each layer's weights, and dead units, at random initial weights."""
+"""Gradients of each layer's weights and dead units, before training and after it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from experiments.studies.context import Context
-from optlab import data, losses, models, report
+from optlab import data, losses, models, names, optim, problems, report, training
+from optlab.data import Dataset
 from optlab.errors import InputError
 from optlab.models.layers import Dense
 from optlab.models.mlp import ACTIVATIONS
+from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.layers import Line, by_layer
+from optlab.results import mean_band
+from optlab.training import init_run
+
+#: Activations of one number that are drawn, by name.
+SCALARS = ACTIVATIONS | {
+    "prelu": lambda x: jnp.where(x > 0, x, 0.25 * x),
+    "softmax": lambda x: jax.nn.softmax(jnp.stack([x, 0 * x, 0 * x]))[0],
+}
 
 
 class Found(NamedTuple):
@@ -22,6 +34,8 @@ class Found(NamedTuple):
     depth: int  # hidden layers
     slopes: np.ndarray  # [seeds, depth + 1], root mean square gradient of a kernel
     dead: np.ndarray  # [seeds, depth], share of units without a slope on any example
+    dead_after: np.ndarray  # the same after training; nan for a seed that diverged
+    accuracy: np.ndarray  # [seeds], of the validation split after training; likewise
 
     @property
     def ratio(self) -> float:
@@ -31,58 +45,98 @@ class Found(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints a table; writes page, figure and results.json.
+    """Prints a table; writes page, figures and results.json.
 
     Args:
       settings: config as in ``configs/vanishing.py``.
       context: folders and console.
 
     Raises:
-      InputError: a part of a net is unknown, or a depth is no number of layers.
+      InputError: a part of a net is unknown, a depth is no number of layers, or the
+        examples are fewer than a batch.
     """
     if not settings["depths"] or min(settings["depths"]) < 1:
         raise InputError("--config.depths must be whole numbers of 1 or more")
-    wanted = [(net, depth) for net in settings["nets"] for depth in settings["depths"]]
+    digits = data.load("digits")
+    if settings["batch_size"] > len(digits.train.targets):
+        raise InputError(
+            f"--config.batch_size={settings['batch_size']} is more than the "
+            f"{len(digits.train.targets)} training examples"
+        )
+    wanted = [(net, depth) for depth in settings["depths"] for net in settings["nets"]]
     for net, depth in wanted:
         make_net(net, depth, settings["units"])
+        make_optimizer(net, settings["optimizer"])
+    curves = [curve(name) for name in settings["drawn"]]
     folder = context.claim(settings)
-    digits, count = data.load("digits"), settings["examples"]
-    inputs = jnp.asarray(digits.prepare(digits.train.inputs[:count]))
-    targets = jnp.asarray(digits.train.targets[:count])
     found = []
     with context.progress() as bar:
         task = bar.add_task("", total=len(wanted))
         for net, depth in wanted:
             bar.update(task, description=f"{net['name']}, {depth} layers")
-            module, activation = make_net(net, depth, settings["units"])
-            slopes, dead = measure(
-                module, activation, inputs, targets, settings["seeds"]
-            )
-            found.append(Found(net["name"], depth, slopes, dead))
+            found.append(study(net, depth, digits, settings))
             bar.advance(task)
-    table = _table(found, settings["depths"])
+    table = _table(found, settings)
     context.show(table)
     deepest = max(settings["depths"])
     drawn = [each for each in found if each.depth == deepest]
-    slopes = [Line(each.name, each.slopes) for each in drawn]
-    dead = [Line(each.name, each.dead) for each in drawn]
     picture = report.Picture(
         "layers",
-        by_layer(f"{deepest} hidden layers before training", slopes, dead),
+        by_layer(
+            f"{deepest} hidden layers",
+            [Line(each.name, each.slopes) for each in drawn],
+            [Line(each.name, each.dead) for each in drawn],
+            [Line(each.name, each.dead_after) for each in drawn],
+        ),
         "Median over the seeds; the band holds their middle half. A gradient of 0, as "
         "before a binary step, is not drawn. Dead: without a slope on any example.",
-        "Gradient and dead units by layer; the table holds the ratios.",
+        "Gradient and dead units by layer; the table holds their means.",
+    )
+    shapes = report.Picture(
+        "activations",
+        with_derivatives("Activations and their derivatives", curves),
+        "A binary step has the derivative 0, so that nothing arrives before it; a "
+        "logistic unit's is at most 1/4, so that 20 layers leave less than 1e-12 of a "
+        "gradient; that of ReLU is 0 or 1. A softmax's is of its first output by its "
+        "first input, the two other inputs being 0; PReLU's slope below 0 is learned, "
+        "and drawn where it starts.",
+        "A panel an activation: its values as a line, its derivative dashed.",
     )
     lead = "; ".join(f"{each.name} {report.number(each.ratio)}" for each in drawn)
     content = {"nets": [each._asdict() for each in found]}
     context.write(
         folder, settings, content,
-        (report.Section("Layer by layer", (picture, table)),),
+        (
+            report.Section("Layer by layer", (picture, table)),
+            report.Section("The activations", (shapes,)),
+        ),
         lead=(
             f"Gradient of the first layer as a multiple of the last one's, {deepest} "
             f"hidden layers, {settings['seeds']} seeds: {lead}.",
         ),
     )  # fmt: skip
+
+
+def curve(name: str) -> Curve:
+    """Computes an activation and its derivative, on points from -4 to 4.
+
+    Args:
+      name: name of an activation, or ``softmax``.
+
+    Returns:
+      The curve.
+
+    Raises:
+      InputError: the activation is unknown.
+
+    >>> logistic = curve("sigmoid")
+    >>> float(logistic.slopes.max().round(3))
+    0.25
+    """
+    function = names.find("activation", name, SCALARS)
+    x = jnp.linspace(-4, 4, 401)
+    slopes = jax.vmap(jax.grad(function))(x)
+    return Curve(name, *map(np.asarray, (x, jax.vmap(function)(x), slopes)))
 
 
 def make_net(
@@ -91,16 +145,89 @@ def make_net(
     """Makes a net and finds its activation.
 
     Args:
-      net: name, and options of the model, as in the config.
+      net: name, options of the model, and ``clip``, as in the config.
       depth: number of hidden layers.
       units: units of each.
 
     Returns:
       The module, and its activation as a function of arrays.
     """
-    options = {key: value for key, value in net.items() if key != "name"}
+    options = {key: net[key] for key in net if key not in ("name", "clip")}
     module = models.make("mlp", classes=10, hidden=(units,) * depth, **options)
     return module, ACTIVATIONS[options["activation"]]
+
+
+def make_optimizer(
+    net: Mapping[str, Any], settings: Mapping[str, Any]
+) -> optax.GradientTransformation:
+    """Makes the optimizer of a net, behind a clip of the gradient where there is one.
+
+    Args:
+      net: as in the config; ``clip`` is the largest norm of the gradient of all layers
+        together, to which a longer gradient is scaled.
+      settings: name and options of the optimizer.
+
+    Returns:
+      The optimizer.
+
+    Raises:
+      InputError: the norm is not above 0, or the optimizer is unknown.
+    """
+    clip = net.get("clip", math.inf)
+    if not isinstance(clip, int | float) or not clip > 0:
+        raise InputError(f"net {net['name']!r}: clip={clip!r} must be above 0")
+    options = {key: value for key, value in settings.items() if key != "name"}
+    tx = optim.make(settings["name"], **options)
+    return tx if clip == math.inf else optax.chain(optax.clip_by_global_norm(clip), tx)
+
+
+def study(
+    net: Mapping[str, Any], depth: int, dataset: Dataset, settings: Mapping[str, Any]
+) -> Found:
+    """Measures a net before training and after it.
+
+    Args:
+      net: name, options of the model, and ``clip``, as in the config.
+      depth: number of hidden layers.
+      dataset: examples.
+      settings: config.
+
+    Returns:
+      What was measured.
+    """
+    module, activation = make_net(net, depth, settings["units"])
+    problem = problems.classification(module, dataset)
+    tx, count = make_optimizer(net, settings["optimizer"]), settings["examples"]
+    inputs = jnp.asarray(dataset.prepare(dataset.train.inputs[:count]))
+    targets = jnp.asarray(dataset.train.targets[:count])
+    clip = optax.clip_by_global_norm(net.get("clip", math.inf))
+
+    def of_seed(seed):
+        slopes, dead = measure(
+            module, activation, inputs, targets, *init_run(problem, seed), clip
+        )
+        trained = training.train(
+            problem, tx, seed=seed,
+            epochs=settings["epochs"], batch_size=settings["batch_size"],
+        )  # fmt: skip
+        _, after = measure(
+            module, activation, inputs, targets,
+            trained.params, trained.model_state, clip,
+        )  # fmt: skip
+        accuracy = trained.history.evaluations["validation"]["accuracy"][-1]
+        finite = jnp.all(jnp.isfinite(trained.history.steps["loss"]))
+        after, accuracy = (jnp.where(finite, x, jnp.nan) for x in (after, accuracy))
+        return slopes, dead, after, accuracy
+
+    seeds = jnp.arange(settings["seeds"])
+    # A program that runs once: compiling it well would take longer than running it.
+    hurried = {
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": False,
+    }
+    options = hurried if jax.default_backend() == "cpu" else None
+    program = jax.jit(jax.vmap(of_seed)).lower(seeds).compile(compiler_options=options)
+    return Found(net["name"], depth, *jax.device_get(program(seeds)))
 
 
 def measure(
@@ -108,64 +235,70 @@ def measure(
     activation: Callable[[jax.Array], jax.Array],
     inputs: jax.Array,
     targets: jax.Array,
-    seeds: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Measures gradients and dead units at random initial weights.
+    params: Any,
+    model_state: Any,
+    clip: optax.GradientTransformation,
+) -> tuple[jax.Array, jax.Array]:
+    """Measures gradients and dead units.
 
     Args:
       module: multilayer perceptron.
       activation: activation function of its hidden layers.
       inputs: examples ``[n, ...]``.
       targets: classes ``[n]``.
-      seeds: number of random initial weights.
+      params: parameters of the net.
+      model_state: other state of the net.
+      clip: stateless transformation that the gradient passes through.
 
     Returns:
-      Root mean square gradient of each kernel ``[seeds, layers]``, and the share of
-      units whose activation has no slope on any example ``[seeds, layers - 1]``.
+      Root mean square gradient of each kernel ``[layers]``, and the share of units
+      whose activation has no slope on any example ``[layers - 1]``.
     """
-    names = [f"Dense_{i}" for i in range(len(module.hidden) + 1)]
+    parts = [f"Dense_{i}" for i in range(len(module.hidden) + 1)]
 
-    def of_seed(key):
-        variables = module.init(key, inputs)
-        rest = {kind: tree for kind, tree in variables.items() if kind != "params"}
+    def loss(params):
+        outputs, seen = module.apply(
+            {"params": params, **model_state}, inputs, train=True,
+            capture_intermediates=lambda part, _: isinstance(part, Dense),
+            mutable=["intermediates", *model_state],
+        )  # fmt: skip
+        entered = [seen["intermediates"][part]["__call__"][0] for part in parts]
+        return losses.cross_entropy(outputs, targets).mean(), entered[:-1]
 
-        def loss(params):
-            outputs, seen = module.apply(
-                {"params": params, **rest}, inputs, train=True,
-                capture_intermediates=lambda part, _: isinstance(part, Dense),
-                mutable=["intermediates", *rest],
-            )  # fmt: skip
-            entered = [seen["intermediates"][name]["__call__"][0] for name in names]
-            return losses.cross_entropy(outputs, targets).mean(), entered[:-1]
-
-        gradient, entered = jax.grad(loss, has_aux=True)(variables["params"])
-        slopes = [
-            jnp.sqrt(jnp.mean(gradient[name]["kernel"] ** 2)) for name in names
-        ]  # fmt: skip
-        slope = jax.grad(lambda z: activation(z).sum())
-        dead = [jnp.mean(jnp.all(slope(z) == 0, axis=1)) for z in entered]
-        return jnp.stack(slopes), jnp.stack(dead)
-
-    keys = jax.random.split(jax.random.key(0), seeds)
-    # A program that runs once: compiling it well would take longer than running it.
-    hurried = {
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-    }
-    options = hurried if jax.default_backend() == "cpu" else None
-    program = jax.jit(jax.vmap(of_seed)).lower(keys).compile(compiler_options=options)
-    return jax.device_get(program(keys))
+    gradient, entered = jax.grad(loss, has_aux=True)(params)
+    clipped: Any = clip.update(gradient, clip.init(params))[0]
+    slopes = [jnp.sqrt(jnp.mean(clipped[part]["kernel"] ** 2)) for part in parts]
+    slope = jax.grad(lambda z: activation(z).sum())
+    dead = [jnp.mean(jnp.all(slope(z) == 0, axis=1)) for z in entered]
+    return jnp.stack(slopes), jnp.stack(dead)
 
 
-def _table(found: list[Found], depths: tuple[int, ...]) -> report.Table:
-    """Tabulates ratios and dead units by depth, a row a net."""
+def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:
+    """Tabulates ratios, dead units and accuracy, a block a depth."""
     rows = []
-    for name in dict.fromkeys(each.name for each in found):
-        row = {"net": name}
-        for depth in depths:
-            each = next(x for x in found if (x.name, x.depth) == (name, depth))
-            row[f"first/last\n{depth} layers"] = report.number(each.ratio)
-            row[f"dead\n{depth} layers"] = f"{100 * each.dead.mean():.1f}%"
-        rows.append(row)
+    for each in found:
+        lost = int((~np.isfinite(each.accuracy)).sum())
+        mean, _, high = mean_band(100 * each.accuracy)
+        dead_after = 100 * mean_band(each.dead_after.mean(axis=1))[0]
+        right = report.number(float(mean))
+        right += f" ± {high - mean:.1f}%" if np.isfinite(high) else ""
+        rows.append(
+            {
+                "net": each.name,
+                "gradient\nfirst/last": report.number(each.ratio),
+                "dead before\ntraining": f"{100 * each.dead.mean():.1f}%",
+                "dead after\ntraining": (
+                    f"{dead_after:.1f}%" if np.isfinite(dead_after) else "-"
+                ),
+                "validation\naccuracy": right,
+                "diverged": f"{lost}/{len(each.accuracy)}",
+            }
+        )
     title = "Gradient of the first layer over the last one's, and dead units"
-    return report.tabulate(title, rows, ["net"])
+    note = (
+        f"{settings['seeds']} seeds: median of the gradients' ratio, means, 95% "
+        f"interval. Trained for {settings['epochs']} epochs with batches of "
+        f"{settings['batch_size']} by {settings['optimizer']['name']}."
+    )
+    groups = [f"{each.depth} hidden layers" for each in found]
+    return report.tabulate(title, rows, ["net"], [note], groups)

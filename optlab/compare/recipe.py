@@ -117,7 +117,9 @@ def load_dataset(
     """Loads a recipe's data set.
 
     Args:
-      settings: settings of a recipe; ``data`` is read.
+      settings: settings of a recipe; ``data`` is read. Its ``augment`` (names and
+        strengths, as in a recipe's) and ``copies`` enlarge the training split before
+        training, see `data.enlarge`; the other entries are arguments of `data.load`.
       data_dir: folder of prepared data sets or tables.
       download: whether a missing set is prepared first.
 
@@ -127,7 +129,13 @@ def load_dataset(
     options: dict[str, Any] = {
         key: x for key, x in settings["data"].items() if x is not None or key == "name"
     }
-    return data.load(data_dir=data_dir, download=download, **options)
+    copies, augmentations = options.pop("copies", 0), options.pop("augment", {})
+    if not isinstance(augmentations, Mapping):
+        raise InputError("data.augment is a section: give its augmentations by name")
+    dataset = data.load(data_dir=data_dir, download=download, **options)
+    if copies == 0 and not augmentations:
+        return dataset
+    return data.enlarge(dataset, augmentations, copies)
 
 
 def make_problem(settings: Mapping[str, Any], dataset: Dataset) -> Problem:

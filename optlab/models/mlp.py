@@ -43,6 +43,8 @@ class MLP(Checked):
       normalization: one of ``normalization.NORMALIZATIONS``, after the input and after
         each hidden activation. An element is a number of the flattened input or a
         unit, and a channel is the same.
+      residual: whether a hidden layer with as many units as the one before adds the
+        numbers that enter it to those that leave it.
     """
 
     classes: int
@@ -53,6 +55,7 @@ class MLP(Checked):
     initial_scale: float = 1.0
     initializer: str = "lecun_normal"
     normalization: str = "none"
+    residual: bool = False
 
     def __post_init__(self):
         names.find("activation", self.activation, dict.fromkeys(KNOWN))
@@ -68,9 +71,11 @@ class MLP(Checked):
         x = inputs.reshape(inputs.shape[0], -1).T  # examples are columns
         x = normalize(self.normalization, x, train, example_axis=1)
         for units in self.hidden:
+            before = x
             x = self._activate(Dense(units, self.initial_scale, self.initializer)(x))
             x = normalize(self.normalization, x, train, example_axis=1)
             x = Dropout(self.dropout, deterministic=not train)(x)
+            x = x + before if self.residual and x.shape == before.shape else x
         return last(Dense(self.classes, self.initial_scale, self.initializer)(x).T)
 
     def _activate(self, x: jax.Array) -> jax.Array:

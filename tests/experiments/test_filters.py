@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from experiments.compression.filters import sizes
+from optlab.errors import InputError
+
 SMALL = (
     "--config.model.features=(4,)", "--config.model.dense=6", "--config.seeds=2",
     "--config.epochs=2", "--config.retrain.epochs=1", "--config.shares=(0.5,)",
@@ -49,3 +52,9 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):
     refused("experiments.filters", arguments, message)
+
+
+def test_residual_links_are_refused():
+    model = {"name": "mlp", "residual": True}
+    with pytest.raises(InputError, match="filters are not pruned where residual"):
+        sizes(model, {"Dense_0": 1, "Dense_1": 1})

@@ -296,3 +296,15 @@ def test_inputs_that_do_not_fit(name, options, inputs, message):
     module = models.make(name, classes=2, **options)
     with pytest.raises(InputError, match=message):
         jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(inputs))
+
+
+def test_a_residual_layer_of_zeros_passes_on_what_enters_it():
+    inputs = jnp.linspace(-1, 1, 12).reshape(3, 4)
+    net = {"hidden": (4, 4), "initializer": "zeros", "activation": "tanh"}
+    made = models.make("mlp", classes=2, residual=True, **net)
+    variables = made.init(jax.random.key(0), inputs)
+    kernel = jnp.eye(2, 4)
+    variables["params"]["Dense_2"]["kernel"] = kernel
+    np.testing.assert_allclose(made.apply(variables, inputs), inputs @ kernel.T)
+    plain = models.make("mlp", classes=2, **net)
+    assert not plain.apply(variables, inputs).any()

@@ -1,0 +1,43 @@
+"""Figures of sizes, matrices and activations: what is drawn where."""
+
+import matplotlib.colors
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from optlab.report.figures import render
+from optlab.report.figures.activations import Curve, with_derivatives
+from optlab.report.figures.matrices import matrices
+from optlab.report.figures.sizes import Output, output_squares
+
+
+def test_output_squares_are_to_scale():
+    outputs = [Output("plain", "a", 49), Output("plain", "b", 98), Output("x", "c", 25)]
+    figure = output_squares("Sizes", 100, outputs)
+    found = [
+        [patch.get_width() for patch in panel.patches if isinstance(patch, Rectangle)]
+        for panel in figure.axes
+    ]
+    assert found == [[1, 0.49, 1, 0.98], [1, 0.25]]
+    assert render(figure, "png", dpi=50)
+
+
+def test_zero_is_white_and_small_matrices_have_their_numbers():
+    row = {"W": np.array([[0.0, 2.0], [-1.0, 0.5]]), "z": np.arange(7.0)[:, None]}
+    figure = matrices("Passes", {"layer 1": row})
+    small, large = figure.axes
+    image = small.images[0]
+    assert np.allclose(image.to_rgba(0.0)[:3], matplotlib.colors.to_rgb("w"), atol=0.05)
+    assert image.get_clim() == (-2, 2)
+    assert [each.get_text() for each in small.texts] == ["0", "2", "-1", "0.5"]
+    assert not large.texts
+
+
+def test_each_activation_has_a_panel_with_value_and_derivative():
+    x = np.linspace(-1, 1, 3)
+    figure = with_derivatives("Both", [Curve(f"f_{i}", x, x, x * i) for i in range(5)])
+    shown = [panel for panel in figure.axes if panel.get_visible()]
+    assert [panel.get_title(loc="left") for panel in shown] == [
+        f"f {i}" for i in range(5)
+    ]
+    lines = {line.get_label(): line for line in shown[3].lines}
+    np.testing.assert_array_equal(lines["derivative"].get_ydata(), 3 * x)
