@@ -1,10 +1,12 @@
 """Every test sees eight CPU devices, so that what is sharded is tested as such.
 
 Programs of the tests run once or twice, so that compiling takes most of the time: it is
-done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a user runs.
+done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a user runs,
+and what was compiled is kept in ``.pytest_cache``, for all workers and for the next run.
 """
 
 import os
+import pathlib
 import signal
 
 import pytest
@@ -13,6 +15,9 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 _FLAG = "--xla_force_host_platform_device_count"
 if _FLAG not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=8".strip()

@@ -89,8 +89,8 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, tmp_path):
     kept = run("experiments.compare", *small, f"--workdir={tmp_path}/a")
     assert kept.returncode == 0, kept.stderr
     (net,) = (tmp_path / "a" / "nets").iterdir()
-    words = *SMALL[3:], f"--trained={net}", f"--workdir={tmp_path}/b"
-    found = run("experiments.compress", *words)
+    words = *SMALL[3:], "--config.thresholds.strengths=()", f"--trained={net}"
+    found = run("experiments.compress", *words, f"--workdir={tmp_path}/b")
     assert found.returncode == 0, found.stderr
     assert "one seed: none" in found.stdout
     stored = compress.stored((tmp_path / "b" / "files" / "p-0.olnt").read_bytes())
