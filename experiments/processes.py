@@ -52,8 +52,9 @@ STARTING = 300
 #: Seconds that an error waits for news of a process that died, which may explain it.
 NEWS = 5
 
-#: Sign of life, and last word of a process that has done its part.
-ALIVE, DONE = b"\0", b"done"
+#: Sign of life; last word of a process that has done its part, and of process 0 where
+#: one of these has died since, for which nobody may wait.
+ALIVE, DONE, GONE = b"\0", b"done", b"gone"
 
 
 def together(
@@ -194,7 +195,8 @@ class _Watch:
     """
 
     def __init__(self, advice: str):
-        self.index, self.failed, self.advice = jax.process_index(), False, advice
+        self.index, self.advice = jax.process_index(), advice
+        self.code: int | None = None  # to end with, without a word to JAX
         _silence(1)
         if not leads():
             _silence(2)
@@ -260,7 +262,8 @@ class _Watch:
         if not said:
             self._stop(f"process {index} died")
         news = said.replace(ALIVE, b"")
-        if news == DONE:
+        if news in (DONE, GONE):
+            self.code = 0 if news == GONE else self.code
             selector.unregister(peer)
         elif news:
             self._end_all(news)
@@ -286,8 +289,13 @@ class _Watch:
 
     def leave(self) -> None:
         """Says that this process has done its part, and waits for the others."""
-        self._tell(DONE)
+        if not leads():
+            self._tell(DONE)
         self.listener.join()
+        if leads():
+            gone = any(_is_closed(peer) for peer in self.peers.values())
+            self.code = 0 if gone else None
+            self._tell(GONE if gone else DONE)
 
     def fail(self, error: BaseException) -> None:
         """Says that this process ends with an error; the others stop.
@@ -298,17 +306,17 @@ class _Watch:
         if not isinstance(error, known):
             threading.Event().wait(NEWS)
         self.lock.acquire()
-        self.failed = True
+        self.code = 1
         kind = type(error).__name__
         text = "stopped" if isinstance(error, KeyboardInterrupt) else str(error) or kind
         news = f"process {self.index}: {' '.join(text.split())}".encode()[:1000]
         self._tell(news + b": all processes stop")
 
     def _end(self) -> None:
-        if self.failed:
+        if self.code is not None:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(1)
+            os._exit(self.code)
 
 
 def _listener() -> socket.socket:
@@ -336,6 +344,17 @@ def _accept(listener: socket.socket, token: bytes) -> dict[int, socket.socket]:
         else:
             peer.close()
     return found
+
+
+def _is_closed(peer: socket.socket) -> bool:
+    """Tells whether the process at the other end is gone."""
+    with contextlib.suppress(ConnectionError):
+        try:
+            while peer.recv(2000, socket.MSG_DONTWAIT):
+                continue  # signs of life
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _reach(hosts: Sequence[str], port: int) -> socket.socket:

@@ -50,6 +50,26 @@ NETS = (
 )  # fmt: skip
 
 
+#: Process 1 has nothing to do, process 0 waits for a file.
+UNEVEN = (sys.executable, "-c", """
+import pathlib, time
+import jax
+from absl import app, flags
+from experiments import processes
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the file.")
+
+def main(argv):
+    folder = pathlib.Path(WORKDIR.value)
+    if jax.process_index() == 0:
+        (folder / "runs").touch()
+        while not (folder / "killed").exists():
+            time.sleep(0.01)
+
+app.run(processes.together(main))
+""")  # fmt: skip
+
+
 def start(folder, count, *flags, command=COMMAND):
     """Starts the processes of one command, with further flags."""
     with socket.socket() as probe:
@@ -118,10 +138,8 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
     second.send_signal(signal.SIGKILL)
     (code, _, errors), _ = ends([first, second])
     assert code == 1
-    assert errors.splitlines()[-1] == (
-        "error: process 1 died: all processes stop; the same command goes on from the "
-        "last saved epoch"
-    )
+    line = "error: process 1 died: all processes stop; the same command goes on from "
+    assert line + "the last saved epoch" in errors.splitlines()
     ((code, _, errors),) = ends(start(tmp_path / "run", 1, "--width=1"))
     assert code == 0
     assert re.search(r"momentum tune 0 goes on after epoch \d+\n", errors)
@@ -134,6 +152,20 @@ def test_a_death_stops_all_and_one_process_goes_on_to_the_same_rows(whole, tmp_p
             np.testing.assert_allclose(values, others, rtol=1e-3, atol=1e-3)
         else:
             assert column == expected[key], key
+
+
+def test_a_death_after_its_part_is_no_error(tmp_path):
+    first, second = start(tmp_path, 2, command=UNEVEN)
+    while not (tmp_path / "runs").exists() and first.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.5)  # in which the second says that it is done
+    second.kill()
+    second.wait()
+    (tmp_path / "killed").touch()
+    (code, _, errors), _ = ends([first, second])
+    assert code == 0
+    assert "Traceback" not in errors
+    assert "Fatal" not in errors
 
 
 def test_starts_spread_over_two_processes_end_as_in_one(tmp_path):
