@@ -1,8 +1,8 @@
 """Every test sees eight CPU devices, so that what is sharded is tested as such.
 
 Programs of the tests run once or twice, so that compiling takes most of the time: it is
-done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a user runs,
-and what was compiled is kept in ``.pytest_cache``, for all workers and for the next run.
+done in a hurry, unless ``JAX_DISABLE_MOST_OPTIMIZATIONS=0`` asks for what a user runs.
+What was compiled is kept in ``.pytest_cache``, for all workers and for the next run.
 """
 
 import os
@@ -13,14 +13,26 @@ import pytest
 
 # In a background job of a shell Ctrl-C is ignored, also by the processes it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 _CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-_FLAG = "--xla_force_host_platform_device_count"
-if _FLAG not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=8".strip()
+for _name, _value in {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_NUM_CPU_DEVICES": "8",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_COMPILATION_CACHE_DIR": str(_CACHE),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}.items():
+    os.environ.setdefault(_name, _value)
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
+    _HURRY = (
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    )
+    os.environ["XLA_FLAGS"] = f"{_HURRY} {os.environ.get('XLA_FLAGS', '')}"
+
+
+@pytest.fixture(scope="session")
+def a_core_a_device():
+    """The environment of a process that has the devices of a user's."""
+    return {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -44,7 +43,7 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
+def run(tmp_path_factory, a_core_a_device):
     """A function that runs ``python -m MODULE WORDS``, in a fork as ``FORK`` says."""
     folder = tmp_path_factory.mktemp("commands")
     process = subprocess.Popen(
@@ -53,7 +52,7 @@ def run(tmp_path_factory):
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": ""},
+        env=a_core_a_device,
     )
     number = itertools.count()
 

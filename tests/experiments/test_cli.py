@@ -1,6 +1,5 @@
 """The command line: bad input is one clear line, before any compile or file."""
 
-import os
 import pathlib
 import re
 import subprocess
@@ -212,14 +211,14 @@ def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
         cli._read_config(str(path))
 
 
-def test_every_core_is_a_device_unless_the_user_says_how_many():
+def test_every_core_is_a_device_unless_the_user_says_how_many(a_core_a_device):
     count = (
         "import jax; from experiments import cli; from optlab import machine; "
         "cli.use_cores(); print(len(jax.devices()), machine.cores())"
     )
 
     def devices(**environment):
-        clean = os.environ | {"XLA_FLAGS": ""} | environment
+        clean = a_core_a_device | environment
         command = [sys.executable, "-c", count]
         words = subprocess.check_output(command, env=clean, text=True).split()
         return tuple(map(int, words))

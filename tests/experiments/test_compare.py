@@ -30,12 +30,13 @@ WORK = "w [r] x[b]y $z$ <i>"
 
 
 def start(*words, path=""):
-    """Starts a comparison on one device."""
+    """Starts a comparison on two devices."""
     paths = os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-m", "experiments.compare", *map(str, words)],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": "", "COLUMNS": "200", "PYTHONPATH": paths},
+        env=os.environ
+        | {"JAX_NUM_CPU_DEVICES": "2", "COLUMNS": "200", "PYTHONPATH": paths},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

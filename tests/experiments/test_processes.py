@@ -75,9 +75,6 @@ def start(folder, count, *flags, command=COMMAND):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    forced = "force_host_platform_device_count"
-    xla = " ".join(w for w in os.environ["XLA_FLAGS"].split() if forced not in w)
-    environment = {"XLA_FLAGS": xla, "JAX_NUM_CPU_DEVICES": "1"}
     together = f"--coordinator_address={address}", f"--num_processes={count}"
     return [
         subprocess.Popen(
@@ -86,7 +83,7 @@ def start(folder, count, *flags, command=COMMAND):
                 *((*together, f"--process_id={i}") if count > 1 else ()),
             ],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

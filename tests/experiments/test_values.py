@@ -4,7 +4,6 @@ Each experiment is driven as its command line drives it, in a process of its own
 are defined once a process), up to the moment where it claims its folder and compiles.
 """
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -118,13 +117,13 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_any_value_is_one_line_or_runs(name, tmp_path):
+def test_any_value_is_one_line_or_runs(name, tmp_path, a_core_a_device):
     if name == "nist" and not nist.directory().is_dir():
         pytest.skip("no NIST .dat files; set OPTLAB_NIST_DIR")
     run = subprocess.run(
         [sys.executable, "-c", DRIVE, *COMMANDS[name]],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": "", "COLUMNS": "200"},
+        env=a_core_a_device | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=600,
