@@ -33,7 +33,10 @@ above), 6 seeds, test accuracy at 2 and 5 layers: binary step 39.1 +- 2.0 and 17
 1.8%, linear 88.5 +- 0.2 and 87.8 +- 0.4%, ReLU 91.0 +- 0.4 and 89.6 +- 1.3%, logistic
 89.8 +- 0.5 and 76.0 +- 7.5%. Held: a step does not train what is before it; in 5 layers
 logistic units are worse than ReLU, by 13.6 [6.1, 21.1] points. Not shown: ReLU over a
-linear net, +2.5 [1.9, 3.1] points at 2 layers and +1.8 [0.2, 3.4] at 5.
+linear net, +2.5 [1.9, 3.1] points at 2 layers and +1.8 [0.2, 3.4] at 5. At 20 layers:
+tanh 84.4 +- 1.7%, logistic 11.4%, with batch normalization 86.7 +- 0.8% (held), ReLU
+with He's weights 78.2 +- 3.1%, with Glorot's 75.7 +- 6.9%, with batch normalization
+74.8 +- 2.7% (neither claim about ReLU is shown).
 """
 
 from typing import Any

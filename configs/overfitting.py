@@ -6,9 +6,9 @@
     python -m experiments.compare --config=configs/overfitting.py \
         --config.data.name=cifar10 --config.data.examples=2000 --data_dir=DIR
     python -m experiments.compare --config=configs/overfitting.py \
-        --config.contenders=none,rotate,enlarged \
-        --config.contenders.enlarged.data.copies=19 \
-        --config.contenders.enlarged.epochs=5
+        --config.contenders=none,rotation,copies \
+        --config.contenders.copies.data.copies=19 \
+        --config.contenders.copies.epochs=5
 
 100 training images, a net with two hidden layers of 64 units, Adam at 1e-3, 100 epochs;
 none, dropout, batch normalization, weight decay, early stopping (25 epochs), and
@@ -53,15 +53,17 @@ from configs import digits_optimizers
 REMEDIES = {
     "dropout": {"model": {"dropout": (0.1, 0.3, 0.5, 0.7)}},
     "batch_norm": {"model": {"normalization": "batch"}},
-    "decay": {"optimizer": {"name": "adamw", "weight_decay": (0.1, 1.0, 3.0, 10.0)}},
+    "weight_decay": {
+        "optimizer": {"name": "adamw", "weight_decay": (0.1, 1.0, 3.0, 10.0)}
+    },
     "early_stopping": {"epochs": 25},
-    "shift": {"augment": {"crop": {"padding": (1, 2)}}},
-    "rotate": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0, 60.0)}}},
-    "scale": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4, 0.6)}}},
+    "shifts": {"augment": {"crop": {"padding": (1, 2)}}},
+    "rotation": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0, 60.0)}}},
+    "scaling": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4, 0.6)}}},
     "noise": {"augment": {"noise": {"std": (0.1, 0.3, 1.0, 3.0)}}},
     "mirror": {"augment": {"flip": {"share": 0.5}}},
     # Nine copies of each image, made beforehand; a tenth of the epochs: as many steps.
-    "enlarged": {
+    "copies": {
         "data": {"copies": 9, "augment": {"rotate": {"degrees": 40.0}}},
         "epochs": 10,
     },
@@ -86,16 +88,16 @@ def get_config() -> ConfigDict:
     config.contenders.none = ConfigDict()
     for name, changes in REMEDIES.items():
         config.contenders[name] = ConfigDict(changes)
-    config.contenders.decay.optimizer.learning_rate = RATE
+    config.contenders.weight_decay.optimizer.learning_rate = RATE
     cures = [name for name in REMEDIES if name != "mirror"]
     config.claims = (
-        *({"says": f"{name}: the gap is smaller than without",
+        *({"says": f"With {name.replace('_', ' ')} the gap is smaller",
            "less": name, "than": "none", "by": "gap"} for name in cures),
-        *({"says": f"{name}: more accurate than without",
+        *({"says": f"With {name.replace('_', ' ')} the net is more accurate",
            "better": name, "than": "none"} for name in cures),
         {"says": "Mirrored digits make the net worse", "better": "none",
          "than": "mirror"},
         {"says": "New rotations in each epoch are better than nine rotated copies made "
-         "beforehand", "better": "rotate", "than": "enlarged"},
+         "beforehand", "better": "rotation", "than": "copies"},
     )  # fmt: skip
     return config

@@ -23,7 +23,11 @@ logistic units at 1.6, the upper edge of its grid).
 On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
 above), 10 seeds, the second recipe is at 90% of validation images 4.1 [2.8, 5.4] epochs
 sooner (the first never is within its 10), and after 10 epochs at 90.2 +- 0.3% of test
-images against 88.6 +- 0.5%, +1.6 [0.8, 2.3] points: both held.
+images against 88.6 +- 0.5%, +1.6 [0.8, 2.3] points: both held. By ``factors``, with
+rates tuned, ReLU alone is sooner by 1.7 [0.6, 2.8] epochs and all three changes by 3.8
+[2.4, 5.2]; of the loss (0.3 [-0.4, 1.0]) and of Adam (-0.3 [-1.0, 0.4]) it is not
+shown. The most accurate is cross-entropy with ReLU and SGD, 91.2 +- 0.3%; the first
+recipe ends at 89.4 +- 0.5, the second at 90.2 +- 0.3%.
 """
 
 import itertools

@@ -25,7 +25,7 @@ import optlab
 from experiments import workdir
 from optlab.errors import InputError, near
 from optlab.report import Card, Claimed, duration, write_gallery
-from optlab.report.tables import in_words
+from optlab.report.tables import in_words, p_value
 from optlab.results import Interval, read_json, write_atomic
 from optlab.results.provenance import commit
 
@@ -309,8 +309,9 @@ def write_index(
         counted = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
         lead.append(
             f"Of {verdicts.total()} claims, written in the configs of the experiments: "
-            f"{counted}. Not shown: the seeds decide neither way. Intervals hold "
-            "95%, of differences paired by seed."
+            f"{counted}. Not shown: the seeds decide neither way. An interval "
+            "holds 95%, of differences paired by seed; a verdict goes by Holm's p, "
+            "corrected for the claims of its experiment."
         )
     return write_gallery(folder, title, groups, lead)
 
@@ -378,7 +379,10 @@ def _claimed(claim: Mapping[str, Any], found: Mapping[str, Any]) -> Claimed:
             text += f" [{scale * low:+.3g}, {scale * high:+.3g}]"
         parts.append(f"{text}{unit}, {n} seed{'s' * (n != 1)}")
     label = in_words(measure.removeprefix("test_")).capitalize()
-    return Claimed(claim["says"], claim["verdict"], f"{label}: {'; '.join(parts)}")
+    p = claim["p"]  # null where it is NaN
+    corrected = "" if p is None else f"; Holm's p {p_value(p)}"
+    measured = f"{label}: {'; '.join(parts)}{corrected}"
+    return Claimed(claim["says"], claim["verdict"], measured)
 
 
 def _read_results(folder: pathlib.Path) -> dict[str, Any] | None:

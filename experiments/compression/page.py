@@ -15,6 +15,7 @@ from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.problems import Metric
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures import compression as figures
+from optlab.report.tables import p_value
 from optlab.results.statistics import holm, mean_interval, paired_p
 
 
@@ -70,7 +71,7 @@ def contender_table(
             else f"[{change.low:+.2f}, {change.high:+.2f}]".replace(
                 "[+nan, +nan]", "one seed: none"
             ),
-            "Holm's\np": "-" if np.isnan(p) else f"{p:.3f}",
+            "Holm's\np": p_value(p),
         }
         rows.append(row)
     seeds = len(dense.values)

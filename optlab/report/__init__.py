@@ -1,6 +1,14 @@
 """Output for readers: tables on the terminal, figures, one HTML page."""
 
-from optlab.report.document import Facts, Listing, Picture, Section, Steps, write_page
+from optlab.report.document import (
+    Facts,
+    Folded,
+    Listing,
+    Picture,
+    Section,
+    Steps,
+    write_page,
+)
 from optlab.report.gallery import Card, Claimed, write_gallery
 from optlab.report.page import write
 from optlab.report.tables import Table, duration, number, tabulate
@@ -10,6 +18,7 @@ __all__ = [
     "Card",
     "Claimed",
     "Facts",
+    "Folded",
     "Listing",
     "Picture",
     "Section",

@@ -27,6 +27,12 @@ class Picture(NamedTuple):
     alt: str
 
 
+class Folded(NamedTuple):
+    """A long table, of which the page shows the title until it is opened."""
+
+    table: Table
+
+
 class Steps(NamedTuple):
     """Figures shown one at a time: the reader goes from one to the next."""
 
@@ -47,7 +53,8 @@ class Facts(NamedTuple):
     entries: Mapping[str, str]
 
 
-Block = str | Table | Picture | Steps | Listing | Facts  # a string is a paragraph
+#: A string is a paragraph.
+Block = str | Table | Folded | Picture | Steps | Listing | Facts
 
 
 class Section(NamedTuple):

@@ -5,8 +5,19 @@ import re
 from pathlib import Path
 
 from optlab.report import figures, tables
-from optlab.report.document import Block, Facts, Listing, Picture, Section, write_page
+from optlab.report.document import (
+    Block,
+    Facts,
+    Folded,
+    Listing,
+    Picture,
+    Section,
+    write_page,
+)
 from optlab.results import Results, swept_names
+
+#: A table of more pairs is folded.
+MANY = 15
 
 _PROGRESS = (
     "Top: training loss (solid) and validation loss (dashed). Below, if another metric "
@@ -62,7 +73,7 @@ def sections(results: Results) -> tuple[Section, ...]:
       results: a whole comparison.
 
     Returns:
-      Claims, result, differences, training, learned constants, tuning, time to target,
+      Claims, result, training, differences, learned constants, tuning, time to target,
       and how to repeat it.
     """
     result = [
@@ -100,8 +111,8 @@ def sections(results: Results) -> tuple[Section, ...]:
     filled = {
         "Claims": _claims(results),
         "Result": result,
-        "Differences": _differences(results),
         "Training": training,
+        "Differences": _differences(results),
         "Learned constants": _constants(results),
         "Tuning": tuning,
         "Time to target": target,
@@ -126,7 +137,7 @@ def _asked(results: Results) -> str:
     )
 
 
-def _differences(results: Results) -> list[tables.Table | str]:
+def _differences(results: Results) -> list[Block]:
     pairs = tables.difference_table(results)
     if pairs is None:
         return []
@@ -138,7 +149,7 @@ def _differences(results: Results) -> list[tables.Table | str]:
         "at most 5%. The verdict goes by Holm's p. Each interval holds 95% by itself: "
         "it may leave out zero where the verdict separates nothing."
     )
-    return [pairs, text]
+    return [Folded(pairs) if len(pairs.rows) > MANY else pairs, text]
 
 
 def _claims(results: Results) -> list[Block]:

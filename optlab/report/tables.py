@@ -19,7 +19,6 @@ from optlab.results import (
     summarize,
     swept_names,
 )
-from optlab.results.claims import NOT_SHOWN
 from optlab.results.sawtooth import teeth
 from optlab.results.statistics import mean_interval
 
@@ -247,8 +246,8 @@ def difference_table(results: Results) -> Table | None:
             "pair": f"{pair.first} - {pair.second}",
             "points" if decides.percent else "difference": mean,
             "95% interval": f"[{low}, {high}]" if two else "one seed: none",
-            "p": _p(pair.p),
-            "Holm's\np": _p(pair.corrected),
+            "p": p_value(pair.p),
+            "Holm's\np": p_value(pair.corrected),
             "seeds": str(pair.interval.n),
             "verdict": pair.verdict,
         }
@@ -283,12 +282,12 @@ def claims_table(results: Results) -> Table | None:
                 "95% interval": f"[{low}, {high}]"
                 if two
                 else test.remark or "one seed: none",
-                "p": _p(test.p),
+                "p": p_value(test.p),
                 "seeds": str(test.interval.n),
             }
             rows.append(row)
-            sure = "" if judged.verdict == NOT_SHOWN else f", Holm's p {_p(judged.p)}"
-            groups.append(f"{judged.says}: {judged.verdict}{sure}.")
+            p = f", Holm's p {p_value(judged.p)}" if np.isfinite(judged.p) else ""
+            groups.append(f"{judged.says}: {judged.verdict}{p}.")
     if not rows:
         return None
     title = "Claims, judged by differences paired by seed"
@@ -379,7 +378,12 @@ def constants_table(results: Results) -> Table | None:
     return tabulate(title, rows, ["layer", "constant"], (note,), groups)
 
 
-def _p(p: float) -> str:
+def p_value(p: float) -> str:
+    """Writes a p value; a dash for NaN.
+
+    >>> p_value(0.04), p_value(1e-5)
+    ('0.040', '<0.001')
+    """
     return _NONE if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -36,7 +36,7 @@ EXPERIMENT = """
     test = {"subject": "a", "against": "b", "group": "", "interval": interval,
             "remark": ""}
     claim = {"says": "A beats B", "by": "test_accuracy", "verdict": "held",
-             "comparisons": [test]}
+             "p": 0.01, "comparisons": [test]}
     content = {"title": "Fine & good", "lead": ["All is well."],
                "environment": environment, "metrics":
                [{"name": "accuracy", "percent": True}],
@@ -107,7 +107,7 @@ def test_a_failure_marks_its_card_and_the_others_go_on(place):
     assert runs(place.folder, "needy") == 0
     assert "Fine &amp; good" in page
     assert "A beats B: <strong>held</strong>" in page
-    assert "Accuracy: a - b: +1.2 points, 3 seeds" in page
+    assert "Accuracy: a - b: +1.2 points, 3 seeds; Holm&#39;s p 0.010" in page
     assert page.count("All is well.") == 1  # the card with a claim has that
     assert "2 of 4 experiments have run" in page
     assert "Of 1 claims" in page

@@ -453,6 +453,17 @@ def test_the_page_escapes_and_says_everything(page):
         assert words in reader.text
 
 
+def test_many_differences_are_folded(make_results):
+    def block(names):
+        found = {s.heading: s.content for s in sections(make_results(names=names))}
+        return found["Differences"][0]
+
+    assert isinstance(block("ab"), tables.Table)
+    many = block("abcdefg")  # 21 pairs
+    assert isinstance(many, report.Folded)
+    assert len(many.table.rows) == 21
+
+
 @pytest.mark.parametrize("name", ["loss", "all diverged"])
 def test_the_page_leaves_out_figures_of_nothing(tmp_path, make_results, name):
     reader = read(report.write(make_results(**CASES[name]), tmp_path))
