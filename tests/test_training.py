@@ -397,6 +397,20 @@ def test_impossible_numbers_are_one_line(arguments, message):
         training.train(problem("line"), optax.sgd(0.1), **arguments)
 
 
+def test_whole_numbers_may_be_numpys():
+    runs = [
+        training.train(
+            problem("line"),
+            optax.sgd(0.1),
+            seed=whole(3),
+            epochs=whole(1),
+            batch_size=whole(4),
+        )
+        for whole in (int, np.int64)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *(run.params for run in runs))
+
+
 def test_an_unknown_split_is_one_line(single_runs):
     with pytest.raises(InputError, match="no split 'tset': train, validation or test"):
         single_runs[0, 0].evaluate("tset")
