@@ -90,6 +90,9 @@ SHARE = Range(NUMBER, "at least 0 and less than 1", lambda x: 0 <= x < 1)
 CLOSED_SHARE = Range(NUMBER, "from 0 to 1", lambda x: 0 <= x <= 1)
 BETWEEN = Range(NUMBER, "more than 0 and less than 1", lambda x: 0 < x < 1)
 LEARNING_RATE = Range(RATE, _LEAST_0[0], lambda x: callable(x) or _LEAST_0[1](x))
+SEED = Range(
+    WHOLE._replace(traced=True), "from 0 to 2^32 - 1", lambda x: 0 <= x < 2**32
+)
 COUNT = Range(WHOLE, *_ONE_OR_MORE)
 SIZES = Range(WHOLES, "1 or more each", lambda xs: all(x >= 1 for x in xs))
 STEPS = Range(WHOLES, "0 or more each", lambda xs: all(x >= 0 for x in xs))

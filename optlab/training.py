@@ -25,11 +25,13 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from optlab import ranges
 from optlab.errors import InputError
 from optlab.optim.contract import extra_args
 from optlab.optim.evaluation import evaluation_params
 from optlab.optim.info import refuse_accumulation
 from optlab.problems import Batch, Problem
+from optlab.ranges import Range
 
 #: Metric's name to its value, an array of any shape; ``loss`` is always there.
 Metrics = Mapping[str, Any]
@@ -459,15 +461,17 @@ def train(
     (2, 20)
     """
     examples = examples_in(problem.dataset.train)
-    if not isinstance(epochs, int) or epochs < 1:
-        raise InputError(f"epochs={epochs!r} must be a whole number of 1 or more")
-    if not isinstance(batch_size, int) or not 1 <= batch_size <= examples:
-        raise InputError(
-            f"batch_size={batch_size!r} must be a whole number from 1 to the "
-            f"{examples} training examples"
-        )
-    if isinstance(seed, int) and not 0 <= seed < 2**32:
-        raise InputError(f"seed={seed} must be a whole number from 0 to 2^32 - 1")
+    declared = {
+        "epochs": ranges.COUNT,
+        "batch_size": Range(
+            ranges.WHOLE,
+            f"from 1 to the {examples} training examples",
+            lambda size: 1 <= size <= examples,
+        ),
+        "seed": ranges.SEED,
+    }
+    numbers = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    ranges.check("train", declared, numbers)
     splits = problem.dataset.train, problem.dataset.validation
     params, model_state, history = _run(
         problem, tx, epochs, batch_size, jnp.asarray(seed, jnp.uint32), *splits

@@ -381,17 +381,34 @@ def test_a_method_that_evaluates_the_objective_trains(kind, tx):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs=0 must be a whole number of 1 or more"),
-        ({"epochs": 1.5}, "epochs=1.5 must be a whole number"),
-        ({"batch_size": 27}, "batch_size=27 must be .* from 1 to the 26 training"),
-        ({"batch_size": 0}, "batch_size=0 must be"),
-        ({"seed": -1}, "seed=-1 must be a whole number from 0"),
+        ({"epochs": 0}, "epochs must be 1 or more, not 0"),
+        ({"epochs": 1.5}, "epochs must be a whole number, not 1.5"),
+        ({"batch_size": 27}, "batch_size must be from 1 to the 26 training .* not 27"),
+        ({"batch_size": 0}, "batch_size must be from 1 to"),
+        ({"seed": -1}, r"seed must be from 0 to 2\^32 - 1, not -1"),
+        ({"seed": np.int64(-1)}, "seed must be from 0"),
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"seed": np.arange(2)}, "seed must be a whole number"),
     ],
 )
 def test_impossible_numbers_are_one_line(arguments, message):
     arguments = {"epochs": 1, "batch_size": 4} | arguments
     with pytest.raises(InputError, match=message):
         training.train(problem("line"), optax.sgd(0.1), **arguments)
+
+
+def test_whole_numbers_may_be_numpys():
+    runs = [
+        training.train(
+            problem("line"),
+            optax.sgd(0.1),
+            seed=whole(3),
+            epochs=whole(1),
+            batch_size=whole(4),
+        )
+        for whole in (int, np.int64)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *(run.params for run in runs))
 
 
 def test_an_unknown_split_is_one_line(single_runs):

@@ -24,12 +24,12 @@ class Compiled(NamedTuple):
 
     def fresh_epoch(self) -> None:
         """Trains all lanes for one epoch from fresh states."""
-        states = sweep.init_states(self.task, self.lanes)
+        states = self.program.init(self.lanes)
         jax.block_until_ready(self.program.train(states, self.lanes, 0))
 
     def later_epochs(self) -> Callable[[], None]:
         """Makes a call that trains all lanes for one more epoch."""
-        states = [sweep.init_states(self.task, self.lanes)]  # donated each time
+        states = [self.program.init(self.lanes)]  # donated each time
 
         def run():
             states[0], _ = jax.block_until_ready(

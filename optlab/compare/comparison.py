@@ -215,7 +215,7 @@ class _Compiler:
                 if some.shape not in self.started:
                     lowered = self._lower(some)
                     self.started[some.shape] = Compilation(
-                        pool.submit(lowered.compile), lowered.evaluate, fresh=True
+                        lowered, pool.submit(lowered.compile), fresh=True
                     )
             pool.shutdown(wait=False)
         fresh = lanes.shape not in self.used

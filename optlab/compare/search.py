@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab.errors import InputError, near
-from optlab.sweep.program import grid
+from optlab.sweep import grid
 
 #: Kinds of search.
 KINDS = ("grid", "random", "halton")

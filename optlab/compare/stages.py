@@ -11,13 +11,12 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from optlab import sweep
 from optlab.compare.contenders import Contender
 from optlab.results import Runs
-from optlab.sweep import Lanes, Program, parallel
+from optlab.sweep import Lanes, Lowered, Program, parallel
 from optlab.training import History as TrainingHistory
 from optlab.training import Trained, TrainState
 
@@ -72,8 +71,8 @@ class Progress(NamedTuple):
 class Compilation(NamedTuple):
     """A program for some lanes, which may still be compiling in a thread."""
 
+    lowered: Lowered
     program: Future[Program]
-    evaluate: Callable[..., Any]  # that of the program
     fresh: bool  # whether it is compiled for these lanes, and not an earlier one
 
 
@@ -155,8 +154,8 @@ def run_stage(
     observer.compiling(stage)
     compilation = compile_for(lanes)
     if history.epoch == 0:  # while the program is compiled
-        states = sweep.init_states(contender.task, lanes)
-        start = compilation.evaluate, states, lanes, stage.splits
+        states = compilation.lowered.init(lanes)
+        start = compilation.lowered.evaluate, states, lanes, stage.splits
         history = _with_evaluations(history, *start)
     assert states is not None
     program = compilation.program.result()
@@ -185,9 +184,9 @@ def run_stage(
 
 def _repeated(states: Any, copies: int) -> Any:
     """States with copies of the last point's at the end."""
-    return jax.tree.map(
-        lambda x: jnp.concatenate([x, *[x[:, -1:]] * copies], axis=1), states
-    )
+    points = jax.tree.leaves(states)[0].shape[1]
+    kept = np.minimum(np.arange(points + copies), points - 1)
+    return jax.tree.map(lambda x: x[:, kept], states)  # on the host, where they are
 
 
 def _progress(

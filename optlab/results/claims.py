@@ -36,8 +36,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optlab import ranges
 from optlab.errors import InputError, near
 from optlab.problems import Metric
+from optlab.ranges import is_number, shown
 from optlab.results.records import Entry, Results
 from optlab.results.statistics import LEVEL, Interval, holm, mean_interval, paired_p
 from optlab.results.summary import epochs_to_target, final, times_to_target
@@ -46,6 +48,12 @@ from optlab.results.summary import epochs_to_target, final, times_to_target
 RELATIONS = ("better", "not_better", "more", "less")
 
 KEYS = ("says", *RELATIONS, "than", "by", "margin", "group")
+
+#: Type and range of the entries of a claim, by key.
+RANGES = {
+    **dict.fromkeys(("says", *RELATIONS, "by", "group"), ranges.TEXT),
+    "margin": ranges.FINITE,
+}
 
 #: Measures beside metrics: description; less is better of each.
 MEASURES = {
@@ -102,7 +110,11 @@ def check(
       InputError: a key, contender or measure is unknown, or one is missing.
     """
     names = list(names)
+    if not isinstance(claims, tuple | list):
+        raise InputError(f"claims must be a tuple of claims, not {shown(claims)}")
     for claim in claims:
+        if not isinstance(claim, Mapping):
+            raise InputError(f"a claim is a mapping, not {shown(claim)}")
         label = f"claim {claim.get('says', dict(claim))!r}"
         for key in claim:
             if key not in KEYS:
@@ -111,6 +123,13 @@ def check(
         if "says" not in claim or "than" not in claim or len(relations) != 1:
             raise InputError(
                 f"{label} needs says, than and one of {', '.join(RELATIONS)}"
+            )
+        ranges.check(label, RANGES, claim)
+        others = _others(claim)
+        if not others or not all(isinstance(x, str) or is_number(x) for x in others):
+            raise InputError(
+                f"{label}: than must be a contender, several, or a number, not "
+                f"{shown(claim['than'])}"
             )
         for name in contenders_of(claim):
             if name not in names:
@@ -121,8 +140,6 @@ def check(
             raise InputError(f"{label}: no measure {measure!r}; {near(measure, known)}")
         if measure.endswith("_to_target") and target is None:
             raise InputError(f"{label}: {measure} needs a target")
-        if not isinstance(claim.get("margin", 0.0), int | float):
-            raise InputError(f"{label}: margin={claim['margin']!r} is no number")
 
 
 def contenders_of(claim: Mapping[str, Any]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -49,6 +50,12 @@ class Layout(NamedTuple):
     def sharding(self, *axes: str | None) -> NamedSharding:
         """Shards an array's leading axes along the named mesh axes."""
         return NamedSharding(self.mesh, PartitionSpec(*axes))
+
+    def share(self, batch: Any) -> Any:
+        """Cuts a batch, inside of a program, over the devices that share it."""
+        if self.mode == "pmap" or self.mesh.size == 1:
+            return batch
+        return lax.with_sharding_constraint(batch, self.sharding(DATA))
 
     @property
     def compiler_options(self) -> dict[str, Any]:

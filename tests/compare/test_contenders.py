@@ -201,8 +201,7 @@ def test_lanes_of_a_swept_dropout_are_those_of_single_runs(contenders_of):
         lanes = sweep.make_lanes((3,), points)
         layout = sweep.parallel.layout("jit", 1, 8)
         program = sweep.compile_program(contender.task, lanes, layout, len(points))
-        states = sweep.init_states(contender.task, lanes)
-        _, metrics = program.train(states, lanes, 0)
+        _, metrics = program.train(program.init(lanes), lanes, 0)
         losses.append(np.asarray(metrics["loss"])[0, -1])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 

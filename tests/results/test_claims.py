@@ -211,7 +211,18 @@ def test_one_seed_shows_nothing():
             {"better": "good", "than": 1, "by": "accuracy"},
             "'accuracy'; did .*_accuracy",
         ),
-        ({"better": "good", "than": 1, "margin": "x"}, "margin='x' is no number"),
+        (
+            {"better": "good", "than": 1, "margin": "x"},
+            "margin must be a number, not 'x'",
+        ),
+        ({"better": "good", "than": 1, "margin": np.nan}, "margin must be finite"),
+        (
+            {"better": "good", "than": ("fair", None)},
+            "than must be a contender, several",
+        ),
+        ({"better": "good", "than": ()}, "than must be a contender, several"),
+        ({"better": 3, "than": "fair"}, "better must be a text, not 3"),
+        ({"better": "good", "than": 1, "by": ["gap"]}, "by must be a text"),
         ({"less": "good", "than": 1, "by": "epochs_to_target"}, "needs a target"),
     ],
 )
@@ -220,3 +231,9 @@ def test_a_mistake_says_what_would_be_right(claim, message):
         claims.check(
             [{"says": "it", **claim}], ["good", "fair"], (ACCURACY, LOSS), None
         )
+
+
+@pytest.mark.parametrize("given", [None, "better", ["better"], {"says": "it"}])
+def test_claims_that_are_none_are_one_line(given):
+    with pytest.raises(InputError, match=r"claims must be|a claim is a mapping"):
+        claims.check(given, ["good"], (ACCURACY,), None)

@@ -136,7 +136,7 @@ def trained(mode, devices, points=2, batch_size=16, **options):
     lanes = sweep.make_lanes((3,), sweep.grid({"learning_rate": (0.01, 0.1)[:points]}))
     layout = parallel.layout(mode, points, batch_size, jax.devices()[:devices])
     run = sweep.compile_program(task, lanes, layout, width=2)
-    states, metrics = sweep.init_states(task, lanes), []
+    states, metrics = run.init(lanes), []
     for epoch in range(2):
         states, of_epoch = run.train(states, lanes, epoch)
         metrics.append(of_epoch)

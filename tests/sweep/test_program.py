@@ -111,9 +111,9 @@ def compiled(kind, width, layout):
     return sweep.compile_program(TASKS[kind], lanes, layout_of(layout), width)
 
 
-def train(program, task, lanes, epochs=EPOCHS):
+def train(program, lanes, epochs=EPOCHS):
     """States and metrics of every step, and metrics of the test split."""
-    states, metrics = sweep.init_states(task, lanes), []
+    states, metrics = program.init(lanes), []
     for epoch in range(epochs):
         states, of_epoch = program.train(states, lanes, epoch)
         metrics.append(jax.device_get(of_epoch))
@@ -128,7 +128,7 @@ def trained(kind, width=WIDTH, layout="one"):
 @functools.cache
 def trained_states(kind, width, layout):
     lanes = sweep.make_lanes(SEEDS, POINTS[kind])
-    return train(program(kind, width, layout), TASKS[kind], lanes)
+    return train(program(kind, width, layout), lanes)
 
 
 def assert_close(found, expected):
@@ -234,7 +234,8 @@ def test_lanes_learn():
 
 @pytest.mark.parametrize("kind", ["swept", "plain"])
 def test_lanes_of_one_seed_share_their_initial_parameters(kind):
-    states = sweep.init_states(TASKS[kind], sweep.make_lanes(SEEDS, POINTS[kind]))
+    lanes = sweep.make_lanes(SEEDS, POINTS[kind])
+    states = sweep.init_states(TASKS[kind], lanes, ONE)
     for leaf in map(np.asarray, jax.tree.leaves(states.params)):
         assert_close(leaf, np.broadcast_to(leaf[:, :1], leaf.shape))
         assert leaf.ndim < 4 or (leaf[0] != leaf[1]).all()  # kernels; biases are 0
@@ -252,7 +253,7 @@ def test_a_number_of_the_initialization_is_a_lane():
         problem_numbers=("initial_scale",),
     )
     lanes = sweep.make_lanes((3,), sweep.grid({"initial_scale": (1.0, 0.5)}))
-    kernels = sweep.init_states(task, lanes).params["Dense_0"]["kernel"]
+    kernels = sweep.init_states(task, lanes, ONE).params["Dense_0"]["kernel"]
     np.testing.assert_allclose(kernels[0, 1], 0.5 * kernels[0, 0], rtol=1e-6)
     assert np.abs(kernels).min() > 0
 
@@ -273,7 +274,7 @@ def test_label_smoothing_is_a_lane_of_the_evaluation_too():
     point = {"learning_rate": 0.1, "dropout": 0.5}
     shares = np.array([0.0, 0.2, 0.5, 1.0])
     lanes = sweep.make_lanes(SEEDS, [point | {"label_smoothing": s} for s in shares])
-    states = sweep.init_states(TASKS["swept"], lanes)
+    states = program("swept").init(lanes)
     found = program("swept").evaluate(states, lanes, "test")
     this = of_net(point | {"label_smoothing": 0.0})
     batch = this.make_batch(dataset().test)
@@ -292,7 +293,7 @@ def test_a_single_lane_is_evaluated_as_any_net_is():
     task = TASKS["swept"]
     lanes = sweep.make_lanes((5,), POINTS["swept"][2:3])
     run = sweep.compile_program(task, lanes, ONE, 1)
-    states, _ = run.train(sweep.init_states(task, lanes), lanes, 0)
+    states, _ = run.train(run.init(lanes), lanes, 0)
     metrics = run.evaluate(states, lanes, "test")
     this, *net = sweep.the_lane(task, states, lanes)
     with counted_compiles() as events:
@@ -308,7 +309,7 @@ def test_schedule_free_lanes_are_evaluated_at_their_means():
     )
     lanes = sweep.make_lanes(SEEDS, sweep.grid({}))
     run = sweep.compile_program(task, lanes, ONE, 2)
-    states, steps, found = train(run, task, lanes)
+    states, steps, found = train(run, lanes)
     assert steps["loss"].shape == (2, 1, 12)
     assert states.step.tolist() == [[12], [12]]
     for i in range(len(SEEDS)):
@@ -359,9 +360,9 @@ def noted():
     this = ledger(Split(numbers, numbers), steps=3 * 3)
     task = Task(this.dataset, 3, lambda _: this, lambda point: optax.sgd(**point))
     lanes = sweep.make_lanes((0, 7, 0), sweep.grid({"learning_rate": (0.1, 0.2)}))
-    start = np.asarray(sweep.init_states(task, lanes).params["w"])
     run = sweep.compile_program(task, lanes, ONE, width=2)
-    states, _, _ = train(run, task, lanes, epochs=3)
+    start = np.asarray(run.init(lanes).params["w"])
+    states, _, _ = train(run, lanes, epochs=3)
     examples, keys = (states.model_state[name] for name in ("examples", "keys"))
     return examples.reshape(3, 2, 3, 9), keys.reshape(3, 2, 3, 3, 2), start
 
@@ -401,12 +402,12 @@ def test_other_numbers_and_seeds_compile_nothing(kind):
     with counted_compiles() as events:
         jax.jit(lambda x: x + jnp.float32(0.123))(1.0)
     assert events  # they are counted at all
-    task, run = TASKS[kind], program(kind)
+    run = program(kind)
     trained(kind)
     points = [{name: x / 2 for name, x in point.items()} for point in POINTS[kind]]
     lanes = sweep.make_lanes((1234, 5), points)
     with counted_compiles() as events:
-        states = sweep.init_states(task, lanes)
+        states = run.init(lanes)
         for epoch in range(3):
             states, _ = run.train(states, lanes, epoch)
             run.evaluate(states, lanes, "test")
@@ -418,7 +419,7 @@ def test_other_numbers_and_seeds_compile_nothing(kind):
 
 def test_the_given_states_are_used_up():
     run, lanes = program("plain"), sweep.make_lanes(SEEDS, POINTS["plain"])
-    states, _ = run.train(sweep.init_states(TASKS["plain"], lanes), lanes, 0)
+    states, _ = run.train(run.init(lanes), lanes, 0)
     run.train(states, lanes, 1)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(lanes))
@@ -434,7 +435,7 @@ def test_a_lane_that_diverges_touches_no_other(rate):
         for index, point in enumerate(POINTS["plain"])
     ]
     lanes = sweep.make_lanes(SEEDS, wild)
-    found = train(program("plain"), TASKS["plain"], lanes)
+    found = train(program("plain"), lanes)
     assert not np.isfinite(found[1]["loss"][:, 2, -1]).any()
     for others in (np.s_[:, :2], np.s_[:, 3:]):
         assert_same_bits(  # of the same program

@@ -191,13 +191,12 @@ def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
             ran.append((wide, states))
             return states + 1, {}
 
-        program = sweep.Program(train, lambda *_: {}, 0.0, wide)
-        return sweep.Lowered(lambda: program, program.evaluate)
+        program = sweep.Program(lambda _: 0, train, lambda *_: {}, 0.0, wide)
+        return sweep.Lowered(lambda: program, program.init, program.evaluate)
 
-    monkeypatch.setattr("optlab.sweep.program.lower", lower)
-    monkeypatch.setattr("optlab.sweep.program.init_states", lambda task, lanes: 0)
+    monkeypatch.setattr("optlab.sweep.trial.lower", lower)
     task = make_task()
-    monkeypatch.setattr("optlab.sweep.program.step_of", lambda task, lanes: STEP)
+    monkeypatch.setattr("optlab.sweep.trial.step_of", lambda task, lanes: STEP)
     found = sweep.measure_widths(task, LANES, ONE)
     assert sorted(found) in ([1, 3], [1, 3, 6])
     longest = width.TRIAL_STEPS[1]  # more than the 5 batches of the split
