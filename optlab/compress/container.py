@@ -111,11 +111,12 @@ def decode(data: bytes, largest: int = 2**30) -> Any:
     return _read(data, lambda body: reader.node(body, ""))
 
 
-def stored(data: bytes) -> tuple[Stored, ...]:
+def stored(data: bytes, largest: int = 2**30) -> tuple[Stored, ...]:
     """Counts the bytes of each array of a file.
 
     Args:
       data: content of a file.
+      largest: see `decode`.
 
     Returns:
       One entry an array; what they leave of ``len(data)`` is names, shapes and the
@@ -124,7 +125,7 @@ def stored(data: bytes) -> tuple[Stored, ...]:
     Raises:
       InputError: see `decode`.
     """
-    reader = _Reader(2**62, sizes_only=True)
+    reader = _Reader(largest, sizes_only=True)
     _read(data, lambda body: reader.node(body, ""))
     return tuple(reader.stored)
 

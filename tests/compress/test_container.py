@@ -174,6 +174,14 @@ def test_lengths_that_lie_are_told(body, message):
         compress.decode(forged(body))
 
 
+def test_sizes_are_counted_in_bounded_memory_too():
+    """One symbol 10^10 times takes no bits in a file and 80 GB in memory."""
+    gaps = [8, 10**10, b"\x01\x80" + bytes(31), b""]
+    body = {"k": ["int8", [10**10], "C", gaps, [False, b""]]}
+    with pytest.raises(InputError, match="decode it with a larger `largest`"):
+        compress.stored(forged(body))
+
+
 def test_what_is_no_file_of_this_version_is_told():
     data = compress.encode(NET)
     with pytest.raises(InputError, match="no compressed net"):
