@@ -9,12 +9,14 @@ Dense parents are trained, one a seed. Filters with the smallest L1 norms go, wi
 feature maps and the next layer's kernels on these, chosen layer by layer independently
 or greedily; the nets are retrained, and nets of their shape are trained from scratch.
 Test error, parameters, multiply-adds and the time of a batch against the share removed.
+Nets with normalization or residual links are refused: there a filter is held by more
+than the two layers around it.
 
 A table here; index.html, figures and results.json in the working directory.
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,10 +29,12 @@ from experiments.compression import filters, stages
 from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
 from experiments.compression.page import Measure, plus_minus
 from experiments.workdir import claim, write_results
-from optlab import report
+from optlab import ranges, report
 from optlab.compare import recipe
 from optlab.compress import filter_counts
 from optlab.errors import InputError
+from optlab.problems import Problem
+from optlab.ranges import Range
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures.filters import Cost, filter_curves
 
@@ -42,6 +46,15 @@ DATA_DIR = flags.DEFINE_string(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
+
+RANGES = {
+    "first_seed": stages.FIRST_SEED,
+    "shares": Range(
+        ranges.NUMBERS,
+        "more than 0 and less than 1 each, and ascending",
+        lambda xs: all(0 < x < 1 for x in xs) and list(xs) == sorted({*xs}),
+    ),
+}
 
 LEAD = (
     "Filters of every hidden layer with the smallest L1 norms are removed, with their "
@@ -58,17 +71,14 @@ def main(given: cli.Given) -> None:
             "this config prunes no filters: see configs/compress_filters.py"
         )
     sizes.check(settings, defaults)
-    for share in settings["shares"]:
-        if not 0 < share < 1:
-            raise InputError(f"--config.shares: {share!r} is no share in (0, 1)")
+    ranges.check("config", RANGES, settings)
     problem = recipe.make_problem(
         settings, recipe.load_dataset(settings, DATA_DIR.value)
     )
-    # Refuses a net whose filters cannot be pruned before anything is trained.
-    filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
-    filter_counts(jax.eval_shape(problem.init, jax.random.key(0))[0])
+    seeds = stages.seeds_of(settings)
+    rehearse(settings, problem, seeds)
     folder, console = claim(WORKDIR.value, "filters", settings), Console()
-    measure, seeds = Measure(problem.metrics[0]), stages.seeds_of(settings)
+    measure = Measure(problem.metrics[0])
     console.print("train the dense parents", style="dim")
     dense = stages.train_dense(settings, problem, seeds)
     with console.status("") as spinner:
@@ -88,6 +98,29 @@ def main(given: cli.Given) -> None:
             *([settings["note"]] if settings["note"] else []),
         ],
     )
+
+
+def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
+    """Traces what trains, on shapes alone: what a part refuses is told at once.
+
+    Args:
+      settings: config.
+      problem: problem of the dense parents.
+      seeds: ``[seeds]``.
+
+    Raises:
+      InputError: the net has filters that cannot be pruned, or a part of a recipe is
+        wrong.
+    """
+
+    def everything(seeds):
+        dense = stages.train_dense(settings, problem, seeds)
+        filter_counts(jax.tree.map(lambda x: x[0], dense.params))
+        with stages.section("retrain"):
+            stages.train_on(dense, settings["retrain"], seeds)
+
+    filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
+    jax.eval_shape(everything, seeds)
 
 
 def conclusion(found: Sequence[Removed], measure: Measure) -> str:

@@ -31,13 +31,11 @@ def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
     Returns:
       Variables of each seed; their ``ranges`` are stored in the file, too.
     """
-    batches = _calibration(nets.problem)
     options = {"bits": bits} if name == "least_squares" else {}
 
     @jax.jit
     def found(net, model_state):
-        params = compress.plain(net)
-        seen = compress.observe(nets.problem, params, model_state, batches)
+        seen = inputs_of_layers(nets.problem, net, model_state)
         return {layer: RANGES[name](x, **options) for layer, x in seen.items()}
 
     each = []
@@ -69,10 +67,23 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
     }
 
 
-def _calibration(problem: Problem) -> Any:
-    """Prepared inputs ``[batches, n, ...]``; repeated where the split has too few."""
+def inputs_of_layers(problem: Problem, net: Any, model_state: Any) -> Any:
+    """Collects what each layer of a net takes, for the calibration set.
+
+    The calibration set is the beginning of the training split, repeated where that has
+    too few examples.
+
+    Args:
+      problem: problem of the net.
+      net: parameters, of which kernels may be quantized.
+      model_state: batch statistics and the like.
+
+    Returns:
+      Layer's name to its inputs, ``[batches, numbers]``, see `optlab.compress.observe`.
+    """
     split = problem.dataset.train
     take = np.arange(CALIBRATION[0] * CALIBRATION[1]) % examples_in(split)
     stored = jax.tree.map(lambda x: jnp.asarray(x[take]), split.inputs)
     prepared = problem.dataset.prepare(stored)
-    return jax.tree.map(lambda x: x.reshape(*CALIBRATION, *x.shape[1:]), prepared)
+    batches = jax.tree.map(lambda x: x.reshape(*CALIBRATION, *x.shape[1:]), prepared)
+    return compress.observe(problem, compress.plain(net), model_state, batches)

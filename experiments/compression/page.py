@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments.compression import activations, stages, thresholds
+from experiments.compression import activations
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
+from experiments.compression.thresholds import Curve, kept_at
 from optlab import compress
 from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.problems import Metric
@@ -36,6 +37,18 @@ class Measure:
         if not self.metric.higher:
             return values
         return 100 * (1 - values) if self.metric.percent else -values
+
+
+#: Ways to choose the weights that go.
+MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
+
+
+class Studies(NamedTuple):
+    """Errors beside those of the files."""
+
+    thresholds: Mapping[str, Curve]  # way to choose weights -> nets; may be empty
+    scan: np.ndarray  # [seeds, layers, sparsities], validation
+    activations: Mapping[int, Mapping[str, np.ndarray]]  # bits -> range -> [seeds]
 
 
 def contender_table(
@@ -149,6 +162,7 @@ def _layer_row(
 def sections(
     contenders: Sequence[Written],
     nets: tuple[Nets, Nets, Nets],
+    studies: Studies,
     settings: Mapping[str, Any],
     measure: Measure,
 ) -> list[Section]:
@@ -157,6 +171,7 @@ def sections(
     Args:
       contenders: the dense parent first.
       nets: dense, pruned and shared nets.
+      studies: errors beside those of the files.
       settings: config.
       measure: error of tables and figures.
 
@@ -212,10 +227,15 @@ def sections(
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
-    if settings["thresholds"]["strengths"]:
-        found.append(_thresholds(nets[0], settings, measure))
-    found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
-    found.append(_activations(nets[0], measure))
+    if studies.thresholds:
+        strengths = settings["thresholds"]["strengths"]
+        found.append(_thresholds(studies.thresholds, strengths, measure))
+    names = [name.removesuffix("/kernel") for name in compress.kernel_names(dense)]
+    lines = [
+        figures.Sensitivity(name, studies.scan[:, i]) for i, name in enumerate(names)
+    ]
+    found.append(_sensitivity(lines, settings["scan"]["sparsities"], measure))
+    found.append(_activations(studies.activations, measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
@@ -266,16 +286,14 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
     return Picture("weights", figure, caption, "histograms of each layer's weights")
 
 
-def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> Section:
+def _thresholds(
+    curves: Mapping[str, Curve], strengths: Sequence[float], measure: Measure
+) -> Section:
     """Compares learned thresholds with magnitude, in as many epochs."""
-    seeds = stages.seeds_of(settings)
-    in_errors = lambda curve: curve._replace(values=measure.of(curve.values))  # noqa: E731
-    magnitude = in_errors(thresholds.by_magnitude(dense, settings, seeds))
-    learned = in_errors(thresholds.by_thresholds(dense, settings, seeds))
-    rows = []
-    for i, strength in enumerate(settings["thresholds"]["strengths"]):
+    learned, rows = curves[LEARNED], []
+    for i, strength in enumerate(strengths):
         kept, error = learned.kept[:, i].mean(), learned.values[:, i].mean()
-        other = thresholds.kept_at(magnitude, error)
+        other = kept_at(curves[MAGNITUDE], error)
         row = {
             "strength of\nthe penalty": f"{strength:g}",
             "kept %": f"{100 * kept:.2f}",
@@ -286,9 +304,8 @@ def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> S
         }  # fmt: skip
         rows.append(row)
     figure = figures.kept_curves(
-        {"magnitude": magnitude, "learned thresholds": learned},
-        "Learned thresholds beside magnitude", measure.label,
-    )  # fmt: skip
+        curves, "Learned thresholds beside magnitude", measure.label
+    )
     caption = (
         "A point a sparsity, or a strength of the penalty on kept weights; thresholds "
         "are hardened and the weights above them retrained. Both ways take as many "
@@ -307,14 +324,10 @@ def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> S
     )
 
 
-def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> Section:
-    """Scans the dense nets, a layer at a time."""
-    errors = measure.of(stages.scan(dense, sparsities))
-    names = compress.kernel_names(dense.of(0)["params"])
-    lines = [
-        figures.Sensitivity(name.removesuffix("/kernel"), errors[:, i])
-        for i, name in enumerate(names)
-    ]
+def _sensitivity(
+    lines: Sequence[figures.Sensitivity], sparsities: Sequence[float], measure: Measure
+) -> Section:
+    """Shows the scan of the dense nets, a layer at a time."""
     figure = figures.sensitivity(
         np.array(sparsities), lines, "Sensitivity of each layer to pruning",
         measure.label.replace("test", "validation"),
@@ -327,15 +340,15 @@ def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> 
     return Section("Sensitivity", (Picture("sensitivity", figure, caption, alt),))
 
 
-def _activations(dense: Nets, measure: Measure) -> Section:
+def _activations(
+    found: Mapping[int, Mapping[str, np.ndarray]], measure: Measure
+) -> Section:
     """Compares ways to find the ranges of layers' inputs, at several bits."""
-    eight = stages.quantize(dense, 8)
-    found = {bits: activations.compare(eight, bits) for bits in (8, 4, 2)}
     label = measure.label.replace("test", "validation")
     rows = [
         {"range": name.replace("_", " ")}
         | {
-            f"{bits} bits,\n{label}": plus_minus(measure.of(each[name]))
+            f"{bits} bits,\n{label}": plus_minus(each[name])
             for bits, each in found.items()
         }
         for name in found[8]

@@ -47,7 +47,10 @@ def arrays(draw):
 @settings(deadline=None, max_examples=200)
 @given(arrays(), st.booleans())
 def test_what_is_read_is_what_was_written(array, huffman):
-    data = compress.encode({"layer": {"kernel": array}}, huffman)
+    net = {"layer": {"kernel": array}}
+    data = compress.encode(net, huffman)
+    # Another number of gaps may take two bytes more to write down.
+    assert len(compress.encode(net)) <= len(compress.encode(net, huffman=False)) + 2
     assert same(compress.decode(data)["layer"]["kernel"], array)
     (of,) = compress.stored(data)
     assert (of.path, of.size) == ("layer/kernel", array.size)
