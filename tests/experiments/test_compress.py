@@ -24,6 +24,9 @@ SMALL = (
     "--config.share.epochs=1",
     "--config.share.bits=3",
     "--config.distill.epochs=1",
+    "--config.distill.optimizer.name=adamw",
+    "--config.distill.optimizer.learning_rate=0.01",
+    "--config.distill.optimizer.weight_decay=0.1",
     "--config.distill.model.hidden=(4,)",
 )
 
@@ -137,6 +140,8 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
             ("--config.prune.optimizer.name=newton",),
             "--config.prune: this optimizer ch",
         ),
+        (("--config.prune.optimizer.weight_dcay=1",), "weight_dcay"),
+        (("--config.prune.sparsty=0.5",), "unknown config key 'prune.sparsty'; did yo"),
         (("--config.share.schedule.name=cosin",), "--config.share: "),
         (("--config.distill.model.name=mpl",), "--config.distill.model: "),
         (("--config.distill.batch_size=5000",), "--config.distill: batch_size=5000 of"),
