@@ -59,7 +59,7 @@ def get_config() -> ConfigDict:
     config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
 
     # A layer of 4 bits with a larger relative squared error gets two tensors.
-    config.key_layers = ConfigDict({"error": 0.01})
+    config.key_layers = ConfigDict({"error": 0.008})
 
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 

@@ -34,7 +34,7 @@ from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
 from optlab import ranges, report
 from optlab.compare import kept, recipe
-from optlab.compress import codebook, quantized
+from optlab.compress import Quantized, TwoTensors, codebook, quantized
 from optlab.errors import InputError
 from optlab.problems import Problem
 from optlab.ranges import Range
@@ -134,7 +134,10 @@ def main(given: cli.Given) -> None:
         settings,
         content,
         page.sections(contenders, made, studies, settings, measure),
-        lead=[settings["note"]] if settings["note"] else [],
+        lead=[
+            page.conclusion(contenders, size, measure),
+            *([settings["note"]] if settings["note"] else []),
+        ],
     )
 
 
@@ -291,7 +294,14 @@ def compress(
     add("int4, MMSE", f"{whole} of least squared error, 4 bits", four, files.HUFFMAN)
     most = settings["key_layers"]["error"]
     two = stages.quantize_key_layers(dense, 4, most)
-    about = f"as int4; two tensors in layers of a squared error above {100 * most:g}%"
+    kernels = jax.tree.leaves(
+        two[0]["params"], is_leaf=lambda node: isinstance(node, Quantized | TwoTensors)
+    )
+    doubled = sum(isinstance(kernel, TwoTensors) for kernel in kernels)
+    about = (
+        f"as int4; two tensors where the squared error is above {100 * most:g}% of the "
+        f"squares: in {doubled} layer{'s' * (doubled != 1)} of the first seed"
+    )
     add("int4, two tensors", about, two, files.HUFFMAN)
     energy = settings["low_rank"]["energy"]
     thin = stages.factorize(dense, energy)

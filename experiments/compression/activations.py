@@ -19,6 +19,9 @@ CALIBRATION = (8, 64)
 #: Name of ranges that are taken from each batch itself.
 ONLINE = "online"
 
+#: Name of inputs that are not rounded.
+EXACT = "exact"
+
 
 def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
     """Finds the ranges of each layer's inputs on a calibration set.
@@ -55,15 +58,18 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
       bits: bits of an input.
 
     Returns:
-      Name of the way to the deciding metric on the validation split, ``[seeds]``.
+      Name of the way to the deciding metric on the validation split, ``[seeds]``, and
+      that of inputs that are not rounded.
     """
     problem = compress.quantized(nets.problem, bits)
     split = problem.dataset.validation
     offline = {name: calibrate(nets, name, bits) for name in RANGES}
-    online = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    own = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    ways = {name: (problem, each) for name, each in offline.items()}
+    ways |= {ONLINE: (problem, own), EXACT: (nets.problem, own)}
     return {
-        name: np.array([stages.deciding_value(problem, net, split) for net in each])
-        for name, each in (offline | {ONLINE: online}).items()
+        name: np.array([stages.deciding_value(of, net, split) for net in each])
+        for name, (of, each) in ways.items()
     }
 
 

@@ -39,6 +39,22 @@ class Measure:
         return 100 * (1 - values) if self.metric.percent else -values
 
 
+#: Most layers whose histograms stand side by side.
+MOST_HISTOGRAMS = 6
+
+#: The contender that goes through all stages.
+WHOLE_WAY = "P+Q+H"
+
+#: Ways to find the range of a layer's inputs, by their names in `activations`.
+RANGES = {
+    "min_max": "smallest and largest value of all batches",
+    "moving_average": "moving average of the batches' ends",
+    "percentile": "0.1% of the values cut off at either end",
+    "least_squares": "share of the full range with the least squared error",
+    activations.ONLINE: "smallest and largest value of each batch itself (online)",
+    activations.EXACT: "inputs not rounded",
+}
+
 #: Ways to choose the weights that go.
 MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
 
@@ -75,7 +91,7 @@ def contender_table(
         row = {
             "contender": each.name,
             "bytes\non disk": f"{size:,.0f}",
-            "dense\nweights /": f"{dense_bytes / size:.1f}x",
+            "times\nsmaller": f"{dense_bytes / size:.1f}x",
             measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
             "minus\ndense": "-" if own else f"{change.mean:+.2f}",
             "95% interval": "-"
@@ -89,9 +105,39 @@ def contender_table(
     seeds = len(dense.values)
     notes = [
         f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval, differences paired by "
-        "seed. Every file is written, read back, and what was read is evaluated."
+        "seed. Times smaller: than the dense net's numbers at four bytes each. Every "
+        "file is written, read back, and what was read is evaluated."
     ]
     return tabulate("Error against bytes on disk", rows, ["contender"], notes)
+
+
+def conclusion(
+    contenders: Sequence[Written], dense_bytes: int, measure: Measure
+) -> str:
+    """Says in a sentence what the whole way saves and costs.
+
+    Args:
+      contenders: the dense parent first.
+      dense_bytes: bytes of the dense weights alone, four each.
+      measure: error of the sentence.
+
+    Returns:
+      The sentence.
+    """
+    dense = contenders[0]
+    small = next(each for each in contenders if each.name == WHOLE_WAY)
+    size, errors = float(small.bytes.mean()), measure.of(small.values)
+    change = mean_interval(errors - measure.of(dense.values))
+    interval = f", 95% interval [{change.low:+.2f}, {change.high:+.2f}]"
+    seeds = len(errors)
+    return (
+        f"Pruned, shared and in Huffman codes ({WHOLE_WAY}) the net takes {size:,.0f} "
+        f"bytes, {dense_bytes / size:.1f} times less than its dense parent's numbers. "
+        f"{measure.label.capitalize()}: {plus_minus(errors)}, the parent's "
+        f"{plus_minus(measure.of(dense.values))}; the difference, paired by seed, is "
+        f"{change.mean:+.2f}{interval if seeds > 1 else ''} "
+        f"({seeds} seed{'s' * (seeds > 1)})."
+    )
 
 
 def plus_minus(values: np.ndarray) -> str:
@@ -102,12 +148,11 @@ def plus_minus(values: np.ndarray) -> str:
     return text if np.isnan(half) else f"{text} ± {half:.2f}"
 
 
-def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
+def layer_table(written: Written) -> Table:
     """Tabulates the bytes of a file by array, for the first seed.
 
     Args:
       written: a contender whose files are compressed nets.
-      dense: variables of the dense parent of the first seed.
 
     Returns:
       The table: share kept, bits of a weight and of an index, bytes of each part.
@@ -123,7 +168,10 @@ def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
                 each.path.removeprefix("params/"),
                 each.size,
                 f"{100 * each.kept / max(each.size, 1):.1f}",
-                [f"{8 * n / max(each.kept, 1):.2f}" for n in (each.codes, each.gaps)],
+                [
+                    f"{8 * n / max(each.kept, 1):.2f}" if n else "-"
+                    for n in (each.codes, each.gaps)
+                ],
                 [each.codes, each.gaps, each.tables, total],
             )
         )
@@ -191,7 +239,7 @@ def sections(
         )
         for each in settings["published"]
     ]
-    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
+    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", WHOLE_WAY)}
     described = [{"contender": e.name, "file": e.description} for e in contenders]
     sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
@@ -222,7 +270,7 @@ def sections(
                     "shorter. First seed.",
                     "bytes of values, indices, tables and the rest after each stage",
                 ),
-                layer_table(by_name["P+Q+H"], nets[0].of(0)),
+                layer_table(by_name[WHOLE_WAY]),
             ),
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
@@ -281,8 +329,15 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
         kept = after[after != 0]
         label = name.removesuffix("/kernel")
         layers.append(figures.Layer(label, before.ravel(), kept, used))
-    figure = figures.weight_histograms(layers[:6], "Weights before and after")
-    caption = "Above all weights of the dense parent, below those that are left."
+    shown = layers[:MOST_HISTOGRAMS]
+    figure = figures.weight_histograms(shown, "Weights before and after compression")
+    caption = (
+        "Above: all weights of a layer of the dense parent. Below: those that are left "
+        "after pruning and retraining; vertical lines are the centroids, the values "
+        "that they then share. First seed"
+        + (f", the first {len(shown)} of {len(layers)} layers." if layers[len(shown):]
+           else ".")
+    )  # fmt: skip
     return Picture("weights", figure, caption, "histograms of each layer's weights")
 
 
@@ -346,7 +401,7 @@ def _activations(
     """Compares ways to find the ranges of layers' inputs, at several bits."""
     label = measure.label.replace("test", "validation")
     rows = [
-        {"range": name.replace("_", " ")}
+        {"low and high": RANGES[name]}
         | {
             f"{bits} bits,\n{label}": plus_minus(each[name])
             for bits, each in found.items()
@@ -354,12 +409,18 @@ def _activations(
         for name in found[8]
     ]
     images = activations.CALIBRATION[0] * activations.CALIBRATION[1]
+    words = (
+        "Each layer's inputs are rounded to 2^bits evenly spaced numbers between a low "
+        "and a high end, which the ways below find differently; what lies outside is "
+        "cut off. A narrower range has finer steps."
+    )
+    seeds = len(found[8][activations.EXACT])
     notes = [
-        f"Weights of 8 bits, inputs of each layer of 8, 4 and 2. Ranges are found on "
-        f"{images} examples of the training split, or online, in each batch itself."
+        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. Weights are dense, of "
+        f"8 bits. Ends are found on {images} examples of the training split, or online."
     ]
-    table = tabulate("Ranges of layers' inputs", rows, ["range"], notes)
-    return Section("Activations of few bits", (table,))
+    table = tabulate("Ranges of layers' inputs", rows, ["low and high"], notes)
+    return Section("Activations of few bits", (words, table))
 
 
 def _masks(pruned: Any, problem: Any) -> Picture | None:
@@ -374,10 +435,11 @@ def _masks(pruned: Any, problem: Any) -> Picture | None:
     masks = (kernel != 0).reshape(-1, *shape[:2])
     figure = figures.mask_images(masks, "Masks of the first layer")
     unseen = int((masks.sum(axis=0) == 0).sum())
+    none = f"no unit looks at {unseen} of the {shape[0] * shape[1]} pixels"
     caption = (
-        f"Left: number of units with a weight on each pixel; {unseen} of "
-        f"{shape[0] * shape[1]} pixels are looked at by none. Right: the weights that "
-        "the densest units keep."
+        f"Left: number of units that keep a weight on each pixel; "
+        f"{none if unseen else 'every pixel has some'}. Right: the pixels, dark, on "
+        "which the units with most weights keep one. First seed."
     )
     return Picture("masks", figure, caption, "kept weights of the first layer by pixel")
 
@@ -395,5 +457,8 @@ def _spectra(dense: Any, energy: float) -> Picture | None:
     if not layers:
         return None
     figure = figures.spectra(layers, energy, "Singular values of the dense kernels")
-    caption = "A layer is kept whole where its two factors would be larger."
+    caption = (
+        "Dashed: the rank that is kept; a layer stays whole where its two factors "
+        "would be larger. First seed."
+    )
     return Picture("spectra", figure, caption, "singular values and ranks by layer")

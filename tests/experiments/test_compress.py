@@ -61,7 +61,7 @@ def test_the_bytes_are_those_of_the_files(done):
     assert np.shape(studies["scan"]) == (2, 3, 10)
     assert np.shape(studies["thresholds"]["magnitude"]["values"]) == (2, 2)
     assert {*studies["activations"]["4"]} == {
-        "min_max", "moving_average", "percentile", "least_squares", "online"
+        "min_max", "moving_average", "percentile", "least_squares", "online", "exact"
     }  # fmt: skip
 
 
@@ -173,7 +173,10 @@ def test_differences_are_paired_by_seed(tmp_path):
     row = dict(zip(table.columns, table.rows[1], strict=True))
     assert row["minus\ndense"] == "+0.10"
     assert row["95% interval"] == "[+0.10, +0.10]"
-    assert row["dense\nweights /"] == "4.0x"
+    assert row["times\nsmaller"] == "4.0x"
+    said = page.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
+    assert "1,000 bytes, 4.0 times less" in said
+    assert "is +0.10, 95% interval [+0.10, +0.10] (3 seeds)" in said
 
 
 def test_one_seed_and_published_figures_are_drawn():

@@ -189,7 +189,7 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
 
 @style.themed
 def mask_images(
-    masks: np.ndarray, title: str, examples: int = 15, columns: int = 4
+    masks: np.ndarray, title: str, examples: int = 16, columns: int = 4
 ) -> Figure:
     """Draws which inputs the first layer still looks at, in all and unit by unit.
 
@@ -213,7 +213,7 @@ def mask_images(
     )
     panel = figure.add_subplot(grid[:, 0])
     image = panel.imshow(kept, cmap="viridis")
-    panel.set_title("kept weights of each pixel")
+    panel.set_title("kept weights on each pixel", pad=8)
     figure.colorbar(image, ax=panel, shrink=0.7)
     for i, unit in enumerate(order):
         small = figure.add_subplot(grid[i // columns, 1 + i % columns])
@@ -225,10 +225,11 @@ def mask_images(
 
 
 def _bare(panel: Axes) -> None:
-    """Takes ticks and grid off an image."""
+    """Takes ticks and grid off an image, and frames it."""
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)
+    panel.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
 
 
 @style.themed
