@@ -47,11 +47,11 @@ def get_config(variant: str = "lenet300") -> ConfigDict:
     if variant == "lenet5":
         return _lenet5(config)
     if variant == "lenet300":
-        return _lenet300(config, sparsity=0.907, epochs=30)
-    return _lenet300(config, sparsity=0.943, epochs=50)
+        return _lenet300(config, sparsity=0.907, epochs=30, weight_decay=0.1)
+    return _lenet300(config, sparsity=0.94, epochs=50, weight_decay=0.3)
 
 
-def _lenet300(config: Any, sparsity: float, epochs: int) -> Any:
+def _lenet300(config: Any, sparsity: float, epochs: int, weight_decay: float) -> Any:
     config.title = "LeNet-300-100 on MNIST, compressed"
     _train(config, epochs=(20, epochs, 4, 5), batch_size=128)
     config.first_seed = 10
@@ -59,7 +59,7 @@ def _lenet300(config: Any, sparsity: float, epochs: int) -> Any:
     config.prune.pruning_epochs = 3 * epochs // 5
     # Decay: weights on pixels that are never lit have no gradient, and would stay.
     config.prune.optimizer = ConfigDict(
-        {"name": "adamw", "learning_rate": 2e-3, "weight_decay": 0.1}
+        {"name": "adamw", "learning_rate": 2e-3, "weight_decay": weight_decay}
     )
     config.prune.weight = 0.7
     config.share.optimizer.learning_rate = 1e-4
