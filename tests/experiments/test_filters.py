@@ -31,7 +31,9 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
     assert set(half["before"]) == {"independent", "greedy"}
     assert all(len(values) == 2 for values in half["after"].values())
     assert (tmp_path / "figures" / "filters.png").exists()
-    assert "from scratch" in (tmp_path / "index.html").read_text()
+    text = (tmp_path / "index.html").read_text()
+    assert "from scratch" in text
+    assert "outputs of 8 images" in text
 
 
 @pytest.mark.parametrize(
