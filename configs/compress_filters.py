@@ -13,8 +13,8 @@ left; chosen independently and retrained, the errors are 1.78 ± 0.52, 4.12 ± 0
 13.7 ± 3.1%, chosen greedily 1.84 ± 0.19, 4.01 ± 0.67 and 13.4 ± 3.2%, and from scratch
 1.89 ± 0.51, 3.29 ± 0.93 and 11.8 ± 2.6%.
 
-DIR holds CIFAR-10 as
-tensorflow-datasets prepares it; ``cifar10_reduced`` takes 4,000 of its images.
+DIR holds CIFAR-10 as tensorflow-datasets prepares it; ``cifar10_reduced`` takes 4,000
+of its images.
 """
 
 from typing import Any
