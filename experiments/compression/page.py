@@ -155,7 +155,7 @@ def layer_table(written: Written) -> Table:
       written: a contender whose files are compressed nets.
 
     Returns:
-      The table: share kept, bits of a weight and of an index, bytes of each part.
+      The table: share stored, bits of a weight and of an index, bytes of each part.
     """
     data = written.first.read_bytes()
     entries = compress.stored(data)
@@ -187,7 +187,11 @@ def layer_table(written: Written) -> Table:
         )
     )
     title = f"{written.name} by layer, first seed"
-    return tabulate(title, rows, ["array"])
+    notes = [
+        "Stored: numbers with a code of their own, which are those that are not zero, "
+        "or all of them where that takes fewer bytes than indices do."
+    ]
+    return tabulate(title, rows, ["array"], notes)
 
 
 def _layer_row(
@@ -197,7 +201,7 @@ def _layer_row(
     return {
         "array": name,
         "numbers": f"{size:,}" if size else "-",
-        "kept %": kept,
+        "stored\n%": kept,
         "bits a\nweight": bits[0],
         "bits an\nindex": bits[1],
         "values,\nbytes": codes,

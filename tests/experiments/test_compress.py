@@ -188,3 +188,15 @@ def test_one_seed_and_published_figures_are_drawn():
     figure = figures.error_by_bytes(points, "MNIST", "test error %")
     figure.draw_without_rendering()
     assert "hollow: published" in figure.get_supxlabel()
+    assert figure.axes[0].get_ylabel() == "test error %"
+
+
+def test_one_bad_contender_does_not_press_the_others_together():
+    one = np.array([1.0])
+    points = [
+        figures.Point(name, 1e6 * one, x * one) for name, x in (("a", 1), ("b", 4))
+    ]
+    figure = figures.error_by_bytes(points, "MNIST", "test error %")
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_ylabel() == "test error % (log axis)"
