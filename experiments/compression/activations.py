@@ -20,7 +20,7 @@ CALIBRATION = (8, 64)
 ONLINE = "online"
 
 #: Name of inputs that are not rounded.
-EXACT = "exact"
+EXACT = "not_rounded"
 
 
 def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:

@@ -45,16 +45,6 @@ MOST_HISTOGRAMS = 6
 #: The contender that goes through all stages.
 WHOLE_WAY = "P+Q+H"
 
-#: Ways to find the range of a layer's inputs, by their names in `activations`.
-RANGES = {
-    "min_max": "smallest and largest value of all batches",
-    "moving_average": "moving average of the batches' ends",
-    "percentile": "0.1% of the values cut off at either end",
-    "least_squares": "share of the full range with the least squared error",
-    activations.ONLINE: "smallest and largest value of each batch itself (online)",
-    activations.EXACT: "inputs not rounded",
-}
-
 #: Ways to choose the weights that go.
 MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
 
@@ -405,7 +395,7 @@ def _activations(
     """Compares ways to find the ranges of layers' inputs, at several bits."""
     label = measure.label.replace("test", "validation")
     rows = [
-        {"low and high": RANGES[name]}
+        {"range": name.replace("_", " ")}
         | {
             f"{bits} bits,\n{label}": plus_minus(each[name])
             for bits, each in found.items()
@@ -414,16 +404,19 @@ def _activations(
     ]
     images = activations.CALIBRATION[0] * activations.CALIBRATION[1]
     words = (
-        "Each layer's inputs are rounded to 2^bits evenly spaced numbers between a low "
-        "and a high end, which the ways below find differently; what lies outside is "
-        "cut off. A narrower range has finer steps."
+        "Each layer's inputs are rounded to 2^bits evenly spaced numbers between two "
+        "ends; what lies beyond is cut off, and a narrower range has finer steps. The "
+        "ends are the smallest and the largest value of all calibration batches (min "
+        "max), a moving average of those of each batch, the values beyond which lie "
+        "0.1% at either end (percentile), or the share of the full range with the "
+        "least squared error; or they are those of each batch itself (online)."
     )
     seeds = len(found[8][activations.EXACT])
     notes = [
         f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. Weights are dense, of "
-        f"8 bits. Ends are found on {images} examples of the training split, or online."
+        f"8 bits. Calibration: {images} examples of the training split."
     ]
-    table = tabulate("Ranges of layers' inputs", rows, ["low and high"], notes)
+    table = tabulate("Ranges of layers' inputs", rows, ["range"], notes)
     return Section("Activations of few bits", (words, table))
 
 

@@ -61,7 +61,8 @@ def test_the_bytes_are_those_of_the_files(done):
     assert np.shape(studies["scan"]) == (2, 3, 10)
     assert np.shape(studies["thresholds"]["magnitude"]["values"]) == (2, 2)
     assert {*studies["activations"]["4"]} == {
-        "min_max", "moving_average", "percentile", "least_squares", "online", "exact"
+        "min_max", "moving_average", "percentile", "least_squares", "online",
+        "not_rounded",
     }  # fmt: skip
 
 
