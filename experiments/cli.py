@@ -28,7 +28,8 @@ from optlab.errors import InputError, near
 
 OVERRIDE = re.compile(r"--?config\.([^=]+)(?:=(.*))?", re.DOTALL)
 
-#: Sections that a command line may add keys to: parts have arguments of their own.
+#: Sections, also within others, that a command line may add keys to: parts have
+#: arguments of their own.
 OPEN = (
     "augment", "contenders", "data", "loss", "model", "optimizer", "optimizers",
     "schedule",
@@ -194,8 +195,9 @@ def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
                 raise InputError(f"no contender {name!r}; {near(name, entries)}")
         found[section] = {name: entries.get(name, {}) for name in names}
     for key, value in given.changes.items():
-        section = key.partition(".")[0]
-        if section not in found or (key not in known and section not in OPEN):
+        section, *inner = key.split(".")
+        new = key not in known and not {section, *inner[:-1]} & {*OPEN}
+        if section not in found or new:
             raise InputError(f"unknown config key {key!r}; {near(key, known)}")
         path = _path(key, found)
         if len(path) == 1 and section in OPEN:

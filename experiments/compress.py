@@ -16,7 +16,9 @@ A table here; index.html, figures, results.json and the files in the working dir
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
+import pathlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,15 +28,16 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli, sizes
-from experiments.compression import activations, files, page, stages
+from experiments.compression import activations, files, page, stages, thresholds
 from experiments.compression.files import Written, write_nets
 from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
-from optlab import report
+from optlab import ranges, report
 from optlab.compare import kept, recipe
-from optlab.compress import codebook, low_rank, quantized
-from optlab.compress.masks import check_sparsity
-from optlab.errors import InputError, near
+from optlab.compress import Quantized, TwoTensors, codebook, quantized
+from optlab.errors import InputError
+from optlab.problems import Problem
+from optlab.ranges import Range
 
 CONFIG = cli.define_config("configs/compress.py")
 flags.declare_key_flag("config")
@@ -48,36 +51,93 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 
+_SHARES = Range(
+    ranges.NUMBERS,
+    "at least 0 and less than 1 each",
+    lambda xs: all(0 <= x < 1 for x in xs),
+)
+
+#: Ranges of the numbers of stages, by their keys in the config.
+RANGES = {
+    "first_seed": stages.FIRST_SEED,
+    "prune.sparsity": ranges.SHARE,
+    "prune.weight": ranges.CLOSED_SHARE,
+    "prune.temperature": ranges.FINITE_POSITIVE,
+    "share.bits": Range(
+        ranges.WHOLE,
+        f"from 1 to {codebook.MOST_BITS}",
+        lambda x: 1 <= x <= codebook.MOST_BITS,
+    ),
+    "share.start": Range(
+        ranges.TEXT.kind, " or ".join(codebook.STARTS), codebook.STARTS.__contains__
+    ),
+    "scan.sparsities": _SHARES,
+    "thresholds.strengths": ranges.FACTORS,
+    "thresholds.sparsities": _SHARES,
+    "thresholds.sharpness": ranges.FINITE_POSITIVE,
+    "thresholds.rate": ranges.FINITE_POSITIVE,
+    "key_layers.error": ranges.NOT_NEGATIVE,
+    "low_rank.energy": Range(
+        ranges.NUMBER, "more than 0 and at most 1", lambda x: 0 < x <= 1
+    ),
+    "distill.temperature": ranges.FINITE_POSITIVE,
+    "distill.weight": ranges.CLOSED_SHARE,
+}
+
+#: What a published figure holds.
+PUBLISHED = {
+    "name": ranges.TEXT,
+    "bytes": ranges.FINITE_POSITIVE,
+    "error": ranges.FINITE,
+    "source": ranges.TEXT,
+}
+
 
 def main(given: cli.Given) -> None:
     """Flags and config in, files, table and page out."""
     settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
+    defaults["thresholds"]["strengths"] = ()  # none may be wanted
     sizes.check(settings, defaults)
+    parents = None
+    if TRAINED.value:
+        parents, settings = kept_parents(settings)
+        problem = parents.problem
+    else:
+        dataset = recipe.load_dataset(settings, DATA_DIR.value)
+        problem = recipe.make_problem(settings, dataset)
     check(settings)
-    nets, settings = parents(settings)
-    console = Console()
+    student = student_of(settings, problem)
+    rehearse(settings, problem, student)
     settings["trained"] = list(TRAINED.value)
-    folder = claim(WORKDIR.value, "compress", settings)
-    measure = page.Measure(nets.problem.metrics[0])
-    contenders, made = compress(nets, settings, folder, console)
-    size = 4 * sum(leaf[0].size for leaf in jax.tree.leaves(nets.params))
+    folder, console = claim(WORKDIR.value, "compress", settings), Console()
+    if parents is None:
+        console.print("train the dense parents", style="dim")
+        parents = stages.train_dense(settings, problem, stages.seeds_of(settings))
+    measure = page.Measure(problem.metrics[0])
+    contenders, made = compress(parents, student, settings, folder, console)
+    size = 4 * sum(leaf[0].size for leaf in jax.tree.leaves(parents.params))
     report.show_table(page.contender_table(contenders, size, measure), console)
+    studies = study(parents, settings, measure, console)
     content = {
         "dense_bytes": size,
         "contenders": [
             each._replace(first=each.first.name, values=measure.of(each.values))
             for each in contenders
         ],
+        "studies": studies,
     }
     write_results(
         folder,
         settings["title"],
         settings,
         content,
-        page.sections(contenders, made, settings, measure),
-        lead=[settings["note"]] if settings["note"] else [],
+        page.sections(contenders, made, studies, settings, measure),
+        lead=[
+            page.conclusion(contenders, size, measure),
+            *([settings["note"]] if settings["note"] else []),
+        ],
     )
 
 
@@ -90,51 +150,36 @@ def check(settings: Mapping[str, Any]) -> None:
     Raises:
       InputError: see the message.
     """
-    prune, start = settings["prune"], settings["share"]["start"]
-    check_sparsity(prune["sparsity"])
-    codebook.check_bits(settings["share"]["bits"])
-    if start not in codebook.STARTS:
-        raise InputError(f"--config.share.start: {near(start, codebook.STARTS)}")
-    if prune["pruning_epochs"] > prune["epochs"]:
-        raise InputError("--config.prune.pruning_epochs must be at most prune.epochs")
-    low_rank.rank_for([1.0], settings["low_rank"]["energy"])  # refuses a wrong energy
-    own = settings["thresholds"]
-    check_sparsity(own["sparsities"])
-    check_sparsity(settings["scan"]["sparsities"])
-    if own["strengths"]:
-        if not own["sharpness"] > 0:
-            raise InputError("--config.thresholds.sharpness must be more than 0")
-        if not own["sparsities"]:
-            raise InputError("--config.thresholds.sparsities: give at least one")
-        if min(own["strengths"]) < 0:
-            raise InputError("--config.thresholds.strengths must be at least 0 each")
-        if round(prune["pruning_epochs"]) >= prune["epochs"]:
-            raise InputError(
-                "--config.prune.pruning_epochs must leave an epoch to retrain after "
-                "thresholds are learned; or give --config.thresholds.strengths=()"
-            )
+    ranges.check("config", RANGES, recipe.flatten(settings))
+    prune = settings["prune"]
+    if prune["pruning_epochs"] >= prune["epochs"]:
+        raise InputError(
+            "--config.prune.pruning_epochs must be less than prune.epochs: the last "
+            "pruning is followed by an epoch of retraining or more"
+        )
     if prune["weight"] and settings["problem"] != "classification":
         raise InputError("--config.prune.weight must be 0 where there are no classes")
+    for each in settings["published"]:
+        if not isinstance(each, Mapping) or {*each} != {*PUBLISHED}:
+            raise InputError(
+                f"each of --config.published has {', '.join(PUBLISHED)}, and not "
+                f"{ranges.shown(each)}"
+            )
+        ranges.check("published", PUBLISHED, each)
 
 
-def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
-    """Makes or reads the dense parents.
+def kept_parents(settings: Mapping[str, Any]) -> tuple[Nets, dict[str, Any]]:
+    """Reads the dense parents.
 
     Args:
       settings: config.
 
     Returns:
-      The nets, and the config with the recipe of nets that were read.
+      The nets, and the config with their recipe.
 
     Raises:
-      InputError: the nets are of several recipes, or a part of the recipe is wrong.
+      InputError: a file holds no net, or the nets are of several recipes.
     """
-    if not TRAINED.value:
-        dataset = recipe.load_dataset(settings, DATA_DIR.value)
-        problem = recipe.make_problem(settings, dataset)
-        return stages.train_dense(
-            settings, problem, stages.seeds_of(settings)
-        ), settings
     abouts = [kept.read_about(path) for path in TRAINED.value]
     recipes = [recipe.fill(about.settings, about.point) for about in abouts]
     own = {key: recipes[0][key] for key in ("data", *recipe.PROBLEM)}
@@ -145,18 +190,66 @@ def parents(settings: dict[str, Any]) -> tuple[Nets, dict[str, Any]]:
         jax.tree.map(lambda *each: jnp.stack(each), *trees)
         for trees in zip(*((net.params, net.model_state) for net in nets), strict=True)
     )
-    settings = settings | own | {"seeds": len(nets)}
-    settings["title"] = f"{abouts[0].label}, compressed"
+    title = f"{abouts[0].label}, compressed"
+    settings = {**settings, **own, "seeds": len(nets), "title": title}
     return Nets(nets[0].problem, params, model_state), settings
 
 
+def student_of(settings: Mapping[str, Any], problem: Problem) -> Problem | None:
+    """Makes the problem of the small net that is taught; None without classes."""
+    if settings["problem"] != "classification":
+        return None
+    with stages.section("distill.model"):
+        model = {"model": settings["distill"]["model"]}
+        return recipe.make_problem({**settings, **model}, problem.dataset)
+
+
+def rehearse(
+    settings: Mapping[str, Any], problem: Problem, student: Problem | None
+) -> None:
+    """Traces all that trains, on shapes alone: what a part refuses is told at once.
+
+    Args:
+      settings: config.
+      problem: problem of the dense parents.
+      student: problem of the small net, if there is one.
+
+    Raises:
+      InputError: a net cannot be compressed, or a part of a stage's recipe is wrong;
+        the message names the stage's section.
+    """
+
+    def everything(seeds):
+        if TRAINED.value:
+            dense = Nets(
+                problem, *jax.vmap(problem.init)(jax.vmap(jax.random.key)(seeds))
+            )
+        else:
+            dense = stages.train_dense(settings, problem, seeds)
+        jax.vmap(partial(activations.inputs_of_layers, problem))(*dense[1:])
+        with stages.section("prune"):
+            pruned = stages.prune(dense, settings["prune"], seeds)
+        with stages.section("share"):
+            stages.share(pruned, settings["share"], seeds)
+        if student is not None:
+            with stages.section("distill"):
+                stages.distill(dense, student, settings["distill"], seeds)
+
+    jax.eval_shape(everything, stages.seeds_of(settings))
+
+
 def compress(
-    dense: Nets, settings: Mapping[str, Any], folder: Any, console: Console
+    dense: Nets,
+    student: Problem | None,
+    settings: Mapping[str, Any],
+    folder: pathlib.Path,
+    console: Console,
 ) -> tuple[list[Written], tuple[Nets, Nets, Nets]]:
     """Makes all contenders and writes their files.
 
     Args:
       dense: the parents.
+      student: problem of the small net that they teach, if there is one.
       settings: config.
       folder: working directory.
       console: console that receives a line when a stage begins.
@@ -201,21 +294,65 @@ def compress(
     add("int4, MMSE", f"{whole} of least squared error, 4 bits", four, files.HUFFMAN)
     most = settings["key_layers"]["error"]
     two = stages.quantize_key_layers(dense, 4, most)
-    about = f"as int4; two tensors in layers of a squared error above {100 * most:g}%"
+    kernels = jax.tree.leaves(
+        two[0]["params"], is_leaf=lambda node: isinstance(node, Quantized | TwoTensors)
+    )
+    doubled = sum(isinstance(kernel, TwoTensors) for kernel in kernels)
+    about = (
+        f"as int4; two tensors where the squared error is above {100 * most:g}% of the "
+        f"squares: in {doubled} layer{'s' * (doubled != 1)} of the first seed"
+    )
     add("int4, two tensors", about, two, files.HUFFMAN)
     energy = settings["low_rank"]["energy"]
     thin = stages.factorize(dense, energy)
     about = f"dense weights, {100 * energy:g}% of their squared singular values"
     add("low rank", about, thin, files.HUFFMAN)
-    if settings["problem"] == "classification":
+    if student is not None:
         console.print("teach a small net", style="dim")
-        model = recipe.override(settings, {"model": settings["distill"]["model"]})
-        student = recipe.make_problem(model, dense.problem.dataset)
         small = stages.distill(dense, student, settings["distill"], seeds)
         sized = sum(leaf[0].size for leaf in jax.tree.leaves(small.params))
         about = f"a net of {sized:,} parameters taught by the dense one, float32"
         add("distilled", about, small, files.FLOATS, student)
     return found, (dense, pruned, shared)
+
+
+def study(
+    dense: Nets, settings: Mapping[str, Any], measure: page.Measure, console: Console
+) -> page.Studies:
+    """Measures what the page shows beside the files.
+
+    Args:
+      dense: the parents.
+      settings: config.
+      measure: error of the results.
+      console: console that receives a line when a study begins.
+
+    Returns:
+      Errors.
+    """
+    curves = {}
+    if settings["thresholds"]["strengths"]:
+        console.print("learn thresholds", style="dim")
+        seeds = stages.seeds_of(settings)
+        curves = {
+            page.MAGNITUDE: thresholds.by_magnitude(dense, settings, seeds),
+            page.LEARNED: thresholds.by_thresholds(dense, settings, seeds),
+        }
+    console.print("prune a layer at a time; round layers' inputs", style="dim")
+    scanned = stages.scan(dense, settings["scan"]["sparsities"])
+    eight = stages.quantize(dense, 8)
+    rounded = {bits: activations.compare(eight, bits) for bits in (8, 4, 2)}
+    return page.Studies(
+        {
+            name: curve._replace(values=measure.of(curve.values))
+            for name, curve in curves.items()
+        },
+        measure.of(scanned),
+        {
+            bits: {name: measure.of(values) for name, values in each.items()}
+            for bits, each in rounded.items()
+        },
+    )
 
 
 def _warn_of_empty_layers(pruned: Nets, console: Console) -> None:

@@ -9,12 +9,14 @@ Dense parents are trained, one a seed. Filters with the smallest L1 norms go, wi
 feature maps and the next layer's kernels on these, chosen layer by layer independently
 or greedily; the nets are retrained, and nets of their shape are trained from scratch.
 Test error, parameters, multiply-adds and the time of a batch against the share removed.
+Nets with normalization or residual links are refused: there a filter is held by more
+than the two layers around it.
 
-A table here; index.html, figures and results.json in the working directory.
+Tables here; index.html, figures and results.json in the working directory.
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,10 +29,12 @@ from experiments.compression import filters, stages
 from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
 from experiments.compression.page import Measure, plus_minus
 from experiments.workdir import claim, write_results
-from optlab import report
+from optlab import ranges, report
 from optlab.compare import recipe
 from optlab.compress import filter_counts
 from optlab.errors import InputError
+from optlab.problems import Problem
+from optlab.ranges import Range
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures.filters import Cost, filter_curves
 
@@ -43,6 +47,15 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 
+RANGES = {
+    "first_seed": stages.FIRST_SEED,
+    "shares": Range(
+        ranges.NUMBERS,
+        "more than 0 and less than 1 each, and ascending",
+        lambda xs: all(0 < x < 1 for x in xs) and list(xs) == sorted({*xs}),
+    ),
+}
+
 LEAD = (
     "Filters of every hidden layer with the smallest L1 norms are removed, with their "
     "feature maps and the next layer's kernels on these. Errors are those after the "
@@ -51,43 +64,67 @@ LEAD = (
 
 
 def main(given: cli.Given) -> None:
-    """Flags and config in, table and page out."""
+    """Flags and config in, tables and page out."""
     settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
     if "shares" not in settings or "retrain" not in settings:
         raise InputError(
             "this config prunes no filters: see configs/compress_filters.py"
         )
     sizes.check(settings, defaults)
-    for share in settings["shares"]:
-        if not 0 < share < 1:
-            raise InputError(f"--config.shares: {share!r} is no share in (0, 1)")
+    ranges.check("config", RANGES, settings)
     problem = recipe.make_problem(
         settings, recipe.load_dataset(settings, DATA_DIR.value)
     )
-    # Refuses a net whose filters cannot be pruned before anything is trained.
-    filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
-    filter_counts(jax.eval_shape(problem.init, jax.random.key(0))[0])
+    seeds = stages.seeds_of(settings)
+    rehearse(settings, problem, seeds)
     folder, console = claim(WORKDIR.value, "filters", settings), Console()
-    measure, seeds = Measure(problem.metrics[0]), stages.seeds_of(settings)
+    measure = Measure(problem.metrics[0])
     console.print("train the dense parents", style="dim")
     dense = stages.train_dense(settings, problem, seeds)
     with console.status("") as spinner:
         found = filters.study(dense, settings, seeds, spinner.update)
-    table = removal_table(found, measure)
-    report.show_table(table, console)
+    tables = (
+        error_table(found, measure),
+        cost_table(found, settings["timing"]["images"]),
+    )
+    for table in tables:
+        report.show_table(table, console)
     content = {"shares": [_in_errors(each, measure)._asdict() for each in found]}
     write_results(
         folder,
         settings["title"],
         settings,
         content,
-        [Section("Error and cost", (_picture(found, measure, settings), table))],
+        [Section("Error and cost", (_picture(found, measure, settings), *tables))],
         lead=[
             conclusion(found, measure),
             LEAD,
             *([settings["note"]] if settings["note"] else []),
         ],
     )
+
+
+def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
+    """Traces what trains, on shapes alone: what a part refuses is told at once.
+
+    Args:
+      settings: config.
+      problem: problem of the dense parents.
+      seeds: ``[seeds]``.
+
+    Raises:
+      InputError: the net has filters that cannot be pruned, or a part of a recipe is
+        wrong.
+    """
+
+    def everything(seeds):
+        dense = stages.train_dense(settings, problem, seeds)
+        filter_counts(jax.tree.map(lambda x: x[0], dense.params))
+        with stages.section("retrain"):
+            stages.train_on(dense, settings["retrain"], seeds)
+
+    filters.sizes(settings["model"], {"Dense_0": 1, "Dense_1": 1})
+    jax.eval_shape(everything, seeds)
 
 
 def conclusion(found: Sequence[Removed], measure: Measure) -> str:
@@ -112,8 +149,8 @@ def conclusion(found: Sequence[Removed], measure: Measure) -> str:
     )
 
 
-def removal_table(found: Sequence[Removed], measure: Measure) -> Table:
-    """Tabulates errors and costs, a row a share of filters.
+def error_table(found: Sequence[Removed], measure: Measure) -> Table:
+    """Tabulates errors, a row a share of filters.
 
     Args:
       found: nets of each shape, the parents first.
@@ -122,16 +159,10 @@ def removal_table(found: Sequence[Removed], measure: Measure) -> Table:
     Returns:
       The table.
     """
-    whole, rows = found[0], []
+    rows = []
     for each in found:
         errors = _in_errors(each, measure)
-        row = {
-            "filters\nremoved": f"{100 * each.share:g}%",
-            "filters left": ", ".join(str(n) for n in list(each.filters.values())[:-1]),
-            "parameters": f"{each.parameters:,}",
-            "multiply-adds\nof an image": f"{each.multiply_adds:,}",
-            "time of\na batch": f"{each.seconds / whole.seconds:.2f}x",
-        }
+        row = {"filters\nremoved": f"{100 * each.share:g}%"}
         row |= {
             f"{way},\n{measure.label}": plus_minus(errors.after[way])
             for way in (INDEPENDENT, GREEDY, SCRATCH)
@@ -141,12 +172,41 @@ def removal_table(found: Sequence[Removed], measure: Measure) -> Table:
             for way in (INDEPENDENT, GREEDY)
         }
         rows.append(row)
-    seeds = len(whole.after[GREEDY])
+    seeds = len(found[0].after[GREEDY])
     notes = [
-        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. Time: outputs of a "
-        "batch, median of rounds in which all shapes took turns, of the first seed."
+        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. 0%: the dense parents, "
+        "before any retraining."
     ]
-    return tabulate("Filters removed", rows, ["filters\nremoved"], notes)
+    return tabulate("Error", rows, ["filters\nremoved"], notes)
+
+
+def cost_table(found: Sequence[Removed], images: int) -> Table:
+    """Tabulates what nets cost, a row a share of filters.
+
+    Args:
+      found: nets of each shape, the parents first.
+      images: number of images in a batch that was timed.
+
+    Returns:
+      The table.
+    """
+    whole = found[0]
+    rows = [
+        {
+            "filters\nremoved": f"{100 * each.share:g}%",
+            "filters left": ", ".join(str(n) for n in list(each.filters.values())[:-1]),
+            "parameters": f"{each.parameters:,}",
+            "multiply-adds\nof an image": f"{each.multiply_adds:,}",
+            "time of\na batch": f"{1e3 * each.seconds:.3g} ms",
+            "to the\nparent's": f"{each.seconds / whole.seconds:.2f}x",
+        }
+        for each in found
+    ]
+    notes = [
+        f"Time: outputs of {images} images by the net of the first seed, median of "
+        "rounds in which all shapes took turns."
+    ]
+    return tabulate("Cost", rows, ["filters\nremoved"], notes)
 
 
 def _in_errors(found: Removed, measure: Measure) -> Removed:

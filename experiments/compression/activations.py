@@ -19,6 +19,9 @@ CALIBRATION = (8, 64)
 #: Name of ranges that are taken from each batch itself.
 ONLINE = "online"
 
+#: Name of inputs that are not rounded.
+EXACT = "not_rounded"
+
 
 def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
     """Finds the ranges of each layer's inputs on a calibration set.
@@ -31,13 +34,11 @@ def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
     Returns:
       Variables of each seed; their ``ranges`` are stored in the file, too.
     """
-    batches = _calibration(nets.problem)
     options = {"bits": bits} if name == "least_squares" else {}
 
     @jax.jit
     def found(net, model_state):
-        params = compress.plain(net)
-        seen = compress.observe(nets.problem, params, model_state, batches)
+        seen = inputs_of_layers(nets.problem, net, model_state)
         return {layer: RANGES[name](x, **options) for layer, x in seen.items()}
 
     each = []
@@ -57,22 +58,38 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
       bits: bits of an input.
 
     Returns:
-      Name of the way to the deciding metric on the validation split, ``[seeds]``.
+      Name of the way to the deciding metric on the validation split, ``[seeds]``, and
+      that of inputs that are not rounded.
     """
     problem = compress.quantized(nets.problem, bits)
     split = problem.dataset.validation
     offline = {name: calibrate(nets, name, bits) for name in RANGES}
-    online = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    own = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    ways = {name: (problem, each) for name, each in offline.items()}
+    ways |= {ONLINE: (problem, own), EXACT: (nets.problem, own)}
     return {
-        name: np.array([stages.deciding_value(problem, net, split) for net in each])
-        for name, each in (offline | {ONLINE: online}).items()
+        name: np.array([stages.deciding_value(of, net, split) for net in each])
+        for name, (of, each) in ways.items()
     }
 
 
-def _calibration(problem: Problem) -> Any:
-    """Prepared inputs ``[batches, n, ...]``; repeated where the split has too few."""
+def inputs_of_layers(problem: Problem, net: Any, model_state: Any) -> Any:
+    """Collects what each layer of a net takes, for the calibration set.
+
+    The calibration set is the beginning of the training split, repeated where that has
+    too few examples.
+
+    Args:
+      problem: problem of the net.
+      net: parameters, of which kernels may be quantized.
+      model_state: batch statistics and the like.
+
+    Returns:
+      Layer's name to its inputs, ``[batches, numbers]``, see `optlab.compress.observe`.
+    """
     split = problem.dataset.train
     take = np.arange(CALIBRATION[0] * CALIBRATION[1]) % examples_in(split)
     stored = jax.tree.map(lambda x: jnp.asarray(x[take]), split.inputs)
     prepared = problem.dataset.prepare(stored)
-    return jax.tree.map(lambda x: x.reshape(*CALIBRATION, *x.shape[1:]), prepared)
+    batches = jax.tree.map(lambda x: x.reshape(*CALIBRATION, *x.shape[1:]), prepared)
+    return compress.observe(problem, compress.plain(net), model_state, batches)

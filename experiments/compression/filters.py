@@ -69,8 +69,7 @@ def study(
         small = recipe.make_problem({**settings, **model}, problem.dataset)
         retrained = _retrain(small, cut, settings["retrain"], seeds)
         longer = settings["epochs"] + settings["retrain"]["epochs"]
-        schedule = {**settings["schedule"], "decay_epochs": longer}
-        long = {**settings, **model, "epochs": longer, "schedule": schedule}
+        long = stages.for_epochs(settings, longer)
         scratch = stages.train_dense(long, small, seeds)
         before = {way: _values(Nets(small, net, {})) for way, net in cut.items()}
         after = {way: _values(nets) for way, nets in retrained.items()}

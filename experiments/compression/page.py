@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments.compression import activations, stages, thresholds
+from experiments.compression import activations
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
+from experiments.compression.thresholds import Curve, kept_at
 from optlab import compress
 from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.problems import Metric
@@ -39,6 +40,24 @@ class Measure:
         return 100 * (1 - values) if self.metric.percent else -values
 
 
+#: Most layers whose histograms stand side by side.
+MOST_HISTOGRAMS = 6
+
+#: The contender that goes through all stages.
+WHOLE_WAY = "P+Q+H"
+
+#: Ways to choose the weights that go.
+MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
+
+
+class Studies(NamedTuple):
+    """Errors beside those of the files."""
+
+    thresholds: Mapping[str, Curve]  # way to choose weights -> nets; may be empty
+    scan: np.ndarray  # [seeds, layers, sparsities], validation
+    activations: Mapping[int, Mapping[str, np.ndarray]]  # bits -> range -> [seeds]
+
+
 def contender_table(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
 ) -> Table:
@@ -63,7 +82,7 @@ def contender_table(
         row = {
             "contender": each.name,
             "bytes\non disk": f"{size:,.0f}",
-            "dense\nweights /": f"{dense_bytes / size:.1f}x",
+            "times\nsmaller": f"{dense_bytes / size:.1f}x",
             measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
             "minus\ndense": "-" if own else f"{change.mean:+.2f}",
             "95% interval": "-"
@@ -77,9 +96,39 @@ def contender_table(
     seeds = len(dense.values)
     notes = [
         f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval, differences paired by "
-        "seed. Every file is written, read back, and what was read is evaluated."
+        "seed. Times smaller: than the dense net's numbers at four bytes each. Every "
+        "file is written, read back, and what was read is evaluated."
     ]
     return tabulate("Error against bytes on disk", rows, ["contender"], notes)
+
+
+def conclusion(
+    contenders: Sequence[Written], dense_bytes: int, measure: Measure
+) -> str:
+    """Says in a sentence what the whole way saves and costs.
+
+    Args:
+      contenders: the dense parent first.
+      dense_bytes: bytes of the dense weights alone, four each.
+      measure: error of the sentence.
+
+    Returns:
+      The sentence.
+    """
+    dense = contenders[0]
+    small = next(each for each in contenders if each.name == WHOLE_WAY)
+    size, errors = float(small.bytes.mean()), measure.of(small.values)
+    change = mean_interval(errors - measure.of(dense.values))
+    interval = f", 95% interval [{change.low:+.2f}, {change.high:+.2f}]"
+    seeds = len(errors)
+    return (
+        f"Pruned, shared and in Huffman codes ({WHOLE_WAY}) the net takes {size:,.0f} "
+        f"bytes, {dense_bytes / size:.1f} times less than its dense parent's numbers. "
+        f"{measure.label.capitalize()}: {plus_minus(errors)}, the parent's "
+        f"{plus_minus(measure.of(dense.values))}; the difference, paired by seed, is "
+        f"{change.mean:+.2f}{interval if seeds > 1 else ''} "
+        f"({seeds} seed{'s' * (seeds > 1)})."
+    )
 
 
 def plus_minus(values: np.ndarray) -> str:
@@ -90,15 +139,14 @@ def plus_minus(values: np.ndarray) -> str:
     return text if np.isnan(half) else f"{text} ± {half:.2f}"
 
 
-def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
+def layer_table(written: Written) -> Table:
     """Tabulates the bytes of a file by array, for the first seed.
 
     Args:
       written: a contender whose files are compressed nets.
-      dense: variables of the dense parent of the first seed.
 
     Returns:
-      The table: share kept, bits of a weight and of an index, bytes of each part.
+      The table: share stored, bits of a weight and of an index, bytes of each part.
     """
     data = written.first.read_bytes()
     entries = compress.stored(data)
@@ -111,7 +159,10 @@ def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
                 each.path.removeprefix("params/"),
                 each.size,
                 f"{100 * each.kept / max(each.size, 1):.1f}",
-                [f"{8 * n / max(each.kept, 1):.2f}" for n in (each.codes, each.gaps)],
+                [
+                    f"{8 * n / max(each.kept, 1):.2f}" if n else "-"
+                    for n in (each.codes, each.gaps)
+                ],
                 [each.codes, each.gaps, each.tables, total],
             )
         )
@@ -127,7 +178,11 @@ def layer_table(written: Written, dense: Mapping[str, Any]) -> Table:
         )
     )
     title = f"{written.name} by layer, first seed"
-    return tabulate(title, rows, ["array"])
+    notes = [
+        "Stored: numbers with a code of their own, which are those that are not zero, "
+        "or all of them where that takes fewer bytes than indices do."
+    ]
+    return tabulate(title, rows, ["array"], notes)
 
 
 def _layer_row(
@@ -137,7 +192,7 @@ def _layer_row(
     return {
         "array": name,
         "numbers": f"{size:,}" if size else "-",
-        "kept %": kept,
+        "stored\n%": kept,
         "bits a\nweight": bits[0],
         "bits an\nindex": bits[1],
         "values,\nbytes": codes,
@@ -150,6 +205,7 @@ def _layer_row(
 def sections(
     contenders: Sequence[Written],
     nets: tuple[Nets, Nets, Nets],
+    studies: Studies,
     settings: Mapping[str, Any],
     measure: Measure,
 ) -> list[Section]:
@@ -158,6 +214,7 @@ def sections(
     Args:
       contenders: the dense parent first.
       nets: dense, pruned and shared nets.
+      studies: errors beside those of the files.
       settings: config.
       measure: error of tables and figures.
 
@@ -177,7 +234,7 @@ def sections(
         )
         for each in settings["published"]
     ]
-    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", "P+Q+H")}
+    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", WHOLE_WAY)}
     described = [{"contender": e.name, "file": e.description} for e in contenders]
     sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
@@ -208,15 +265,20 @@ def sections(
                     "shorter. First seed.",
                     "bytes of values, indices, tables and the rest after each stage",
                 ),
-                layer_table(by_name["P+Q+H"], nets[0].of(0)),
+                layer_table(by_name[WHOLE_WAY]),
             ),
         ),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
-    if settings["thresholds"]["strengths"]:
-        found.append(_thresholds(nets[0], settings, measure))
-    found.append(_sensitivity(nets[0], settings["scan"]["sparsities"], measure))
-    found.append(_activations(nets[0], measure))
+    if studies.thresholds:
+        strengths = settings["thresholds"]["strengths"]
+        found.append(_thresholds(studies.thresholds, strengths, measure))
+    names = [name.removesuffix("/kernel") for name in compress.kernel_names(dense)]
+    lines = [
+        figures.Sensitivity(name, studies.scan[:, i]) for i, name in enumerate(names)
+    ]
+    found.append(_sensitivity(lines, settings["scan"]["sparsities"], measure))
+    found.append(_activations(studies.activations, measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
@@ -262,21 +324,26 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
         kept = after[after != 0]
         label = name.removesuffix("/kernel")
         layers.append(figures.Layer(label, before.ravel(), kept, used))
-    figure = figures.weight_histograms(layers[:6], "Weights before and after")
-    caption = "Above all weights of the dense parent, below those that are left."
+    shown = layers[:MOST_HISTOGRAMS]
+    figure = figures.weight_histograms(shown, "Weights before and after compression")
+    caption = (
+        "Above: all weights of a layer of the dense parent. Below: those that are left "
+        "after pruning and retraining; vertical lines are the centroids, the values "
+        "that they then share. First seed"
+        + (f", the first {len(shown)} of {len(layers)} layers." if layers[len(shown):]
+           else ".")
+    )  # fmt: skip
     return Picture("weights", figure, caption, "histograms of each layer's weights")
 
 
-def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> Section:
+def _thresholds(
+    curves: Mapping[str, Curve], strengths: Sequence[float], measure: Measure
+) -> Section:
     """Compares learned thresholds with magnitude, in as many epochs."""
-    seeds = stages.seeds_of(settings)
-    in_errors = lambda curve: curve._replace(values=measure.of(curve.values))  # noqa: E731
-    magnitude = in_errors(thresholds.by_magnitude(dense, settings, seeds))
-    learned = in_errors(thresholds.by_thresholds(dense, settings, seeds))
-    rows = []
-    for i, strength in enumerate(settings["thresholds"]["strengths"]):
+    learned, rows = curves[LEARNED], []
+    for i, strength in enumerate(strengths):
         kept, error = learned.kept[:, i].mean(), learned.values[:, i].mean()
-        other = thresholds.kept_at(magnitude, error)
+        other = kept_at(curves[MAGNITUDE], error)
         row = {
             "strength of\nthe penalty": f"{strength:g}",
             "kept %": f"{100 * kept:.2f}",
@@ -287,9 +354,8 @@ def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> S
         }  # fmt: skip
         rows.append(row)
     figure = figures.kept_curves(
-        {"magnitude": magnitude, "learned thresholds": learned},
-        "Learned thresholds beside magnitude", measure.label,
-    )  # fmt: skip
+        curves, "Learned thresholds beside magnitude", measure.label
+    )
     caption = (
         "A point a sparsity, or a strength of the penalty on kept weights; thresholds "
         "are hardened and the weights above them retrained. Both ways take as many "
@@ -308,14 +374,10 @@ def _thresholds(dense: Nets, settings: Mapping[str, Any], measure: Measure) -> S
     )
 
 
-def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> Section:
-    """Scans the dense nets, a layer at a time."""
-    errors = measure.of(stages.scan(dense, sparsities))
-    names = compress.kernel_names(dense.of(0)["params"])
-    lines = [
-        figures.Sensitivity(name.removesuffix("/kernel"), errors[:, i])
-        for i, name in enumerate(names)
-    ]
+def _sensitivity(
+    lines: Sequence[figures.Sensitivity], sparsities: Sequence[float], measure: Measure
+) -> Section:
+    """Shows the scan of the dense nets, a layer at a time."""
     figure = figures.sensitivity(
         np.array(sparsities), lines, "Sensitivity of each layer to pruning",
         measure.label.replace("test", "validation"),
@@ -328,26 +390,35 @@ def _sensitivity(dense: Nets, sparsities: Sequence[float], measure: Measure) -> 
     return Section("Sensitivity", (Picture("sensitivity", figure, caption, alt),))
 
 
-def _activations(dense: Nets, measure: Measure) -> Section:
+def _activations(
+    found: Mapping[int, Mapping[str, np.ndarray]], measure: Measure
+) -> Section:
     """Compares ways to find the ranges of layers' inputs, at several bits."""
-    eight = stages.quantize(dense, 8)
-    found = {bits: activations.compare(eight, bits) for bits in (8, 4, 2)}
     label = measure.label.replace("test", "validation")
     rows = [
         {"range": name.replace("_", " ")}
         | {
-            f"{bits} bits,\n{label}": plus_minus(measure.of(each[name]))
+            f"{bits} bits,\n{label}": plus_minus(each[name])
             for bits, each in found.items()
         }
         for name in found[8]
     ]
     images = activations.CALIBRATION[0] * activations.CALIBRATION[1]
+    words = (
+        "Each layer's inputs are rounded to 2^bits evenly spaced numbers between two "
+        "ends; what lies beyond is cut off, and a narrower range has finer steps. The "
+        "ends are the smallest and the largest value of all calibration batches (min "
+        "max), a moving average of those of each batch, the values beyond which lie "
+        "0.1% at either end (percentile), or the share of the full range with the "
+        "least squared error; or they are those of each batch itself (online)."
+    )
+    seeds = len(found[8][activations.EXACT])
     notes = [
-        f"Weights of 8 bits, inputs of each layer of 8, 4 and 2. Ranges are found on "
-        f"{images} examples of the training split, or online, in each batch itself."
+        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. Weights are dense, of "
+        f"8 bits. Calibration: {images} examples of the training split."
     ]
     table = tabulate("Ranges of layers' inputs", rows, ["range"], notes)
-    return Section("Activations of few bits", (table,))
+    return Section("Activations of few bits", (words, table))
 
 
 def _masks(pruned: Any, problem: Any) -> Picture | None:
@@ -362,10 +433,11 @@ def _masks(pruned: Any, problem: Any) -> Picture | None:
     masks = (kernel != 0).reshape(-1, *shape[:2])
     figure = figures.mask_images(masks, "Masks of the first layer")
     unseen = int((masks.sum(axis=0) == 0).sum())
+    none = f"no unit looks at {unseen} of the {shape[0] * shape[1]} pixels"
     caption = (
-        f"Left: number of units with a weight on each pixel; {unseen} of "
-        f"{shape[0] * shape[1]} pixels are looked at by none. Right: the weights that "
-        "the densest units keep."
+        f"Left: number of units that keep a weight on each pixel; "
+        f"{none if unseen else 'every pixel has some'}. Right: the pixels, dark, on "
+        "which the units with most weights keep one. First seed."
     )
     return Picture("masks", figure, caption, "kept weights of the first layer by pixel")
 
@@ -383,5 +455,8 @@ def _spectra(dense: Any, energy: float) -> Picture | None:
     if not layers:
         return None
     figure = figures.spectra(layers, energy, "Singular values of the dense kernels")
-    caption = "A layer is kept whole where its two factors would be larger."
+    caption = (
+        "Dashed: the rank that is kept; a layer stays whole where its two factors "
+        "would be larger. First seed."
+    )
     return Picture("spectra", figure, caption, "singular values and ranks by layer")

@@ -4,8 +4,9 @@ Arrays of nets are ``[seeds, ...]``: one program trains the nets of all seeds, s
 net and its dense parent are paired by the seed.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from optlab import compress
+from optlab import compress, ranges
 from optlab.compare import recipe
+from optlab.errors import InputError
 from optlab.problems import Problem
+from optlab.ranges import Range
 from optlab.training import evaluate_split, examples_in, train
+
+#: Range of the first of consecutive seeds.
+FIRST_SEED = Range(ranges.WHOLE, "at most 2^31", lambda seed: seed <= 2**31)
 
 #: Nets of a sensitivity scan that are evaluated at a time: bounds memory.
 SCANNED_TOGETHER = 16
@@ -135,7 +141,7 @@ def pruned_net(
 
     Args:
       problem: problem of the net.
-      settings: see `prune`.
+      settings: see `prune`; the last pruning is before the last epoch.
       seed: seed of the run.
       params: parameters of the parent.
       model_state: batch statistics and the like of the parent.
@@ -146,7 +152,7 @@ def pruned_net(
     tx = compress.pruned(
         optimizer(settings, problem),
         settings["sparsity"],
-        end=round(settings["pruning_epochs"] * steps_per_epoch(settings, problem)),
+        end=settings["pruning_epochs"] * steps_per_epoch(settings, problem),
         every=settings["every"],
     )
     taught = taught_by(problem, params, model_state, settings)
@@ -367,8 +373,44 @@ def optimizer(
 
 
 def steps_per_epoch(settings: Mapping[str, Any], problem: Problem) -> int:
-    """Counts the steps of an epoch."""
-    return examples_in(problem.dataset.train) // settings["batch_size"]
+    """Counts the steps of an epoch.
+
+    Raises:
+      InputError: a batch is larger than the training split.
+    """
+    examples = examples_in(problem.dataset.train)
+    if (size := settings["batch_size"]) > examples:
+        raise InputError(f"batch_size={size} of {examples} training examples")
+    return examples // size
+
+
+@contextlib.contextmanager
+def section(name: str) -> Iterator[None]:
+    """Names a section of the config in errors of the ``with`` block."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"--config.{name}: {error}") from error
+
+
+def for_epochs(settings: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """Changes the length of a stage, and that of its schedule where it has one.
+
+    Args:
+      settings: recipe of the stage.
+      epochs: number of epochs.
+
+    Returns:
+      The recipe.
+
+    >>> stage = {"epochs": 9, "schedule": {"name": "cosine", "decay_epochs": 9}}
+    >>> for_epochs(stage, 3)
+    {'epochs': 3, 'schedule': {'name': 'cosine', 'decay_epochs': 3}}
+    """
+    schedule = dict(settings["schedule"])
+    if "decay_epochs" in schedule:
+        schedule["decay_epochs"] = epochs
+    return {**settings, "epochs": epochs, "schedule": schedule}
 
 
 def starting_at(problem: Problem, params: Any, model_state: Any) -> Problem:

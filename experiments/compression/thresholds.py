@@ -57,11 +57,9 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
       A point a strength; all are lanes of one program.
     """
     prune, own = settings["prune"], settings["thresholds"]
-    epochs = round(prune["pruning_epochs"])
+    epochs = prune["pruning_epochs"]
     learning = {**prune, "epochs": epochs, "schedule": {"name": "constant"}}
-    after = prune["epochs"] - epochs
-    schedule = {**prune["schedule"], "decay_epochs": after}
-    retraining = {**prune, "epochs": after, "schedule": schedule}
+    retraining = stages.for_epochs(prune, prune["epochs"] - epochs)
 
     def lane(seed, params, model_state, strength):
         taught = stages.taught_by(dense.problem, params, model_state, prune)

@@ -12,7 +12,13 @@ from optlab.compress.codebook import Shared, halve, share, shared, with_codes
 from optlab.compress.container import Stored, decode, encode, stored
 from optlab.compress.distilled import distilled
 from optlab.compress.filters import filter_counts, filter_norms, keep_filters, shrink
-from optlab.compress.linear import Quantized, dequantize, integer_product, quantize
+from optlab.compress.linear import (
+    Quantized,
+    dequantize,
+    integer_product,
+    quantize,
+    quantize_within,
+)
 from optlab.compress.low_rank import Factors, factorize, truncated_svd
 from optlab.compress.masks import (
     above_deviation,
@@ -34,7 +40,6 @@ from optlab.compress.ranges import (
     moving_average,
     observe,
     percentile,
-    quantize_within,
     quantized,
 )
 from optlab.compress.sensitivity import kernel_names, one_layer_magnitude

@@ -32,7 +32,7 @@ ITERATIONS = 100
 class Shared(NamedTuple):
     """Weights as codes into a codebook."""
 
-    codes: jax.Array  # [...] of the weights' shape, uint8 or uint16; 0 is pruned
+    codes: jax.Array  # [...] of the weights' shape, uint8; 0 is pruned
     centroids: jax.Array  # [k]: the value of codes 1 to k
 
 
@@ -85,22 +85,19 @@ def density_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
     return ordered[(shares * jnp.sum(kept)).astype(jnp.int32)]
 
 
-def random_start(
-    weights: jax.Array, kept: jax.Array, count: int, key: jax.Array | None = None
-) -> jax.Array:
-    """Draws initial centroids from the kept weights (Forgy's method).
+def random_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
+    """Draws initial centroids from the kept weights (Forgy's method), by seed 0.
 
     Args:
       weights: array of weights.
       kept: boolean array of its shape.
       count: number of centroids.
-      key: source of the draw; the key of seed 0 by default.
 
     Returns:
       ``[count]``, ascending. Drawn without replacement while there are enough weights.
     """
-    key = jax.random.key(0) if key is None else key
-    places = jnp.where(kept, jax.random.uniform(key, weights.shape), 2.0)
+    draws = jax.random.uniform(jax.random.key(0), weights.shape)
+    places = jnp.where(kept, draws, 2.0)
     order = jnp.argsort(places, axis=None)
     chosen = jnp.arange(count) % jnp.maximum(jnp.sum(kept), 1)
     return jnp.sort(weights.ravel()[order[chosen]])
@@ -154,16 +151,13 @@ def lloyd(
     return nearest(centroids).reshape(weights.shape), centroids
 
 
-def share(
-    params: Any, bits: Any, masks: Any = None, start: str = "linear"
-) -> tuple[Any, Any]:
-    """Clusters the kept weights of each kernel.
+def share(params: Any, bits: Any, start: str = "linear") -> Any:
+    """Clusters the weights of each kernel that are not zero.
 
     Args:
       params: tree of parameters.
       bits: bits of a code, 1 to 8, or a tree of these with the parameters' structure; a
         kernel gets 2^bits - 1 centroids, for one code is that of a pruned weight.
-      masks: masks of the weights that are kept; by default those that are not zero.
       start: initial centroids, ``linear``, ``density`` or ``random``.
 
     Returns:
@@ -179,22 +173,21 @@ def share(
     """
     if start not in STARTS:
         raise InputError(f"no start {start!r} of k-means; {near(start, STARTS)}")
-    if masks is None:
-        masks = jax.tree.map(lambda leaf: leaf != 0, params)
     if not jax.tree.structure(bits).num_nodes > 1:
         bits = jax.tree.map(lambda _: bits, params)
 
-    def of(leaf, mask, width):
+    def of(leaf, width):
         if not is_kernel(leaf):
             return leaf
         check_bits(width)
-        first = STARTS[start](leaf, mask, 2**width - 1)
+        kept = leaf != 0
+        first = STARTS[start](leaf, kept, 2**width - 1)
         # Guard: a layer without a kept weight has no range.
         first = jnp.where(jnp.isfinite(first), first, 0.0)
-        index, centroids = lloyd(leaf, mask, first)
-        return Shared(jnp.where(mask, index + 1, 0).astype(jnp.uint8), centroids)
+        index, centroids = lloyd(leaf, kept, first)
+        return Shared(jnp.where(kept, index + 1, 0).astype(jnp.uint8), centroids)
 
-    return jax.tree.map(of, params, masks, bits)
+    return jax.tree.map(of, params, bits)
 
 
 def check_bits(bits: Any) -> None:

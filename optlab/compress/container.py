@@ -74,7 +74,8 @@ def encode(net: Any, huffman: bool = True) -> bytes:
     Args:
       net: nested dictionaries of arrays; `Quantized` and `Factors` stay what they are,
         `Shared` become the weights that they stand for.
-      huffman: whether frequent codes are shorter; otherwise all have the same width.
+      huffman: whether frequent codes are shorter where that saves bytes; otherwise all
+        have the same width.
 
     Returns:
       The file's content; ``len(...)`` is its size.
@@ -86,7 +87,7 @@ def encode(net: Any, huffman: bool = True) -> bytes:
     >>> kernel[::5, 3] = 0.5
     >>> data = encode({"Dense_0": {"kernel": kernel}})
     >>> len(data), bool((decode(data)["Dense_0"]["kernel"] == kernel).all())
-    (65, True)
+    (62, True)
     """
     body = _packed(_encode_node(expand(net), huffman))
     check = zlib.crc32(body).to_bytes(4, "little")
@@ -111,11 +112,12 @@ def decode(data: bytes, largest: int = 2**30) -> Any:
     return _read(data, lambda body: reader.node(body, ""))
 
 
-def stored(data: bytes) -> tuple[Stored, ...]:
+def stored(data: bytes, largest: int = 2**30) -> tuple[Stored, ...]:
     """Counts the bytes of each array of a file.
 
     Args:
       data: content of a file.
+      largest: see `decode`.
 
     Returns:
       One entry an array; what they leave of ``len(data)`` is names, shapes and the
@@ -124,7 +126,7 @@ def stored(data: bytes) -> tuple[Stored, ...]:
     Raises:
       InputError: see `decode`.
     """
-    reader = _Reader(2**62, sizes_only=True)
+    reader = _Reader(largest, sizes_only=True)
     _read(data, lambda body: reader.node(body, ""))
     return tuple(reader.stored)
 

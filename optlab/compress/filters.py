@@ -6,7 +6,8 @@ over the input maps l of filter j (its L1 norm). The filters of the smallest sum
 removed with their biases and feature maps, and so are the next layer's kernels on those
 maps. *Independent*: the sum runs over all input maps. *Greedy*: layer by layer from the
 input, the kernels on maps that were removed before no longer count. Units of a hidden
-dense layer are its filters.
+dense layer are its filters. Nets with normalization between layers, or with residual
+links, are refused.
 
 H. Li, A. Kadav, I. Durdanovic, H. Samet, H. P. Graf, "Pruning filters for efficient
 convnets", 2017, section 3.

@@ -33,29 +33,35 @@ def pack(symbols: np.ndarray, alphabet: int, huffman: bool = True) -> Packed:
     Args:
       symbols: ``[n]``, whole numbers below ``alphabet``.
       alphabet: number of possible symbols.
-      huffman: whether frequent symbols get shorter words.
+      huffman: whether frequent symbols get shorter words where that, with the table of
+        lengths, takes fewer bytes.
 
     Returns:
       Word lengths and bits. A sequence of one symbol only takes no bits.
 
-    >>> packed = pack(np.array([0, 0, 0, 1, 0, 2, 0, 0]), alphabet=3)
+    >>> packed = pack(np.array([0, 0, 0, 1, 0, 2, 0, 0] * 9), alphabet=3)
     >>> len(packed.data), unpack(packed, count=8, alphabet=3).tolist()
-    (2, [0, 0, 0, 1, 0, 2, 0, 0])
+    (12, [0, 0, 0, 1, 0, 2, 0, 0])
     """
+    width = width_of(alphabet)
+    bits = (symbols[:, None] >> np.arange(width)[::-1]) & 1
+    fixed = Packed(b"", np.packbits(bits.astype(np.uint8).ravel()).tobytes())
     if not huffman:
-        width = width_of(alphabet)
-        bits = (symbols[:, None] >> np.arange(width)[::-1]) & 1
-        return Packed(b"", np.packbits(bits.astype(np.uint8).ravel()).tobytes())
+        return fixed
     used, counts = np.unique(symbols, return_counts=True)
     lengths = np.zeros(alphabet, np.uint8)
     if len(used) < 2:
         lengths[used] = 1
-        return Packed(_pack_lengths(lengths), b"")
+        return _shorter(fixed, Packed(_pack_lengths(lengths), b""))
     words = canonical_huffman(dict(zip(used.tolist(), counts.tolist(), strict=True)))[0]
     lengths[used] = [len(words[symbol]) for symbol in used.tolist()]
     bits = bitarray()
     bits.encode(_words(lengths), symbols.tolist())
-    return Packed(_pack_lengths(lengths), bits.tobytes())
+    return _shorter(fixed, Packed(_pack_lengths(lengths), bits.tobytes()))
+
+
+def _shorter(*packed: Packed) -> Packed:
+    return min(packed, key=lambda each: len(each.lengths) + len(each.data))
 
 
 def unpack(packed: Packed, count: int, alphabet: int) -> np.ndarray:
@@ -105,22 +111,23 @@ def packed_size(counts: Sequence[int], alphabet: int, huffman: bool = True) -> i
     Args:
       counts: number of occurrences of each symbol that occurs.
       alphabet: number of possible symbols.
-      huffman: whether frequent symbols get shorter words.
+      huffman: see `pack`.
 
     Returns:
       Bytes of the codes and the length table.
 
-    >>> packed_size([6, 1, 1], alphabet=3)  # 6 + 2 + 2 bits, and 3 lengths of 2 bits
-    4
+    >>> packed_size([60, 10, 10], alphabet=3)  # 60 + 20 + 20 bits; 3 lengths of 2 bits
+    15
     """
+    fixed = -(-sum(counts) * width_of(alphabet) // 8)
     if not huffman:
-        return -(-sum(counts) * width_of(alphabet) // 8)
+        return fixed
     if len(counts) < 2:
-        return 1 + -(-alphabet // 8)
+        return min(fixed, 1 + -(-alphabet // 8))
     codes = canonical_huffman(dict(enumerate(counts)))[0]
     bits = sum(count * len(codes[i]) for i, count in enumerate(counts))
     width = max(map(len, codes.values())).bit_length()
-    return -(-bits // 8) + 1 + -(-alphabet * width // 8)
+    return min(fixed, -(-bits // 8) + 1 + -(-alphabet * width // 8))
 
 
 def width_of(alphabet: int) -> int:

@@ -11,13 +11,14 @@ B. Jacob et al., "Quantization and training of neural networks for efficient
 integer-arithmetic-only inference", 2018, equations 1 to 5.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.codebook import check_bits
+from optlab.errors import InputError
 
 
 class Quantized(NamedTuple):
@@ -53,19 +54,56 @@ def quantize(
     """
     check_bits(bits)
     over = None if axis is None else tuple(i for i in range(array.ndim) if i != axis)
+    if not symmetric:
+        ends = [end(array, axis=over, keepdims=True) for end in (jnp.min, jnp.max)]
+        return quantize_within(array, ends, bits)
+    check_signed(bits)
+    most = 2 ** (bits - 1) - 1
+    scale = _not_zero(jnp.max(jnp.abs(array), axis=over, keepdims=True) / most)
+    values = jnp.clip(jnp.round(array / scale), -most, most)
+    return Quantized(values.astype(jnp.int8), scale, jnp.zeros(scale.shape, jnp.int8))
+
+
+def quantize_within(array: jax.Array, range_: Any, bits: int = 8) -> Quantized:
+    """Rounds an array to whole numbers over a given range.
+
+    Args:
+      array: floating-point array.
+      range_: low and high, which are widened to hold 0: two numbers, or two arrays of
+        the scale's shape.
+      bits: bits of a value, 1 to 8.
+
+    Returns:
+      Values, scale and zero point; what lies outside is clipped.
+
+    Raises:
+      InputError: bits outside 1 to 8.
+
+    >>> dequantize(quantize_within(jnp.array([0.0, 1.4, 9.0]), (0.0, 3.0), 2)).tolist()
+    [0.0, 1.0, 3.0]
+    """
+    check_bits(bits)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    if symmetric:
-        check_bits(bits - 1)
-        scale = jnp.max(jnp.abs(array), axis=over, keepdims=True) / most
-        scale = _not_zero(scale)
-        zero, least = jnp.zeros(scale.shape, jnp.int8), -most
-    else:
-        low = jnp.minimum(jnp.min(array, axis=over, keepdims=True), 0)
-        high = jnp.maximum(jnp.max(array, axis=over, keepdims=True), 0)
-        scale = _not_zero((high - low) / (2**bits - 1))
-        zero = (least - jnp.round(low / scale)).astype(jnp.int8)
+    one = (1,) * array.ndim
+    low, high = (jnp.reshape(end, jnp.shape(end) or one) for end in range_)
+    low, high = jnp.minimum(low, 0), jnp.maximum(high, 0)
+    scale = _not_zero((high - low) / (2**bits - 1))
+    zero = (least - jnp.round(low / scale)).astype(jnp.int8)
     values = jnp.clip(jnp.round(array / scale) + zero, least, most)
     return Quantized(values.astype(jnp.int8), scale, zero)
+
+
+def check_signed(bits: int) -> None:
+    """Refuses a single bit, whose whole numbers -1 and 0 have no positive one.
+
+    Args:
+      bits: number of bits.
+
+    Raises:
+      InputError: it is less than 2.
+    """
+    if bits < 2:
+        raise InputError(f"bits={bits}: give 2 or more; one has no positive level")
 
 
 def _not_zero(scale: jax.Array) -> jax.Array:

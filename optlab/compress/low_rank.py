@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from optlab.compress.masks import is_kernel
 from optlab.errors import InputError
 
 
@@ -96,11 +95,10 @@ def rank_for(singular_values: Any, energy: float) -> int:
 
 
 def factorize(params: Any, energy: float) -> Any:
-    """Replaces each kernel by two factors where that makes it smaller.
+    """Replaces each matrix by two factors where that makes it smaller.
 
     Args:
-      params: tree of parameters. A kernel of more than two axes is taken as the matrix
-        of its last axis against all others.
+      params: tree of parameters. Kernels of convolutions, of more than two axes, stay.
       energy: see `rank_for`.
 
     Returns:
@@ -108,7 +106,7 @@ def factorize(params: Any, energy: float) -> Any:
     """
 
     def of(leaf):
-        if not is_kernel(leaf) or leaf.ndim != 2:
+        if jnp.ndim(leaf) != 2:
             return leaf
         rank = rank_for(jnp.linalg.svd(leaf, compute_uv=False), energy)
         return truncated_svd(leaf, rank) if rank <= paying_rank(*leaf.shape) else leaf

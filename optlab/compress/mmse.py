@@ -23,8 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.codebook import check_bits
-from optlab.compress.linear import Quantized, dequantize
-from optlab.errors import InputError
+from optlab.compress.linear import Quantized, check_signed, dequantize
 
 #: Scales that are tried, as evenly spaced shares of the one that clips nothing.
 GRID = 100
@@ -56,8 +55,7 @@ def mmse_quantize(
     (0.035, 0.012)
     """
     check_bits(bits)
-    if bits < 2:
-        raise InputError(f"bits={bits}: give 2 or more; one has no positive level")
+    check_signed(bits)
     rows = array[None] if axis is None else jnp.moveaxis(array, axis, 0)
     rows = rows.reshape(rows.shape[0], -1)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1

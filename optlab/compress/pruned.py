@@ -134,9 +134,8 @@ def pruned(
         )
         gradient = jax.tree.map(lambda m, g: jnp.where(m, g, 0), kept, updates)
         steps, new = inner.update(gradient, state.inner, params, **extra_args)
-        steps = jax.tree.map(
-            lambda m, u, w: jnp.where(m, u, -w.astype(u.dtype)), kept, steps, params
-        )
+        # Not in the updates' type: w + (-w) is zero only where -w is not rounded.
+        steps = jax.tree.map(lambda m, u, w: jnp.where(m, u, -w), kept, steps, params)
         return steps, PrunedState(t + 1, kept, new)
 
     return optax.GradientTransformationExtraArgs(init, update)

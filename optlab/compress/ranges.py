@@ -22,7 +22,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.codebook import check_bits
-from optlab.compress.linear import Quantized, dequantize, integer_product
+from optlab.compress.linear import (
+    Quantized,
+    dequantize,
+    integer_product,
+    quantize_within,
+)
 from optlab.compress.plain import plain
 from optlab.errors import InputError
 from optlab.models.layers import Dense
@@ -112,34 +117,6 @@ RANGES: dict[str, Callable[..., jax.Array]] = {
     "percentile": percentile,
     "least_squares": least_squares,
 }
-
-
-def quantize_within(array: jax.Array, range_: Any, bits: int = 8) -> Quantized:
-    """Rounds an array to whole numbers over a given range, with one scale.
-
-    Args:
-      array: floating-point array.
-      range_: ``[2]``: low and high, which are widened to hold 0.
-      bits: bits of a value, 1 to 8.
-
-    Returns:
-      Values, scale and zero point; what lies outside is clipped.
-
-    Raises:
-      InputError: bits outside 1 to 8.
-
-    >>> dequantize(quantize_within(jnp.array([0.0, 1.4, 9.0]), (0.0, 3.0), 2)).tolist()
-    [0.0, 1.0, 3.0]
-    """
-    check_bits(bits)
-    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    low = jnp.minimum(range_[0], 0.0).reshape((1,) * array.ndim)
-    high = jnp.maximum(range_[1], 0.0).reshape((1,) * array.ndim)
-    # Guard: inputs that are all zero have no range, and any scale serves them.
-    scale = jnp.where(high > low, (high - low) / (2**bits - 1), 1.0)
-    zero = (least - jnp.round(low / scale)).astype(jnp.int8)
-    values = jnp.clip(jnp.round(array / scale) + zero, least, most)
-    return Quantized(values.astype(jnp.int8), scale, zero)
 
 
 def observe(problem: Problem, params: Any, model_state: Any, inputs: Any) -> Any:

@@ -111,6 +111,17 @@ def test_masks_follow_the_cubic_schedule_at_its_events_only():
     np.testing.assert_array_equal(kept, [48] * 4 + expected.tolist())
 
 
+def test_zeros_are_exact_where_updates_are_of_a_narrower_type():
+    """-w rounded to bfloat16 would leave w + (-w) at a rounding error."""
+    narrow = optax.stateless(
+        lambda updates, _: jax.tree.map(lambda u: u.astype(jnp.bfloat16), updates)
+    )
+    params, masks = run(compress.pruned(narrow, 0.5), 2)
+    kernel, mask = params["a"]["kernel"], masks["a"]["kernel"]
+    assert (kernel[~mask] == 0).all()
+    assert (~mask).sum() > 0
+
+
 def test_masks_given_at_the_start_are_kept():
     masks = compress.layer_magnitude(PARAMS, 0.5)
     _, found = run(compress.pruned(optax.adam(0.1), 0.0, masks=masks), 3)

@@ -181,8 +181,10 @@ def test_what_is_lost_is_the_sum_of_the_other_squares(rank, float64):
 
 def test_layers_for_which_no_rank_pays_stay():
     flat, steep = jnp.eye(6), jnp.outer(jnp.arange(9.0), jnp.ones(8)) + 1e-3
-    net = compress.factorize({"a": flat, "b": steep, "c": jnp.ones(4)}, energy=0.99)
+    tree = {"a": flat, "b": steep, "c": jnp.ones(4), "d": jnp.ones((3, 3, 9, 9))}
+    net = compress.factorize(tree, energy=0.99)
     assert net["a"] is flat
+    assert net["d"] is tree["d"]
     assert net["b"].left.shape == (9, 1)
     assert low_rank.paying_rank(300, 784) == 216
 
@@ -233,7 +235,7 @@ def test_temperature_and_weight_are_lanes(digits):
         (lambda: compress.share({"k": W}, bits=2.5), "from 1 to 8"),
         (lambda: compress.share({"k": W}, 4, start="lineal"), "did you mean linear"),
         (lambda: compress.quantize(W, bits=9), "from 1 to 8"),
-        (lambda: compress.quantize(W, bits=1), "from 1 to 8"),
+        (lambda: compress.quantize(W, bits=1), "bits=1: give 2 or more"),
         (lambda: compress.mmse_quantize(W, bits=1), "give 2 or more"),
         (lambda: compress.truncated_svd(W, 18), "does not pay for .* 40 x 30: give 1"),
         (lambda: compress.truncated_svd(jnp.ones((1, 9)), 1), "no rank pays"),

@@ -18,11 +18,15 @@ SMALL = (
     "--config.epochs=3",
     "--config.prune.epochs=3",
     "--config.prune.pruning_epochs=2",
+    "--config.prune.schedule.name=constant",
     "--config.thresholds.strengths=(0.5,)",
     "--config.thresholds.sparsities=(0.5,0.9)",
     "--config.share.epochs=1",
     "--config.share.bits=3",
     "--config.distill.epochs=1",
+    "--config.distill.optimizer.name=adamw",
+    "--config.distill.optimizer.learning_rate=0.01",
+    "--config.distill.optimizer.weight_decay=0.1",
     "--config.distill.model.hidden=(4,)",
 )
 
@@ -53,6 +57,13 @@ def test_the_bytes_are_those_of_the_files(done):
     size = {each["name"]: each["bytes"][0] for each in found["contenders"]}
     assert size["P+Q+H"] <= size["P+Q"] < size["P"] < size["pruned, gzip"]
     assert found["dense_bytes"] == 4 * (65 * 12 + 13 * 8 + 9 * 10) < size["dense"]
+    studies = found["studies"]
+    assert np.shape(studies["scan"]) == (2, 3, 10)
+    assert np.shape(studies["thresholds"]["magnitude"]["values"]) == (2, 2)
+    assert {*studies["activations"]["4"]} == {
+        "min_max", "moving_average", "percentile", "least_squares", "online",
+        "not_rounded",
+    }  # fmt: skip
 
 
 def test_the_files_hold_pruned_nets_of_few_values(done):
@@ -80,32 +91,61 @@ def test_the_page_has_every_section_and_figure(done):
     }  # fmt: skip
 
 
-def test_a_net_that_a_comparison_kept_is_compressed(run, tmp_path):
+def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
+    """One without classes: no net teaches another, which its config cannot know."""
     small = (
-        "--config.model.name=mlp", "--config.model.hidden=(8,)", "--config.epochs=1",
-        "--config.tune_seeds=1", "--config.report_seeds=1", "--config.optimizers=adam",
+        "--config=configs/regression.py", "--config.epochs=1", "--config.tune_seeds=1",
+        "--config.report_seeds=1", "--config.optimizers=adam",
         "--config.optimizers.adam.learning_rate=0.01",
     )  # fmt: skip
     kept = run("experiments.compare", *small, f"--workdir={tmp_path}/a")
     assert kept.returncode == 0, kept.stderr
     (net,) = (tmp_path / "a" / "nets").iterdir()
     words = *SMALL[3:], "--config.thresholds.strengths=()", f"--trained={net}"
-    found = run("experiments.compress", *words, f"--workdir={tmp_path}/b")
+    refused("experiments.compress", words, "prune.weight must be 0 where there are no")
+    folder = tmp_path / "b"
+    words = *words, "--config.prune.weight=0", f"--workdir={folder}"
+    found = run("experiments.compress", *words)
     assert found.returncode == 0, found.stderr
     assert "one seed: none" in found.stdout
-    stored = compress.stored((tmp_path / "b" / "files" / "p-0.olnt").read_bytes())
-    assert sum(each.size for each in stored) == 65 * 8 + 9 * 10
+    assert "distilled" not in found.stdout
+    stored = compress.stored((folder / "files" / "p-0.olnt").read_bytes())
+    assert sum(each.size for each in stored) == 10 * 11 + 11
+    assert "Learned thresholds" not in (folder / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--config.prune.sparsity=1.0",), r"sparsity=1.0: give the share"),
-        (("--config.scan.sparsities=(0.5,1.0)",), "give the share of weights"),
-        (("--config.low_rank.energy=1.5",), "energy=1.5: give a share in (0, 1]"),
-        (("--config.share.bits=12",), "bits=12: give a whole number from 1 to 8"),
-        (("--config.share.start=linaer",), "did you mean linear"),
-        (("--config.prune.pruning_epochs=40",), "must leave an epoch to retrain"),
+        (("--config.prune.sparsity=1.0",), "prune.sparsity must be at least 0 and"),
+        (("--config.prune.weight=1.1",), "prune.weight must be from 0 to 1, not 1.1"),
+        (("--config.prune.temperature=0",), "prune.temperature must be finite and mo"),
+        (("--config.scan.sparsities=(0.5,1.0)",), "scan.sparsities must be at least 0"),
+        (("--config.low_rank.energy=1.5",), "low_rank.energy must be more than 0 and"),
+        (("--config.key_layers.error=-1",), "key_layers.error must be finite and at l"),
+        (("--config.share.bits=12",), "share.bits must be from 1 to 8, not 12"),
+        (("--config.share.start=linaer",), "must be linear or density or random, not"),
+        (("--config.distill.temperature=-4",), "distill.temperature must be finite"),
+        (("--config.distill.weight=2",), "distill.weight must be from 0 to 1, not 2"),
+        (
+            ("--config.thresholds.strengths=(-1.0,)",),
+            "thresholds.strengths must be fin",
+        ),
+        (("--config.thresholds.sharpness=0",), "thresholds.sharpness must be finite"),
+        (("--config.thresholds.rate=-0.1",), "thresholds.rate must be finite and more"),
+        (("--config.prune.pruning_epochs=40",), "must be less than prune.epochs"),
+        (("--config.published=(3,)",), "has name, bytes, error, source, and not 3"),
+        (("--config.first_seed=5000000000",), "first_seed must be at most 2^31, not"),
+        (("--config.prune.optimizer.learning_rate=-1",), "--config.prune: "),
+        (
+            ("--config.prune.optimizer.name=newton",),
+            "--config.prune: this optimizer ch",
+        ),
+        (("--config.prune.optimizer.weight_dcay=1",), "weight_dcay"),
+        (("--config.prune.sparsty=0.5",), "unknown config key 'prune.sparsty'; did yo"),
+        (("--config.share.schedule.name=cosin",), "--config.share: "),
+        (("--config.distill.model.name=mpl",), "--config.distill.model: "),
+        (("--config.distill.batch_size=5000",), "--config.distill: batch_size=5000 of"),
         (("--config.seeds=0",), "--config.seeds must be a whole number of 1 or more"),
         (("--config=configs/nist.py",), "no compression's: see configs/compress.py"),
         (("--trained=nothing.net",), "cannot read nothing.net"),
@@ -134,7 +174,10 @@ def test_differences_are_paired_by_seed(tmp_path):
     row = dict(zip(table.columns, table.rows[1], strict=True))
     assert row["minus\ndense"] == "+0.10"
     assert row["95% interval"] == "[+0.10, +0.10]"
-    assert row["dense\nweights /"] == "4.0x"
+    assert row["times\nsmaller"] == "4.0x"
+    said = page.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
+    assert "1,000 bytes, 4.0 times less" in said
+    assert "is +0.10, 95% interval [+0.10, +0.10] (3 seeds)" in said
 
 
 def test_one_seed_and_published_figures_are_drawn():
@@ -146,3 +189,15 @@ def test_one_seed_and_published_figures_are_drawn():
     figure = figures.error_by_bytes(points, "MNIST", "test error %")
     figure.draw_without_rendering()
     assert "hollow: published" in figure.get_supxlabel()
+    assert figure.axes[0].get_ylabel() == "test error %"
+
+
+def test_one_bad_contender_does_not_press_the_others_together():
+    one = np.array([1.0])
+    points = [
+        figures.Point(name, 1e6 * one, x * one) for name, x in (("a", 1), ("b", 4))
+    ]
+    figure = figures.error_by_bytes(points, "MNIST", "test error %")
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_ylabel() == "test error % (log axis)"

@@ -11,6 +11,7 @@ SMALL = (
     "--config.model.features=(4,)", "--config.model.dense=6", "--config.seeds=2",
     "--config.epochs=2", "--config.retrain.epochs=1", "--config.shares=(0.5,)",
     "--config.timing.rounds=2", "--config.timing.images=8",
+    "--config.schedule.name=constant", "--config.retrain.schedule.name=constant",
 )  # fmt: skip
 
 
@@ -30,13 +31,17 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
     assert set(half["before"]) == {"independent", "greedy"}
     assert all(len(values) == 2 for values in half["after"].values())
     assert (tmp_path / "figures" / "filters.png").exists()
-    assert "from scratch" in (tmp_path / "index.html").read_text()
+    text = (tmp_path / "index.html").read_text()
+    assert "from scratch" in text
+    assert "outputs of 8 images" in text
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--config.shares=(0.5,1.0)",), "--config.shares: 1.0 is no share in (0, 1)"),
+        (("--config.shares=(0.5,1.0)",), "shares must be more than 0 and less than 1"),
+        (("--config.shares=(0.5,0.25)",), "and ascending, not (0.5, 0.25)"),
+        (("--config.retrain.optimizer.learning_rate=-1",), "--config.retrain: "),
         (("--config.model.name=fcn",), "filters are pruned of cnn, lenet5 and mlp"),
         (
             (

@@ -10,6 +10,7 @@ FILE = {
     "seed": 0,
     "digits": 4.0,
     "study": "nist",
+    "examples": None,
     "net": {"hidden": (30, 15), "rates": (0.1,), "problems": ()},
 }
 
@@ -24,6 +25,7 @@ def settings(key, value):
     [
         ("steps", 1), ("seed", 0), ("digits", 3), ("net.hidden", (1,)),
         ("net.rates", (1, 0.5)), ("net.problems", ()), ("net.problems", ("Misra1a",)),
+        ("examples", 100),
         ("unknown", object()),
     ],
 )  # fmt: skip

@@ -116,6 +116,9 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel("bytes of the file (log axis)")
     panel.set_ylabel(measure)
+    if _spread([point.values for point in points], 2.5):
+        # Else one bad contender would press all others together.
+        _log_errors(panel, (1, 1.5, 2, 3, 5, 7))
     return figure
 
 
@@ -189,7 +192,7 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
 
 @style.themed
 def mask_images(
-    masks: np.ndarray, title: str, examples: int = 15, columns: int = 4
+    masks: np.ndarray, title: str, examples: int = 16, columns: int = 4
 ) -> Figure:
     """Draws which inputs the first layer still looks at, in all and unit by unit.
 
@@ -213,7 +216,7 @@ def mask_images(
     )
     panel = figure.add_subplot(grid[:, 0])
     image = panel.imshow(kept, cmap="viridis")
-    panel.set_title("kept weights of each pixel")
+    panel.set_title("kept weights on each pixel", pad=8)
     figure.colorbar(image, ax=panel, shrink=0.7)
     for i, unit in enumerate(order):
         small = figure.add_subplot(grid[i // columns, 1 + i % columns])
@@ -225,10 +228,11 @@ def mask_images(
 
 
 def _bare(panel: Axes) -> None:
-    """Takes ticks and grid off an image."""
+    """Takes ticks and grid off an image, and frames it."""
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)
+    panel.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
 
 
 @style.themed
@@ -291,21 +295,27 @@ def sensitivity(
             panel, 100 * sparsities, layer.values, color=look.colour,
             marker=look.marker, ms=5, label=style.literal(layer.name),
         )  # fmt: skip
-    if _spread(layers):
-        panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("weights of the layer that are pruned, %")
     panel.set_ylabel(measure)
+    if _spread([layer.values for layer in layers], 10):
+        _log_errors(panel, (1, 2, 5))
+    panel.set_xlabel("weights of the layer that are pruned, %")
     panel.legend(title="pruned layer", loc="upper left")
     return figure
 
 
-def _spread(layers: Sequence[Sensitivity]) -> bool:
-    """Tells whether errors are positive and span more than tenfold."""
-    values = np.concatenate([layer.values.ravel() for layer in layers])
-    return bool(values.min() > 0 and values.max() > 10 * values.min())
+def _log_errors(panel: Axes, ticks: Sequence[float]) -> None:
+    """Makes the labelled axis of errors logarithmic, with ticks at some multiples."""
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=ticks))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_ylabel(f"{panel.get_ylabel()} (log axis)")
+
+
+def _spread(errors: Sequence[np.ndarray], factor: float) -> bool:
+    """Tells whether means over seeds are positive and span more than a factor."""
+    means = np.concatenate([np.atleast_1d(each.mean(axis=0)) for each in errors])
+    return bool(means.min() > 0 and means.max() > factor * means.min())
 
 
 @style.themed
