@@ -33,7 +33,9 @@ from absl import app, flags
 
 from optlab.results import checkpoint
 
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the moments and signals.")
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the moments and signals.", lower_bound=0
+)
 
 ROOT = pathlib.Path(__file__).parents[1]
 

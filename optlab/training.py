@@ -26,6 +26,7 @@ import optax
 from jax import lax
 
 from optlab.errors import InputError
+from optlab.optim.arguments import require_optimizer
 from optlab.optim.contract import extra_args
 from optlab.optim.evaluation import evaluation_params
 from optlab.optim.info import refuse_accumulation
@@ -431,7 +432,7 @@ def train(
     seed means the same there. A program of its own rounds in its own way.
 
     Args:
-      problem: see `optlab.problems`.
+      problem: model, data set and loss, from `optlab.problems`.
       tx: any optax optimizer; its numbers may be tracers.
       seed: decides initial parameters, order of the data, dropout and augmentation;
         may be a tracer.
@@ -443,8 +444,8 @@ def train(
       split before the first step and after every epoch.
 
     Raises:
-      InputError: no epoch, a batch that is larger than the training split, or a
-        negative seed.
+      InputError: what is no problem or no optimizer, no epoch, a batch that is larger
+        than the training split, or a negative seed.
 
     >>> import optlab
     >>> from optlab import data, models, problems
@@ -458,6 +459,12 @@ def train(
     >>> jax.vmap(run)(jnp.array([1e-3, 1e-2])).history.steps["loss"].shape
     (2, 20)
     """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"train: {type(problem).__name__} is no problem: make one of a model and a "
+            "data set by problems.classification(model, dataset) or regression"
+        )
+    require_optimizer("train", tx)
     examples = examples_in(problem.dataset.train)
     if not isinstance(epochs, int) or epochs < 1:
         raise InputError(f"epochs={epochs!r} must be a whole number of 1 or more")
@@ -466,8 +473,9 @@ def train(
             f"batch_size={batch_size!r} must be a whole number from 1 to the "
             f"{examples} training examples"
         )
-    if isinstance(seed, int) and not 0 <= seed < 2**32:
-        raise InputError(f"seed={seed} must be a whole number from 0 to 2^32 - 1")
+    whole = jnp.issubdtype(jnp.result_type(seed), jnp.integer)
+    if not whole or (isinstance(seed, int) and not 0 <= seed < 2**32):
+        raise InputError(f"seed={seed!r} must be a whole number from 0 to 2^32 - 1")
     splits = problem.dataset.train, problem.dataset.validation
     params, model_state, history = _run(
         problem, tx, epochs, batch_size, jnp.asarray(seed, jnp.uint32), *splits
