@@ -297,7 +297,12 @@ TREE = {"a": normal(0, 12, 4), "b": normal(1, 12, 4)}
         ("regression", MLP(3), CLASSES, "targets of a regression .* not int32"),
         ("autoencoder", MLP(4), dataset(TREE, LABELS), "of an autoencoder .* not dict"),
         ("classification", models.make("cnn", 3), CLASSES, r"cnn: .*shape \(4,\)"),
-        ("classification", nn.Embed(5, 3), CLASSES, r"cannot take inputs of shape \(4,\)"),
+        (
+            "classification",
+            nn.Embed(5, 3),
+            CLASSES,
+            r"cannot take inputs of shape \(4,\)",
+        ),
         ("classification", MLP(3), dataset(TREE, LABELS, 3), "cannot take inputs of"),
         ("classification", len, CLASSES, "is no model: give a flax.linen module"),
         ("classification", (len,), CLASSES, "tuple is no model: .* pair of functions"),
