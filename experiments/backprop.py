@@ -16,6 +16,7 @@ edge's local derivative, each node's gradient on the way back; checked against j
 delta of each layer, for one example.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -40,13 +41,18 @@ NET = flags.DEFINE_list(
     "net", None, "Units of a net, inputs first, such as 2,3,1: in place of words."
 )
 ACTIVATION = flags.DEFINE_string("activation", "sigmoid", "Activation of the net.")
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the net's weights and example.")
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the net's weights and example.", lower_bound=0
+)
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the page goes; by default a folder of runs/ for each input."
 )
 
 #: Most nodes of a graph that is also drawn step by step.
 MOST_STEPS = 30
+
+#: Most units of a layer of a net: every number of its matrices is shown.
+MOST_UNITS = 64
 
 EXAMPLE = 'python -m experiments.backprop "((a+b)*(c+d))**2" a=1 b=2 c=3 d=4'
 
@@ -98,7 +104,8 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
       values: name to number.
 
     Raises:
-      InputError: it is neither, takes other variables, or is not scalar.
+      InputError: it is neither, takes other variables, is not scalar, or is not
+        finite at these values.
     """
     dotted = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text)
     function = names.find("function", text, {}) if dotted else backprop.parse(text)
@@ -112,6 +119,12 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         raise InputError(
             f"{text} fails on scalars: {type(error).__name__}: {str(error)[:300]}"
         ) from error
+    for node in graph.nodes:
+        if not math.isfinite(node.value):
+            computed = f"{node.name} = {node.formula}" if node.formula else node.name
+            raise InputError(
+                f"{text}: {computed} is {node.value:g}: give other numbers"
+            )
     nodes, edges = graph_tables(graph)
     checked = f"Gradients differ from jax.grad's by at most {largest:.2g}."
     console = Console()
@@ -228,7 +241,7 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
       seed: seed of weights and example.
 
     Raises:
-      InputError: sizes that are none, or an unknown activation.
+      InputError: sizes that are none or too many, or an unknown activation.
     """
     if len(sizes) < 2 or not all(each.isdecimal() and int(each) for each in sizes):
         raise InputError(
@@ -237,6 +250,11 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
         )
     function = names.find("activation", activation, ACTIVATIONS)
     counts = [int(each) for each in sizes]
+    if max(counts) > MOST_UNITS:
+        raise InputError(
+            f"--net={','.join(sizes)}: all numbers are printed, so that a layer may "
+            f"have at most {MOST_UNITS} units"
+        )
     random = np.random.default_rng(seed)
 
     def draw(*shape: int) -> jax.Array:

@@ -100,11 +100,13 @@ def choose(
       The names, in the course's order.
 
     Raises:
-      InputError: a name is unknown.
+      InputError: a name is unknown, or there is none.
 
     >>> choose(dict.fromkeys(("a", "b", "c"), {}), ["c", "a"])
     ['a', 'c']
     """
+    if only == []:
+        raise InputError("--only names no card: leave it out to run all of them")
     for name in only or ():
         if name not in cards:
             raise InputError(f"--only={name}: no such card; {near(name, cards)}")

@@ -34,6 +34,8 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/gallery", "Folder of the gallery.
 def main(given: cli.Given) -> None:
     """Cards in, a page out."""
     settings = cli.settings(CONFIG.value, given)
+    if "cards" not in settings:
+        raise InputError("this config has no cards: see configs/gallery.py")
     title, course = settings["title"], cards.read_cards(settings["cards"])
     chosen = cards.choose(course, ONLY.value) if RUN.value else []
     folder = workdir.claim(WORKDIR.value, "gallery", {"title": title})

@@ -24,16 +24,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from experiments import cli
+from optlab.errors import InputError
 from optlab.results import checkpoint
 
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the moments and signals.")
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the moments and signals.", lower_bound=0
+)
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -61,11 +65,14 @@ TRAINED = "params", "model_state"
 MOMENTS = ("any", "report", "writing")
 
 
-def main(argv: Sequence[str]) -> None:
+def main(given: cli.Given) -> None:
     """Reads the number of kills, runs them and says how many ended in the same bits."""
-    if len(argv) != 2 or not argv[1].isdecimal() or int(argv[1]) < 1:
-        sys.exit("error: give the number of kills: python -m experiments.kill_check 50")
-    kills = int(argv[1])
+    words = given.words
+    if len(words) != 1 or not words[0].isdecimal() or int(words[0]) < 1:
+        raise InputError(
+            "give the number of kills: python -m experiments.kill_check 50"
+        )
+    kills = int(words[0])
     with tempfile.TemporaryDirectory(prefix="kill_check-") as folder:
         say = functools.partial(print, flush=True)
         same = check(kills, pathlib.Path(folder), random.Random(SEED.value), say)
@@ -185,4 +192,4 @@ def _difference(found: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main, words=True)

@@ -16,6 +16,7 @@ from rich.console import Console
 from experiments import cli, net_sizes, sizes, workdir
 from experiments.studies.convergence.tables import memory
 from optlab import machine, names, optim, report
+from optlab.errors import InputError
 from optlab.models.architectures import ARCHITECTURES
 from optlab.report import Picture, Section
 from optlab.report.figures.memory import Need, memory_by_net
@@ -30,6 +31,8 @@ WORKDIR = flags.DEFINE_string(
 def main(given: cli.Given) -> None:
     """Config in, tables and a page out."""
     settings = cli.settings(CONFIG.value, given)
+    if "nets" not in settings or "width" not in settings:
+        raise InputError("this config is none of published nets: see configs/nets.py")
     checked = {key: value for key, value in settings.items() if key != "optimizers"}
     sizes.check(checked, CONFIG.value.to_dict())
     for name in settings["nets"]:

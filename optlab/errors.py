@@ -23,14 +23,18 @@ def near(name: object, known: Iterable[str]) -> str:
 
     Returns:
       ``did you mean a, b?`` or, where nothing is close, ``known: a, b, c``, cut
-      after ``MOST_LISTED``.
+      after ``MOST_LISTED``; ``there is none`` where nothing is known.
 
     >>> near("adma", ["adam", "lamb", "sgd"])
     'did you mean adam?'
     >>> near("x", ["adam", "sgd"])
     'known: adam, sgd'
+    >>> near("x", [])
+    'there is none'
     """
     known = sorted(known)
+    if not known:
+        return "there is none"
     if close := difflib.get_close_matches(str(name), known, n=4, cutoff=0.6):
         return f"did you mean {', '.join(close)}?"
     some = known if len(known) <= MOST_LISTED else known[: MOST_LISTED - 1]

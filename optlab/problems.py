@@ -12,7 +12,7 @@ import inspect
 import math
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -95,11 +95,17 @@ def outputs_of(kind: str, dataset: Dataset) -> int:
     """
     if not isinstance(kind, str) or kind not in PROBLEMS:
         raise InputError(f"no kind of problem {kind!r}; {near(kind, PROBLEMS)}")
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"{type(dataset).__name__} is no data set: make one by data.load(name) or "
+            "data.from_arrays(name, train=..., validation=..., test=...)"
+        )
     if kind == "classification":
         if dataset.classes is None:
             raise InputError(
                 f"{dataset.name} has no classes: its problem is 'regression' or "
-                "'autoencoder'"
+                "'autoencoder'; where its targets are class indices or one-hot rows, "
+                "give data.from_arrays their number, classes=..."
             )
         return dataset.classes
     if kind == "regression":
@@ -118,9 +124,10 @@ def classification(
     """Makes the problem of telling classes apart.
 
     Args:
-      module: ``flax.linen`` module called as ``module(inputs, train=...)``, or any
-        object with ``init(key, inputs)`` and ``apply(params, inputs)``; where its
-        ``apply`` takes ``train``, or ``key=None`` for dropout, they are passed.
+      module: ``flax.linen`` module called as ``module(inputs)``, or a pair of functions
+        ``init(key, inputs)`` and ``apply(params, inputs)``: a tuple, or any object that
+        has them. Where the call names ``train``, ``training`` or ``deterministic``, it
+        is passed; likewise ``key=None`` of ``apply``, for dropout.
       dataset: examples whose targets are class indices.
       loss: see `optlab.losses`; cross-entropy by default.
       augment: see `optlab.data.augment.make`.
@@ -138,6 +145,18 @@ def classification(
     >>> params, model_state = problem.init(jax.random.key(0))
     >>> problem.outputs(params, model_state, jnp.ones((2, 8, 8, 1))).shape
     (2, 10)
+
+    A flax.nnx or Equinox net is such a pair: split it into parameters and the rest.
+
+    >>> from flax import nnx
+    >>> def net(key):
+    ...     return nnx.Linear(64, 10, rngs=nnx.Rngs(key))
+    >>> graph, _ = nnx.split(net(jax.random.key(0)))
+    >>> def init(key, inputs):
+    ...     return nnx.state(net(key), nnx.Param)
+    >>> def apply(params, inputs):
+    ...     return nnx.merge(graph, params)(inputs.reshape(len(inputs), -1))
+    >>> problem = classification((init, apply), data.load("digits"))
     """
     classes = outputs_of("classification", dataset)
 
@@ -275,6 +294,11 @@ def _problem(
     **others: Any,
 ) -> Problem:
     """The problem, once the module has been seen to take the inputs."""
+    if not isinstance(loss, Loss):
+        raise InputError(
+            f"loss is a {type(loss).__name__}, no Loss: give losses.make(name), or "
+            "losses.Loss(function)"
+        )
     init, train_outputs, evaluate = _functions_of(module, dataset)
     problem = Problem(
         dataset=dataset,
@@ -354,42 +378,65 @@ def _functions_of(module: Any, dataset: Dataset) -> tuple[Callable, ...]:
     inputs_of = lambda: dataset.prepare(one)  # noqa: E731
     if isinstance(module, nn.Module):
         return _linen(module, inputs_of)
-    if not (hasattr(module, "init") and hasattr(module, "apply")):
+    if isinstance(module, type):
+        raise InputError(f"the class {module.__name__} is no model: give an instance")
+    is_pair = isinstance(module, tuple) and not hasattr(module, "init")
+    pair: Any = module
+    if not is_pair:
+        pair = [getattr(module, name, None) for name in ("init", "apply")]
+    if len(pair) != 2 or not all(map(callable, pair)):
         raise InputError(
-            f"{type(module).__name__} is no model: give a flax.linen module, or an "
-            "object with init(key, inputs) and apply(params, inputs)"
+            f"{type(module).__name__} is no model: give a flax.linen module, or a pair "
+            "of functions init(key, inputs) and apply(params, inputs); "
+            "help(optlab.problems.classification) shows one for flax.nnx"
         )
-    takes = inspect.signature(module.apply).parameters
-
-    def apply(params, inputs, **extra):
-        extra = {name: value for name, value in extra.items() if name in takes}
-        return module.apply(params, inputs, **extra)
+    model_init, model_apply = pair
+    takes = inspect.signature(model_apply).parameters
+    modes = _modes(takes)
 
     def train_outputs(params, model_state, inputs, key):
-        return apply(params, inputs, train=True, key=key), model_state
+        extra = {"key": key} if "key" in takes else {}
+        return model_apply(params, inputs, **modes(True), **extra), model_state
 
     return (
-        lambda key: (module.init(key, inputs_of()), {}),
+        lambda key: (model_init(key, inputs_of()), {}),
         train_outputs,
-        lambda params, model_state, inputs: apply(params, inputs, train=False),
+        lambda params, model_state, inputs: model_apply(params, inputs, **modes(False)),
     )
 
 
+#: Argument by which a model is told whether it trains, to its value in training.
+MODES = {"train": True, "training": True, "is_training": True, "deterministic": False}
+
+
+def _modes(takes: Mapping[str, inspect.Parameter]) -> Callable[[bool], dict[str, bool]]:
+    """Finds how a model of this signature is told whether it trains."""
+    named = next((name for name in MODES if name in takes), None)
+    kinds = {parameter.kind for parameter in takes.values()}
+    hands_on = inspect.Parameter.VAR_KEYWORD in kinds
+    # nn.Sequential, whose call takes *args too, hands keywords to one layer alone.
+    if named is None and hands_on and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        named = "train"
+    return lambda trains: {} if named is None else {named: MODES[named] == trains}
+
+
 def _linen(module: Any, inputs_of: Callable[[], Any]) -> tuple[Callable, ...]:
+    modes = _modes(inspect.signature(module.__call__).parameters)
+
     def init(key):
-        variables = dict(module.init(key, inputs_of(), train=False))
-        return variables.pop("params"), variables
+        variables = dict(module.init(key, inputs_of(), **modes(False)))
+        return variables.pop("params", {}), variables
 
     def train_outputs(params, model_state, inputs, key):
         return module.apply(
             {"params": params, **model_state},
             inputs,
-            train=True,
+            **modes(True),
             rngs={"dropout": key},
             mutable=list(model_state),
         )
 
     def outputs(params, model_state, inputs):
-        return module.apply({"params": params, **model_state}, inputs, train=False)
+        return module.apply({"params": params, **model_state}, inputs, **modes(False))
 
     return init, train_outputs, outputs

@@ -27,6 +27,7 @@ from jax import lax
 
 from optlab import ranges
 from optlab.errors import InputError
+from optlab.optim.arguments import require_optimizer
 from optlab.optim.contract import extra_args
 from optlab.optim.evaluation import evaluation_params
 from optlab.optim.info import refuse_accumulation
@@ -433,7 +434,7 @@ def train(
     seed means the same there. A program of its own rounds in its own way.
 
     Args:
-      problem: see `optlab.problems`.
+      problem: model, data set and loss, from `optlab.problems`.
       tx: any optax optimizer; its numbers may be tracers.
       seed: decides initial parameters, order of the data, dropout and augmentation;
         may be a tracer.
@@ -445,8 +446,8 @@ def train(
       split before the first step and after every epoch.
 
     Raises:
-      InputError: no epoch, a batch that is larger than the training split, or a
-        negative seed.
+      InputError: what is no problem or no optimizer, no epoch, a batch that is larger
+        than the training split, or a negative seed.
 
     >>> import optlab
     >>> from optlab import data, models, problems
@@ -460,6 +461,12 @@ def train(
     >>> jax.vmap(run)(jnp.array([1e-3, 1e-2])).history.steps["loss"].shape
     (2, 20)
     """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"train: {type(problem).__name__} is no problem: make one of a model and a "
+            "data set by problems.classification(model, dataset) or regression"
+        )
+    require_optimizer("train", tx)
     examples = examples_in(problem.dataset.train)
     declared = {
         "epochs": ranges.COUNT,

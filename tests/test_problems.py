@@ -198,6 +198,59 @@ def test_batch_statistics_are_apart_and_move_in_training_only():
     assert not jnp.allclose(problem.outputs(params, after, inputs), outputs)
 
 
+def linen(call):
+    return type("Net", (nn.Module,), {"__call__": nn.compact(call)})()
+
+
+def plain(self, inputs):
+    return nn.Dense(3)(inputs)
+
+
+def without_default(self, inputs, train):
+    return nn.Dense(3)(nn.Dropout(0.5, deterministic=not train)(inputs))
+
+
+def training_(self, inputs, training=False):
+    return nn.Dense(3)(nn.Dropout(0.5, deterministic=not training)(inputs))
+
+
+def deterministic_(self, inputs, deterministic=True):
+    return nn.Dense(3)(nn.Dropout(0.5, deterministic=deterministic)(inputs))
+
+
+def handed_on(self, inputs, **options):
+    return linen(without_default)(inputs, **options)
+
+
+@pytest.mark.parametrize(
+    ("module", "drops"),
+    [
+        (linen(plain), False),
+        (nn.Sequential([nn.Dense(4), nn.tanh, nn.Dense(3)]), False),
+        (linen(without_default), True),
+        (linen(training_), True),
+        (linen(deterministic_), True),
+        (linen(handed_on), True),
+    ],
+    ids=["none", "sequential", "train", "training", "deterministic", "keywords"],
+)
+def test_a_module_is_told_in_its_own_words_that_it_trains(module, drops):
+    problem = problems.classification(module, CLASSES)
+    params, state = problem.init(jax.random.key(0))
+    inputs = jnp.asarray(normal(3, 6, 4))
+    outputs, _ = problem.train_outputs(params, state, inputs, jax.random.key(1))
+    evaluated = problem.outputs(params, state, inputs)
+    assert bool((outputs != evaluated).any()) == drops
+
+
+def test_a_tuple_of_two_functions_is_a_model():
+    pair = Pair().init, lambda params, inputs: inputs @ params["w"]
+    trained = training.train(
+        problems.classification(pair, CLASSES), optax.adam(0.1), epochs=1, batch_size=4
+    )
+    assert trained.params["w"].shape == (4, 3)
+
+
 def test_the_key_decides_the_parameters():
     problem = problems.classification(MLP(3), CLASSES)
     one, same, other = (
@@ -244,9 +297,17 @@ TREE = {"a": normal(0, 12, 4), "b": normal(1, 12, 4)}
         ("regression", MLP(3), CLASSES, "targets of a regression .* not int32"),
         ("autoencoder", MLP(4), dataset(TREE, LABELS), "of an autoencoder .* not dict"),
         ("classification", models.make("cnn", 3), CLASSES, r"cnn: .*shape \(4,\)"),
-        ("classification", nn.Dense(3), CLASSES, r"cannot take inputs of shape \(4,\)"),
+        (
+            "classification",
+            nn.Embed(5, 3),
+            CLASSES,
+            r"cannot take inputs of shape \(4,\)",
+        ),
         ("classification", MLP(3), dataset(TREE, LABELS, 3), "cannot take inputs of"),
         ("classification", len, CLASSES, "is no model: give a flax.linen module"),
+        ("classification", (len,), CLASSES, "tuple is no model: .* pair of functions"),
+        ("classification", Pair, CLASSES, "the class Pair is no model: give an inst"),
+        ("classification", CLASSES, MLP(3), "MLP is no data set: make one by data.lo"),
     ],
 )
 def test_what_does_not_fit_is_one_line(kind, model, toy, message):
@@ -271,6 +332,11 @@ def test_an_unknown_kind_is_one_line():
 def test_a_loss_gives_one_number_an_example(of, message):
     with pytest.raises(InputError, match=message):
         problems.regression(MLP(2), VALUES, loss=losses.Loss(of))
+
+
+def test_a_bare_function_is_no_loss():
+    with pytest.raises(InputError, match=r"a function, no Loss: .*losses\.Loss\(func"):
+        problems.regression(MLP(2), VALUES, loss=lambda outputs, targets: outputs)  # pyright: ignore
 
 
 @pytest.mark.parametrize(

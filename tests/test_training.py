@@ -411,6 +411,21 @@ def test_whole_numbers_may_be_numpys():
     jax.tree.map(np.testing.assert_array_equal, *(run.params for run in runs))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tx": "adam"}, r"train: tx is a name: make it, optlab.optim.make\('adam'\)"),
+        ({"tx": optax.adam}, r"train: tx is a function: call it, adam\(\)"),
+        ({"problem": Line()}, "train: Line is no problem: make one of a model and"),
+        ({"seed": 1.5}, "seed=1.5 must be a whole number"),
+    ],
+)
+def test_what_is_no_problem_or_optimizer_is_one_line(arguments, message):
+    arguments = {"problem": problem("line"), "tx": optax.sgd(0.1)} | arguments
+    with pytest.raises(InputError, match=message):
+        training.train(**arguments, epochs=1, batch_size=4)
+
+
 def test_an_unknown_split_is_one_line(single_runs):
     with pytest.raises(InputError, match="no split 'tset': train, validation or test"):
         single_runs[0, 0].evaluate("tset")

@@ -49,16 +49,18 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
     """
     peers = "optimistix", "scipy", "nlls_gram", "somax"
     notes = {name: missing(name) for name in peers}
+    problems = []
+    folder = Path(settings["nist_dir"] or nist.directory())
+    if settings["nist_dir"] or folder.is_dir():
+        names = list(nist.MODELS)[: settings["nist_problems"]]
+        problems = [nist.load(name, folder) for name in names]
     found = dual.run(settings, notes, status)
     if not notes["optimistix"]:
         found += _single_fits(settings, status)
     if not notes["scipy"]:
         with jax.enable_x64(True):
             found += _restarts(settings, status)
-    folder = Path(settings["nist_dir"] or nist.directory())
-    if settings["nist_dir"] or folder.is_dir():
-        names = list(nist.MODELS)[: settings["nist_problems"]]
-        problems = [nist.load(name, folder) for name in names]
+    if problems:
         with jax.enable_x64(True):
             found += _tables(problems, notes, status)
     else:

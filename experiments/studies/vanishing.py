@@ -53,16 +53,23 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
     Raises:
       InputError: a part of a net is unknown, a depth is no number of layers, or the
-        examples are fewer than a batch.
+        training split is smaller than a batch or than the examples that are asked for.
     """
     if not settings["depths"] or min(settings["depths"]) < 1:
         raise InputError("--config.depths must be whole numbers of 1 or more")
     digits = data.load("digits")
-    if settings["batch_size"] > len(digits.train.targets):
-        raise InputError(
-            f"--config.batch_size={settings['batch_size']} is more than the "
-            f"{len(digits.train.targets)} training examples"
-        )
+    for key in ("batch_size", "examples"):
+        if settings[key] > len(digits.train.targets):
+            raise InputError(
+                f"--config.{key}={settings[key]} is more than the "
+                f"{len(digits.train.targets)} training examples"
+            )
+    for net in settings["nets"]:
+        if not {"name", "activation"} <= set(net):
+            raise InputError(
+                f"--config.nets: {net!r} is no net: give it a name and an activation, "
+                "as configs/vanishing.py does"
+            )
     wanted = [(net, depth) for depth in settings["depths"] for net in settings["nets"]]
     for net, depth in wanted:
         make_net(net, depth, settings["units"])

@@ -9,6 +9,7 @@ import jax
 from jax.core import Tracer
 
 from optlab import ranges
+from optlab.errors import InputError
 from optlab.ranges import Range
 
 _P = ParamSpec("_P")
@@ -76,6 +77,30 @@ def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
         return factory(*args, **kwargs)
 
     return checking
+
+
+def require_optimizer(where: str, tx: Any) -> None:
+    """Refuses what is no optimizer: a name, a factory, anything else.
+
+    Args:
+      where: function that takes it, for the message.
+      tx: value that was given.
+
+    Raises:
+      InputError: it has no ``init`` and ``update``.
+
+    >>> require_optimizer("solve", "adam")
+    Traceback (most recent call last):
+    ...
+    optlab.errors.InputError: solve: tx is a name: make it, optlab.optim.make('adam')
+    """
+    if isinstance(tx, str):
+        raise InputError(f"{where}: tx is a name: make it, optlab.optim.make({tx!r})")
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        if callable(tx):
+            name = getattr(tx, "__name__", "tx")
+            raise InputError(f"{where}: tx is a function: call it, {name}()")
+        raise InputError(f"{where}: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
 
 
 def _without_tracers(given: dict[str, Any]) -> dict[str, Any]:

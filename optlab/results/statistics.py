@@ -11,6 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+#: Differences whose deviation is below this share of their mean are equal: they are of
+#: float32 numbers, which may be a hundred times as large as they are.
+ROUNDING = 1e-5
+
 #: Two contenders are separated where the corrected p value is below this level.
 LEVEL = 0.05
 
@@ -90,18 +94,21 @@ def paired_p(differences: Sequence[float]) -> float:
       differences: first minus second contender, one value a seed.
 
     Returns:
-      The p value; nan for fewer than two pairs. Where all differences are equal it is
-      1 if they are zero, else 0.
+      The p value; nan for fewer than two pairs. Where all differences are equal, as
+      those of accuracies on few examples often are, they have no spread to judge by: it
+      is 1 if they are zero, else that of the sign test, 2^(1 - n).
 
     >>> round(paired_p([1.0, 2.0, 3.0]), 4)
     0.0742
+    >>> paired_p([0.1, 0.1, 0.1])
+    0.25
     """
     n = len(differences)
     if n < 2:
         return np.nan
     mean, deviation = np.mean(differences), np.std(differences, ddof=1)
-    if deviation == 0:
-        return float(mean == 0)
+    if deviation <= ROUNDING * abs(mean):
+        return 1.0 if mean == 0 else 2.0 ** (1 - n)
     return float(2 * special.stdtr(n - 1, -abs(mean) / deviation * np.sqrt(n)))
 
 

@@ -18,6 +18,7 @@ import optax
 
 from optlab.errors import InputError
 from optlab.optim import info as diagnostics
+from optlab.optim.arguments import require_optimizer
 from optlab.optim.contract import extra_args
 from optlab.optim.dense.lift import require_floating
 from optlab.solving import bounds as boxes
@@ -339,13 +340,7 @@ def _loop(
 
 def _check_arguments(tx: Any, history: Any) -> None:
     """Refuses arguments of the wrong kind."""
-    if isinstance(tx, str):
-        raise InputError(f"solve: tx is a name: make it, optlab.optim.make({tx!r})")
-    if not (hasattr(tx, "init") and hasattr(tx, "update")):
-        if callable(tx):
-            name = getattr(tx, "__name__", "tx")
-            raise InputError(f"solve: tx is a function: call it, {name}()")
-        raise InputError(f"solve: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
+    require_optimizer("solve", tx)
     if not isinstance(history, int | np.integer) or history < 0:
         raise InputError(
             f"solve: history={history!r} must be a whole number, 0 or more: the "

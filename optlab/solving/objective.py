@@ -174,7 +174,7 @@ _ARGUMENTS = (*Given._fields, "args", "has_aux", "bounds", "stop", "history")
 
 def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> Any:
     try:
-        return function(first, *args)
+        found = function(first, *args)
     except (
         jax.errors.NonConcreteBooleanIndexError,
         jax.errors.ConcretizationTypeError,
@@ -184,6 +184,9 @@ def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> A
             "shape or a Python branch: use jnp.where, and zeros in place of rows to "
             "leave out"
         ) from error
+    if not jax.tree.leaves(found):
+        raise InputError(f"solve: {name} returns {found!r}, which holds no number")
+    return found
 
 
 def _scalar(value: Any, name: str = "value_fn") -> jax.Array:

@@ -25,7 +25,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from optlab import curvature
+from optlab.errors import InputError
 from optlab.solving import objective
+from optlab.solving.loop import Solution
 
 # Largest offset of Bates and Watts at which a fit counts as converged.
 OFFSET = 1e-3
@@ -72,8 +74,8 @@ def uncertainties(
       mean what they say.
 
     Raises:
-      InputError: residuals of complex shape and the like, as in `optlab.solve`; a
-        Jacobian that does not fit into memory.
+      InputError: ``params`` is a whole ``Solution``; residuals of complex shape and
+        the like, as in `optlab.solve`; a Jacobian that does not fit into memory.
 
     >>> t, y = jnp.arange(4.0), jnp.array([0.0, 1.0, 1.0, 2.0])
     >>> line = lambda p: p["slope"] * t + p["start"] - y
@@ -81,6 +83,8 @@ def uncertainties(
     >>> print(f"{found.standard_errors['slope']:.4f}")  # s = sqrt(0.2 / 2), / sqrt(5)
     0.1414
     """
+    if isinstance(params, Solution):
+        raise InputError("uncertainties: params is a Solution: give solution.params")
     objective.check_args(args)
     given = objective.gather({"residual_fn": residual_fn})
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p, float)), params)

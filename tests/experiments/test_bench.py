@@ -144,6 +144,10 @@ def test_the_page_says_who_is_faster_and_the_json_is_strict(tmp_path):
         (("--suite=sweep,convv",), "error: unknown suite 'convv'; did you mean conv?"),
         (("--config.sweep.seeds=0",), "error: --config.sweep.seeds must be a whole n"),
         (("--config=configs/nist.py",), "error: this config has no block 'sweep'"),
+        (
+            ("--suite=least_squares", "--config.least_squares.nist_dir=/none"),
+            "error: cannot read /none/Misra1a.dat (No such file or directory)",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(refused, arguments, message):

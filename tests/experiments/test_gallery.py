@@ -191,3 +191,18 @@ def test_a_wrong_card_is_one_line(change, message):
         cards.read_cards([card | change])
     with pytest.raises(InputError, match="did you mean nets"):
         cards.choose({"nets": card}, ["net"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--config=configs/nist.py",),
+            "this config has no cards: see configs/gallery",
+        ),
+        (("--only=",), "--only names no card: leave it out to run all of them"),
+        (("--only=pahts",), "--only=pahts: no such card; did you mean paths?"),
+    ],
+)
+def test_a_mistake_is_one_line(refused, words, message):
+    refused("experiments.gallery", words, message)

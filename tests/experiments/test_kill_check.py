@@ -43,3 +43,23 @@ def test_a_killed_comparison_goes_on_to_the_same_bits(tmp_path, monkeypatch):
 def test_the_number_of_kills_is_asked_for(words):
     with pytest.raises(SystemExit, match="give the number of kills"):
         kill_check.main(["kill_check", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "error: give the number of kills: python -m experiments.kill_check 50"),
+        (("ten",), "error: give the number of kills"),
+        (("5", "6"), "error: give the number of kills"),
+        (("5", "--seed=x"), "error: flag --seed=x: invalid literal"),
+        (
+            ("5", "--sed=3"),
+            "error: Unknown command line flag 'sed'. Did you mean: seed",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(run, words, message):
+    found = run("experiments.kill_check", *words)
+    assert found.returncode == 1
+    assert found.stderr.startswith(message)
+    assert found.stderr.count("\n") == 1

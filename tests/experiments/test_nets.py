@@ -73,3 +73,8 @@ def test_the_command_writes_tables_and_a_page(run, tmp_path):
 def test_an_unknown_net_is_one_line(refused):
     message = "did you mean mobilenet, mobilenet_v2?"
     refused("experiments.nets", ("--config.nets=('mobilnet',)",), message)
+
+
+def test_another_experiments_config_is_one_line(refused):
+    words = ("--config=configs/digits_optimizers.py",)
+    refused("experiments.nets", words, "this config is none of published nets: see")

@@ -60,3 +60,15 @@ def test_derivatives_are_those_of_the_textbook():
     np.testing.assert_allclose(
         softmax.slopes, softmax.values * (1 - softmax.values), atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.nets=({'activation':'relu'},)", "{'activation': 'relu'} is no net"),
+        ("--config.examples=9999", "examples=9999 is more than the 1294 training ex"),
+        ("--config.batch_size=9999", "batch_size=9999 is more than the 1294 training"),
+    ],
+)
+def test_a_mistake_is_one_line(refused, argument, message):
+    refused("experiments.solve", ("--config=configs/vanishing.py", argument), message)

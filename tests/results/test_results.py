@@ -68,7 +68,16 @@ def test_p_value_is_that_of_the_t_table():
 
 
 @pytest.mark.parametrize(
-    ("values", "p"), [([0.5, 0.5], 0.0), ([0.0, 0.0], 1.0), ([0.5], NAN), ([], NAN)]
+    ("values", "p"),
+    [
+        ([0.5, 0.5], 0.5),
+        ([-0.1] * 6, 1 / 32),
+        # One image of 60 in both seeds, by accuracies in float32.
+        ([np.float32(29 / 60) - np.float32(28 / 60), float(np.float32(1 / 60))], 0.5),
+        ([0.0, 0.0], 1.0),
+        ([0.5], NAN),
+        ([], NAN),
+    ],
 )
 def test_p_value_without_spread_or_without_pairs(values, p):
     np.testing.assert_equal(statistics.paired_p(values), p)

@@ -129,6 +129,7 @@ def growing(calls):
         ({"args": (print,)}, "args[0] is <built-in function print>; args hold"),
         ({"residual": 3}, "no argument 'residual'; did you mean residual_fn?"),
         ({"value_fn": 3}, "value_fn must be a function, not 3"),
+        ({"value_fn": lambda x: None}, "value_fn returns None, which holds no number"),
         ({"value_fn": lambda x: x}, "value_fn returns the shape (2,), not a scalar"),
         ({"value_fn": lambda x: x[0] * 1j}, "value_fn returns a complex number"),
         ({"has_aux": True}, "has_aux=True, but value_fn returns no pair"),

@@ -118,6 +118,11 @@ def test_masked_rows_and_complex_residuals_are_counted_right():
 def test_wrong_residuals_are_one_line():
     with pytest.raises(InputError, match=r"args is a list; give a tuple: args=\(x,\)"):
         uncertainties(lambda p: p, jnp.ones(2), args=[1])
+    fit = optlab.solve(
+        optlab.levenberg_marquardt(), jnp.ones(2), residual_fn=lambda p: p
+    )
+    with pytest.raises(InputError, match=r"is a Solution: give solution\.params"):
+        uncertainties(lambda p: p, fit)
 
 
 @pytest.mark.skipif(
