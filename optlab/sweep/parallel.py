@@ -28,6 +28,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from optlab import machine
 from optlab.errors import InputError
+from optlab.sweep import compiler
 
 #: Names of the mesh's axes.
 LANE, DATA = "lane", "data"
@@ -61,9 +62,7 @@ class Layout(NamedTuple):
     def compiler_options(self) -> dict[str, Any]:
         """XLA options for programs of these devices, beside its defaults."""
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        # XLA's default is 256, also on processors with vectors of 512 bits: old ones
-        # slowed their clocks.
-        return {"xla_cpu_prefer_vector_width": 512} if on_cpu else {}
+        return compiler.known(compiler.WIDE_VECTORS) if on_cpu else {}
 
     @property
     def memory_bytes(self) -> int:

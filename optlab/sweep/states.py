@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding
 
 from optlab import training
 from optlab.problems import Problem
+from optlab.sweep import compiler
 from optlab.sweep.parallel import LANE, Layout, placed
 from optlab.sweep.task import Lanes, Point, Task, numbers_of_problem
 from optlab.training import TrainState
@@ -93,13 +94,10 @@ def _run_once(
     function: Callable, static: tuple[int, ...], sharding: NamedSharding | None
 ) -> Callable:
     """Jits a function that runs once: on a CPU it is compiled in a hurry."""
-    hurried = {
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-    }
+    on_cpu = jax.default_backend() == "cpu"
     return jax.jit(
         function,
         static_argnums=static,
         out_shardings=sharding,
-        compiler_options=hurried if jax.default_backend() == "cpu" else None,
+        compiler_options=compiler.known(compiler.IN_A_HURRY) if on_cpu else None,
     )

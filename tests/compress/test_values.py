@@ -27,6 +27,8 @@ def digits():
 # Shared weights.
 
 
+# Scikit-learn says so where the system hides its processor.
+@pytest.mark.filterwarnings("ignore:Could not find the number of physical cores")
 @pytest.mark.parametrize("start", codebook.STARTS)
 def test_lloyd_ends_where_scikit_learn_ends(start, float64):
     w = jax.random.normal(jax.random.key(1), (500,), jnp.float64)

@@ -69,7 +69,7 @@ def test_evaluations_limit_the_steps_to_one_at_least(
     limited = settings | {"evaluations": budget}
     found = fit("levenberg_marquardt", {}, xor, limited)
     assert found.descent.evaluates
-    assert least <= found.descent.steps.min() <= found.descent.steps.max() <= most
+    assert least <= found.descent.steps.max() <= most  # a start may end before
     assert found.descent.evaluations.max() <= max(budget, 20) + 20
     descents("xor", [found.descent], "error", 1e-4).draw_without_rendering()
 

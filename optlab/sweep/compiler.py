@@ -1,0 +1,41 @@
+"""Options for XLA's compiler, as far as the installed one has them."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+#: Not XLA's default of 256, which suits old processors: their clocks slow down.
+WIDE_VECTORS = {"xla_cpu_prefer_vector_width": 512}
+
+#: For programs that run once: compiled fast, whatever they take to run. Fused loops
+#: without emitters are gone since XLA of jaxlib 0.12.
+IN_A_HURRY = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+}
+
+
+def known(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what the installed XLA does not know.
+
+    Args:
+      options: name to value.
+
+    Returns:
+      Those that can be given to ``jax.jit`` as ``compiler_options``.
+
+    >>> known({"xla_backend_optimization_level": 0, "xla_no_such_option": 1})
+    {'xla_backend_optimization_level': 0}
+    """
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+@functools.cache
+def _is_known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
