@@ -98,7 +98,8 @@ def main(given: cli.Given) -> None:
     settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
-    defaults["thresholds"]["strengths"] = ()  # none may be wanted
+    # Whatever the file has: no thresholds may be wanted, and 0 is a seed.
+    defaults["thresholds"]["strengths"], defaults["first_seed"] = (), 0
     sizes.check(settings, defaults)
     parents = None
     if TRAINED.value:

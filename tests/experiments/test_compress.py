@@ -149,6 +149,14 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
         (("--config.seeds=0",), "--config.seeds must be a whole number of 1 or more"),
         (("--config=configs/nist.py",), "no compression's: see configs/compress.py"),
         (("--trained=nothing.net",), "cannot read nothing.net"),
+        (
+            (
+                "--config=configs/compress_lenet.py:lenet300_60x",
+                "--config.first_seed=0",  # which is none of the file's, and no mistake
+                "--data_dir=nowhere",
+            ),
+            "mnist",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):
