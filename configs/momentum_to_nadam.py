@@ -18,7 +18,7 @@ Adam; AdaGrad, whose rate only falls, stops too early.
 None of the five is shown, 6 seeds, all rates tuned: momentum is at 90% 0.67 [0.12,
 1.21] epochs before SGD (p 0.13 after correction for five claims), Adam 0.33 [-0.21,
 0.88] before momentum; Nesterov - momentum -0.3 [-1.1, +0.6] points, Nadam - Adam +0.3
-[-0.8, +1.4]; AdaGrad's training loss is RMSProp's, -0.008 [-0.058, +0.043]. Test
+[-0.8, +1.4]; AdaGrad's training loss - RMSProp's -0.008 [-0.058, +0.043]. Test
 accuracies are from 95.3 +- 0.9% (Lion) to 96.7 +- 0.6% (schedule-free AdamW). 79 s of
 CPU time.
 

@@ -1,4 +1,4 @@
-"""A table and a net: Adam beside Levenberg-Marquardt, Gauss-Newton and BFGS.
+"""Regression on a table: Adam, Levenberg-Marquardt, Gauss-Newton and BFGS on one net.
 
     python -m experiments.compare --config=configs/regression.py
     python -m experiments.compare --config=configs/regression.py \

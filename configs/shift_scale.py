@@ -1,4 +1,4 @@
-"""Shift and scale against batch normalization: ten variants, none, and batches.
+"""Learned shifts and scales beside batch normalization, and beside neither.
 
     python -m experiments.compare --config=configs/shift_scale.py
     python -m experiments.compare --config=configs/shift_scale.py:layer
@@ -15,7 +15,7 @@ first command is a small fully convolutional net on scikit-learn's digits.
 Variants: ``fcn``, ``fcn_dropout``, ``mlp``, ``mlp_dropout`` on CIFAR-10, ``cifar100``
 and ``cifar100_dropout`` (the fully convolutional net on CIFAR-100); each with
 ``_reduced`` behind it for 2 cores. ``fcn`` has all variants, the others those of the
-layer. ``layer`` is the first command with these alone, in a net half as wide.
+layer. ``layer`` is the first command with the layer's alone, in a net half as wide.
 ``regularization`` asks what cures overfitting: decay of the weights, decay of the
 constants, dropout. ``batch_sizes`` is an MLP at batches of 1 to 64.
 

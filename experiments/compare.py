@@ -17,11 +17,12 @@ size. config.contenders names each with what it changes in the config;
 config.optimizers is the short form for contenders that differ in their optimizer.
 
 A tuple is swept. Numbers run as lanes of one compiled program; names, shapes and batch
-sizes become contenders of their own. Each contender runs every point with the same
-seeds. The point with the best validation figure runs again with fresh seeds, and these
-runs are reported: a table here; index.html, figures, rows.csv, results.json and the
-trained nets in the working directory. The same command again goes on where a stopped
-run was, or shows the results of a finished one.
+sizes become contenders of their own. Each contender runs every point, which is one
+choice of its swept numbers, with the same seeds. The point with the best validation
+figure runs again with fresh seeds, and these runs are reported: a table is printed;
+index.html, figures, rows.csv, results.json and the trained nets go into the working
+directory. The same command again goes on where a stopped run was, or shows the results
+of a finished one.
 
 One run over several processes or machines: start the same command in each, with
 --coordinator_address=HOST:PORT of process 0, --num_processes and --process_id; on

@@ -4,8 +4,9 @@
   python -m experiments.nets --config.optimizers=adam,lamb,newton
   python -m experiments.nets --config.nets="('resnet50','mobilenet')"
 
-Tables here; index.html, a figure and results.json in the working directory: parameters,
-multiply-adds and depth of each net, its Hessian, what a step of each method takes.
+Tables are printed; index.html, a figure and results.json go into the working directory:
+parameters, multiply-adds and depth of each net, its Hessian, memory of a step of each
+method.
 Everything is traced, nothing allocated. Every line of the config is a flag:
 --config.KEY=VALUE; an optimizer also takes --config.optimizers.NAME.ARGUMENT=VALUE.
 """

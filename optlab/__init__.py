@@ -1,5 +1,11 @@
 """optlab, the optimizer laboratory for JAX.
 
+    solve, Stop, Bounds, uncertainties    minimizes a function, fits a curve
+    adam(), levenberg_marquardt(), ...    optimizers, optim.make(name) for all by name
+    train, load_trained                   trains a net, loads one of a comparison
+    data, models, losses, problems        parts of what is trained
+    compress                              prunes, shares, quantizes and encodes a net
+
 ``import optlab`` brings in jax and optax only; flax, tensorflow-datasets,
 scikit-learn and matplotlib are imported by the modules that use them, when these are
 first used: ``optlab.models``, ``optlab.data``, ``optlab.report``.

@@ -52,8 +52,11 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
       context: folders and console.
 
     Raises:
-      InputError: a problem or optimizer is unknown, or a file is missing.
+      InputError: a problem or optimizer is unknown, a file is missing, or ``digits``
+        is not above 0.
     """
+    if not settings["digits"] > 0:
+        raise InputError(f"--config.digits={settings['digits']} must be above 0")
     folder = Path(context.data_dir or nist.directory())
     names = settings["problems"] or tuple(nist.MODELS)
     if context.data_dir is None:

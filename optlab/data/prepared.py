@@ -81,7 +81,8 @@ def find(
     if not download:
         raise InputError(
             f"data set {name!r} is not prepared in {root}: give the folder that holds "
-            "it as data_dir=..., or download=True (needs a network)"
+            "it (data_dir, or --data_dir=DIR of a command), or prepare it over a "
+            "network (download=True, or --download)"
         )
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")

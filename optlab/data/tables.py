@@ -32,7 +32,8 @@ def read(
     """
     if data_dir is None:
         raise InputError(
-            f"{name!r} is read from a folder of tables; give it as data_dir=..."
+            f"{name!r} is read from a folder of tables: give data_dir, or "
+            "--data_dir=DIR of a command"
         )
     folder = Path(data_dir, name)
     try:

@@ -106,7 +106,7 @@ def solve(
 
     Args:
       tx: the optimizer.
-      params: parameters at the start, a tree of floating-point arrays.
+      params: parameters at the start, a tree of floating-point arrays or numbers.
       args: arguments that each function takes after its first one: arrays, numbers or
         trees of them, all traced.
       has_aux: whether ``value_fn``, ``residual_fn`` and ``output_fn`` return a pair;
@@ -144,7 +144,9 @@ def solve(
     _check_arguments(tx, history)
     stopping.check(stop)
     objective.check_args(args)
-    require_floating("solve", params, "use this one inside the functions only")
+    # A start such as 1 is a number of Python, as SciPy takes it; arrays say their type.
+    params = jax.tree.map(lambda p: float(p) if type(p) is int else p, params)
+    require_floating("solve", params, "pass what is not fitted in args")
     given = objective.gather(functions)
     # A Python number has a weak type, which would change inside the loop.
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)

@@ -28,6 +28,7 @@ def test_fits_the_problems_it_is_given(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--config.digits=-4",), "error: --config.digits=-4 must be above 0"),
         (("--data_dir=/nowhere",), "error: cannot read /nowhere/Misra1a.dat"),
         (("--config.problems=('MGH1',)",), "error: no NIST problem 'MGH1'; did you"),
         (

@@ -258,7 +258,12 @@ def test_forward_mode_differentiates_through_the_loop_and_reverse_does_not():
         jax.grad(value)(START)
 
 
-@pytest.mark.parametrize("start", [3, {"w": 1.0, "n": jnp.arange(2)}, True])
+def test_a_start_may_be_whole_numbers_of_python():
+    found = solve(optax.sgd(0.5), [3, 1], value_fn=lambda p: p[0] ** 2 + p[1] ** 2)
+    assert [float(p) for p in found.params] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("start", [np.int32(3), {"w": 1.0, "n": jnp.arange(2)}, True])
 def test_parameters_must_be_floating_point(start):
     with pytest.raises(InputError, match=r"solve: parameter .* is (int32|bool); give"):
         solve(optax.sgd(0.5), start, value_fn=lambda p: 0.0)
