@@ -117,3 +117,5 @@ def test_labels_are_names_of_files_and_no_paths_or_markup():
     check_names(names)
     with pytest.raises(InputError, match="'a b' and 'a_b' would share their files"):
         check_names(["a b", "a_b"])
+    with pytest.raises(InputError, match="'Adam' and 'adam' would share their files"):
+        check_names(["Adam", "adam"])
