@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from absl import logging
 from rich.console import Console
 
 from experiments.recorder import Recorder, _Events, _file_name, check_names
@@ -95,6 +96,16 @@ def test_a_damaged_table_of_widths_is_set_aside_and_measured_again(tmp_path, con
     assert json.loads((state / "widths.json").read_text()) == {"batch 64": {"2": 0.5}}
     assert (state / "widths.json.damaged").read_text() == content
     assert (state / "adam.done").read_text() == "trained"
+
+
+def test_a_width_without_another_is_no_time_in_the_log(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(logging, "info", lambda _, name, *times: names.append(name))
+    with recorder_of(tmp_path) as recorder:
+        recorder.begin(1)
+        recorder.widths("one", lambda: {2: math.nan})
+        recorder.widths("two", lambda: {1: 0.5, 2: 0.25})
+    assert names == ["two"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"command": 1}]', "[" * 10**5])
