@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pathlib
 import re
 import sys
@@ -124,8 +125,9 @@ class Recorder(Observer):
             tables[name] = {str(w): t for w, t in measure().items()}
             write_atomic(path, json.dumps(tables, indent=1))
         seconds = {int(w): t for w, t in tables[name].items()}
-        times = ", ".join(f"{1e3 * t:.3g} at {w}" for w, t in seconds.items())
-        logging.info("%s: ms a lane and step by lanes at a time: %s", name, times)
+        if not any(map(math.isnan, seconds.values())):  # a width without another
+            times = ", ".join(f"{1e3 * t:.3g} at {w}" for w, t in seconds.items())
+            logging.info("%s: ms a lane and step by lanes at a time: %s", name, times)
         return seconds
 
     def compiling(self, stage: Stage) -> None:

@@ -68,6 +68,8 @@ def make_contenders(
     base = {**recipe.DEFAULTS, **base}
     if not overrides:
         raise InputError("there is no contender: give one or more")
+    if not all(name.strip() for name in overrides):
+        raise InputError("a contender has no name: its label is empty")
     workshop = _Workshop(load, search)
     found: list[Contender] = []
     for name, changes in overrides.items():

@@ -49,16 +49,11 @@ def save_trained(path: str | os.PathLike[str], trained: Trained, about: About) -
         "format": FORMAT,
         "version": VERSION,
         "about": json.dumps(plain(about)),
-        "params": trained.params,
-        "model_state": trained.model_state,
-        "history": trained.history._asdict(),
+        "params": checkpoint.as_maps(trained.params),
+        "model_state": checkpoint.as_maps(trained.model_state),
+        "history": checkpoint.as_maps(trained.history),
     }
-    arrays = jax.tree.map(
-        lambda x: x if isinstance(x, str | int) else np.asarray(x), content
-    )
-    write_atomic(
-        path, serialization.msgpack_serialize(serialization.to_state_dict(arrays))
-    )
+    write_atomic(path, serialization.msgpack_serialize(content))
 
 
 def read_about(path: str | os.PathLike[str]) -> About:
@@ -101,16 +96,9 @@ def load_trained(path: str | os.PathLike[str], data_dir: str | None = None) -> T
         shapes = jax.eval_shape(problem.init, jax.random.key(0))
     try:
         params, model_state = (
-            serialization.from_state_dict(shape, content[name])
+            checkpoint.from_maps(content[name], shape)
             for shape, name in zip(shapes, ("params", "model_state"), strict=True)
         )
-        same = jax.tree.map(
-            lambda x, shape: x.shape == shape.shape and x.dtype == shape.dtype,
-            (params, model_state),
-            shapes,
-        )
-        if not all(jax.tree.leaves(same)):
-            raise ValueError("its arrays have other shapes")
         history = History(**content["history"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

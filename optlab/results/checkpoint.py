@@ -32,7 +32,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
       path: name of the file; its folder is made where it is missing.
       tree: tree of arrays, numbers and typed keys.
     """
-    write_atomic(path, serialization.to_bytes(jax.tree.map(_raw, tree)))
+    write_atomic(path, serialization.msgpack_serialize(as_maps(tree)))
 
 
 def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
@@ -55,16 +55,11 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
     >>> back["w"].tolist(), jax.random.key_data(back["key"]).tolist()
     ([0.0, 1.0, 2.0], [0, 7])
     """
-    shapes = jax.tree.map(_shape, like)
-    leaves = jax.tree.leaves(shapes)
+    leaves = jax.tree.leaves(jax.tree.map(_shape, like))
     bytes_ = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
     try:
-        saved: Any = read(path, most=2 * bytes_ + 1000 * len(leaves) + MOST_EXTRA)
-        expected: Any = serialization.to_state_dict(shapes)
-        if jax.tree.structure(saved) != jax.tree.structure(expected):
-            raise ValueError("its structure differs")
-        raw = serialization.from_state_dict(shapes, saved)
-        return jax.tree.map(_typed, raw, like, shapes)
+        saved = read(path, most=2 * bytes_ + 1000 * len(leaves) + MOST_EXTRA)
+        return from_maps(saved, like)
     except InputError:  # it cannot be read
         raise
     except (ValueError, KeyError, TypeError) as error:
@@ -72,6 +67,39 @@ def restore(path: str | os.PathLike[str], like: Tree) -> Tree:
             f"{path} holds another state than this program's ({error}); delete it, or "
             "choose another folder"
         ) from error
+
+
+def as_maps(tree: Any) -> Any:
+    """Converts a tree to what a file holds: nested dictionaries of arrays.
+
+    Args:
+      tree: tree of arrays, numbers and typed keys.
+
+    Returns:
+      Nested dictionaries; typed keys as their words.
+    """
+    return serialization.to_state_dict(jax.tree.map(_raw, tree))
+
+
+def from_maps(saved: Any, like: Tree) -> Tree:
+    """Converts what a file holds to a tree.
+
+    Args:
+      saved: nested dictionaries of arrays, as `read` returns them.
+      like: tree of the same structure and shapes: arrays or their abstract shapes.
+
+    Returns:
+      The tree, with the arrays that were saved.
+
+    Raises:
+      ValueError, KeyError, TypeError: the structure, a shape or a type differs.
+    """
+    shapes = jax.tree.map(_shape, like)
+    expected: Any = serialization.to_state_dict(shapes)
+    if jax.tree.structure(saved) != jax.tree.structure(expected):
+        raise ValueError("its structure differs")
+    raw = serialization.from_state_dict(shapes, saved)
+    return jax.tree.map(_typed, raw, like, shapes)
 
 
 def read(path: str | os.PathLike[str], most: int = MOST_BYTES) -> Any:

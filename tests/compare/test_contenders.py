@@ -124,6 +124,7 @@ def test_drawn_points_share_the_unit_cube(contenders_of, kind):
     ("overrides", "changes", "message"),
     [
         ({}, {}, "there is no contender"),
+        ({" ": {}}, {}, "its label is empty"),
         ({"a": {"modle": {}}}, {}, "overrides 'modle', .*did you mean model"),
         ({"a": {"metric": "loss"}}, {}, "overrides 'metric'"),
         ({"a": {"model": "cnn"}}, {}, "model is a section"),

@@ -72,3 +72,38 @@ def test_a_comparison_trains_and_reports_them(images):
     losses = np.asarray(entry.report.evaluations["validation"]["loss"]).ravel()
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+def test_a_random_key_in_a_net_s_state_is_kept(images, tmp_path, monkeypatch):
+    (tmp_path / "keyed_net.py").write_text("""
+import flax.linen as nn
+import jax
+
+class Keyed(nn.Module):
+    classes: int
+
+    @nn.compact
+    def __call__(self, inputs, train=False):
+        key = self.variable("noise", "key", lambda: jax.random.key(3))
+        if train and not self.is_initializing():
+            key.value = jax.random.split(key.value)[0]
+        return nn.Dense(self.classes)(inputs.reshape(len(inputs), -1))
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(compare.recipe, "load_dataset", lambda *_: images)
+    recipe = {
+        "data": {"name": "images"},
+        "augment": {},
+        "problem": "classification",
+        "metric": None,
+        "model": {"name": "keyed_net.Keyed"},
+        "loss": {"name": "cross_entropy"},
+    }
+    problem = compare.recipe.make_problem(recipe, images)
+    trained = optlab.train(problem, optlab.sgd(0.1), epochs=1, batch_size=8)
+    about = compare.About("keyed", recipe, {}, 0, None)
+    compare.save_trained(tmp_path / "net", trained, about)
+    back = compare.load_trained(tmp_path / "net")
+    key, start = back.model_state["noise"]["key"], jax.random.key(3)
+    assert key == trained.model_state["noise"]["key"] != start
+    assert back.evaluate("test") == trained.evaluate("test")

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from absl import logging
 from rich.console import Console
 
 from experiments.recorder import Recorder, _Events, _file_name, check_names
@@ -97,6 +98,16 @@ def test_a_damaged_table_of_widths_is_set_aside_and_measured_again(tmp_path, con
     assert (state / "adam.done").read_text() == "trained"
 
 
+def test_a_width_without_another_is_no_time_in_the_log(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(logging, "info", lambda _, name, *times: names.append(name))
+    with recorder_of(tmp_path) as recorder:
+        recorder.begin(1)
+        recorder.widths("one", lambda: {2: math.nan})
+        recorder.widths("two", lambda: {1: 0.5, 2: 0.25})
+    assert names == ["two"]
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"command": 1}]', "[" * 10**5])
 def test_damaged_signatures_are_set_aside(tmp_path, content):
     (tmp_path / "state").mkdir()
@@ -117,3 +128,5 @@ def test_labels_are_names_of_files_and_no_paths_or_markup():
     check_names(names)
     with pytest.raises(InputError, match="'a b' and 'a_b' would share their files"):
         check_names(["a b", "a_b"])
+    with pytest.raises(InputError, match="'Adam' and 'adam' would share their files"):
+        check_names(["Adam", "adam"])
