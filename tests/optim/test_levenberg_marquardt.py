@@ -187,6 +187,14 @@ def test_more_parameters_than_residuals(solver):
     np.testing.assert_allclose(solution.params, jnp.arange(5.0) / 10, atol=2e-3)
 
 
+@pytest.mark.parametrize(("residuals", "factor"), [(1, 0.1), (5, 1 / 3)])
+def test_damping_falls_faster_where_residuals_are_fewer(residuals, factor):
+    rows = jnp.eye(5)[:residuals]
+    tx, start = levenberg_marquardt(), jnp.zeros(5)
+    _, state, _ = one_update(tx, start, residual_fn=lambda x: rows @ x - 3.0)
+    np.testing.assert_allclose(state[0].nu, factor, rtol=1e-4)
+
+
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
 def test_cross_entropy_by_the_generalized_matrix(solver):
     x = jax.random.normal(jax.random.key(0), (30, 3))

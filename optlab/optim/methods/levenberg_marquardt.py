@@ -66,7 +66,8 @@ def levenberg_marquardt(
     Args:
       damping: first nu, relative to D; read once, by ``init``.
       decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
-        None for the rule's default, 0.1 or 1/3.
+        None for the rule's default, 0.1 or 1/3, or for 0.1 where outputs are fewer
+        than parameters and ``scaling`` is None.
       increase: factor of nu after a rejection, for ``nielsen`` the first one; None for
         the rule's default, 10 or 2.
       max_damping: nu at which a rejected step means that the method stalls.
@@ -80,9 +81,9 @@ def levenberg_marquardt(
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static; the first two solve an m x m system where m < n. In float32
-        a fit of a wide net may go lower with ``qr`` and damping=1e-3: J J^T has lost
-        its small eigenvalues to rounding.
+        matrices), static; the first two solve an m x m system where m < n. A fit of a
+        wide net goes lower in as many steps with damping=1e-3, and now and then by
+        ``qr``: in float32 J J^T has lost its small eigenvalues to rounding.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
@@ -111,7 +112,6 @@ def levenberg_marquardt(
         )
     diagonal = scaling != "identity"
     smaller, larger = RULES[rule]
-    decrease = smaller if decrease is None else decrease
     increase = larger if increase is None else increase
 
     def init(x):
@@ -133,6 +133,8 @@ def levenberg_marquardt(
             name="levenberg_marquardt",
         )
         chosen = "identity" if few else scaling
+        shrink = min(smaller, 0.1) if few else smaller
+        shrink = shrink if decrease is None else decrease
         memory, scale = next_scale(chosen, state.scale, here)
         nu = state.nu
         solve = here.factorize(nu, scale)
@@ -154,7 +156,7 @@ def levenberg_marquardt(
             evaluations=state.info.evaluations + here.evaluations + products,
             trusted=trusted,
         )
-        rho, accepted, factors = info.gain_ratio, info.accepted, (decrease, increase)
+        rho, accepted, factors = info.gain_ratio, info.accepted, (shrink, increase)
         next_nu, growth = next_damping(rule, nu, state.growth, rho, accepted, factors)
         # Guard: a step that was accepted by rounding says nothing about the model, and
         # one that is not much shorter than the last walks in a cycle.
