@@ -80,7 +80,7 @@ def percentile(batches: jax.Array, percent: Any = 99.9) -> jax.Array:
     Returns:
       ``[2]``: low and high.
 
-    >>> percentile(jnp.arange(101.0)[None], 90.0).round(3).tolist()
+    >>> [round(float(end), 3) for end in percentile(jnp.arange(101.0)[None], 90.0)]
     [10.0, 90.0]
     """
     return jnp.percentile(batches, jnp.stack([100.0 - percent, 1.0 * percent]))
