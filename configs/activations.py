@@ -14,7 +14,7 @@ ReLU in a deep net.
 ``deep`` has 20 hidden layers: tanh and logistic units with Glorot's weights, ReLU
 with Glorot's and He's, and both with batch normalization.
 
-Shown, 6 seeds, test accuracy at 2 and 5 layers: binary step 50.6 +- 2.4 and 19.9 +-
+Found, 6 seeds, test accuracy at 2 and 5 layers: binary step 50.6 +- 2.4 and 19.9 +-
 3.0%, linear 96.2 +- 0.7 and 95.5 +- 0.7%, ReLU 97.0 +- 0.2 and 95.4 +- 0.9%, logistic
 96.6 +- 0.7 and 80.7 +- 17.7%. Held: a step does not train what is before it. Not shown:
 ReLU over a linear net (digits are nearly linear), over logistic units in 5 layers

@@ -10,7 +10,7 @@ the net learns as one of a single unit a layer; zeros do not learn at all; weigh
 small or too large are worse than He's; He's is made for ReLU and is better than
 Glorot's.
 
-Shown, 8 seeds, test accuracy: he 95.7 +- 0.7%, lecun 95.5 +- 0.8%, glorot 95.5 +- 0.8%,
+Found, 8 seeds, test accuracy: he 95.7 +- 0.7%, lecun 95.5 +- 0.8%, glorot 95.5 +- 0.8%,
 not separated (he - glorot +0.2 [-0.6, +1.1] points: that claim is not shown); equal
 weights 27.3 +- 1.4%, three times He's 12.0 +- 7.8%, a tenth of He's and zeros 6.1%, a
 single class.

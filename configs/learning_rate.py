@@ -11,7 +11,7 @@ error, and validation accuracy against the rate: the width of each optimizer's g
 region. Claims: a rate can be too small and too large, and reducing it heals a rate that
 is too large.
 
-Shown, 8 seeds, test accuracy after 15 epochs: 33.0 +- 6.6% at 0.005, 96.6 +- 0.7% at
+Found, 8 seeds, test accuracy after 15 epochs: 33.0 +- 6.6% at 0.005, 96.6 +- 0.7% at
 0.32, 9.4 +- 3.8% at 1.6. That reducing heals it is not shown, 11.8 +- 10.2%. Within 2
 points of its own best (validation, 2 seeds) Adam is from 0.0025 to 0.04, momentum from
 0.01 to 0.16, SGD from 0.16 to 0.64, LAMB from 0.005 to 0.01. That Adam's best is no

@@ -10,7 +10,7 @@ Claim (P. Golik, P. Doetsch and H. Ney, "Cross-Entropy vs. Squared Error Trainin
 2013): from random initial weights the squared error gets stuck, and cross-entropy finds
 the better net, sooner.
 
-Shown, 10 seeds: cross-entropy is at 90% 2.3 [2.0, 2.7] epochs before the squared error
+Found, 10 seeds: cross-entropy is at 90% 2.3 [2.0, 2.7] epochs before the squared error
 of a softmax, 1.1 [0.7, 1.5] before that of logistic outputs, 5.8 [4.7, 6.9] before that
 of linear ones. More accurate only than the last, 96.9 +- 0.3% and 95.3 +- 0.8%; than a
 softmax's not shown (+0.3 [-0.1, +0.7] points). With rates tuned, no run got stuck.
