@@ -126,7 +126,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
                 f"{text}: {computed} is {node.value:g}: give other numbers"
             )
     nodes, edges = graph_tables(graph)
-    checked = f"Gradients differ from jax.grad's by at most {largest:.2g}."
+    checked = against_jax(largest)
     console = Console()
     for table in (nodes, edges):
         show_table(table, console)
@@ -232,6 +232,17 @@ def graph_tables(graph: backprop.Graph) -> tuple[Table, Table]:
     return nodes, edges
 
 
+def against_jax(largest: float) -> str:
+    """Says how far gradients are from those of ``jax.grad``.
+
+    >>> against_jax(0.0)
+    "Gradients equal jax.grad's."
+    """
+    if largest == 0:
+        return "Gradients equal jax.grad's."
+    return f"Gradients differ from jax.grad's by at most {largest:.2g}."
+
+
 def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
     """Prints both passes through a net of dense layers.
 
@@ -269,7 +280,7 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
         for layer, (dw, db) in zip(layers, expected, strict=True)
         for found, other in ((layer.dw, dw), (layer.db, db))
     )
-    checked = f"Gradients differ from jax.grad's by at most {largest:.2g}."
+    checked = against_jax(largest)
     table = net_table(x, layers)
     about = f"Inputs {matrix(x.T)}, targets {matrix(y.T)}, cost {float(cost):.4g}."
     console = Console()
