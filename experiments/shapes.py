@@ -228,8 +228,9 @@ def picture(side: int, sizes: Sequence[Size]) -> Picture:
 
 def tabulated(side: int, channels: int, features: int, sizes: Sequence[Size]) -> Table:
     """Tabulates rows, a block a group."""
+    plural = "s" * (features > 1)
     return Table(
-        title=f"Images of {side} x {side} x {channels}, {features} filter{'s' * (features > 1)}",
+        title=f"Images of {side} x {side} x {channels}, {features} filter{plural}",
         columns=(
             "F", "S", "2P", "(W - F + 2P) / S + 1", "layer", "agree", "parameters",
             "multiply-adds",
