@@ -86,8 +86,8 @@ def get_config(variant: str = "sgd") -> ConfigDict:
     if variant not in VARIANTS:
         raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
     config: Any = digits_optimizers.get_config()
-    name = {"sgd": "SGD", "adam": "Adam"}[variant]
-    config.title = f"Learning-rate schedules with {name}"
+    written = {"sgd": "SGD", "adam": "Adam"}[variant]
+    config.title = f"Learning-rate schedules with {written}"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
     config.epochs = 30  # the lengths above are of 30 epochs
     config.tune_seeds = 2
