@@ -107,6 +107,16 @@ def test_the_whole_way_gives_the_same_logits_to_the_bit(digits):
     assert sum(kept) == 12 * 74 - round(0.8 * 12 * 74)
 
 
+def test_halves_are_numpy_s_float16():
+    bias = np.random.default_rng(0).normal(size=100).astype(np.float32)
+    found = compress.halve({"bias": jnp.asarray(bias)})["bias"]
+    np.testing.assert_array_equal(found, bias.astype(np.float16).astype(np.float32))
+    ends = {"bias": jnp.array([1e-5, 1.0])}, {"bias": jnp.array([1e5, 0.1])}
+    small, large = (compress.halve(each)["bias"] for each in ends)
+    np.testing.assert_array_equal(small, [0.0, 1.0])
+    np.testing.assert_array_equal(large, np.float32([1e5, 0.1]))
+
+
 # Whole numbers.
 
 
