@@ -94,10 +94,9 @@ def _run_once(
     function: Callable, static: tuple[int, ...], sharding: NamedSharding | None
 ) -> Callable:
     """Jits a function that runs once: on a CPU it is compiled in a hurry."""
-    on_cpu = jax.default_backend() == "cpu"
     return jax.jit(
         function,
         static_argnums=static,
         out_shardings=sharding,
-        compiler_options=compiler.known(compiler.IN_A_HURRY) if on_cpu else None,
+        compiler_options=compiler.in_a_hurry(),
     )
