@@ -35,8 +35,9 @@ def test_a_net_is_printed_in_matrices(run, tmp_path):
     done = run("experiments.backprop", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dC/dW") == 2
-    most = re.search(r"jax.grad's by at most (\S+)\.", " ".join(done.stdout.split()))
-    assert float(most[1]) < 1e-12
+    said = " ".join(done.stdout.split())
+    most = re.search(r"jax.grad's by at most (\S+)\.", said)
+    assert float(most[1]) < 1e-12 if most else "equal jax.grad's." in said
 
 
 @pytest.mark.parametrize(
