@@ -246,6 +246,27 @@ def test_other_settings_than_those_of_process_0_are_refused(monkeypatch):
         processes.require_same({"epochs": 2})
 
 
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, False),
+        ({"OMPI_COMM_WORLD_SIZE": "1"}, False),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, True),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "t0,t1"}, True),
+        ({"TPU_PROCESS_ADDRESSES": "t0:8476,t1:8476"}, True),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),  # a pod of no indexed job
+        ({"KUBERNETES_SERVICE_HOST": "a", "JOB_COMPLETION_INDEX": "0"}, True),
+    ],
+)
+def test_a_cluster_is_known_by_its_variables(monkeypatch, environment, found):
+    for name in ("SLURM_STEP_NUM_TASKS", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert processes._in_cluster() is found
+
+
 def test_a_batch_script_is_no_task_of_several(monkeypatch):
     """SLURM's batch step runs alone, though its job has four tasks."""
     for name in ("ADDRESS", "PROCESSES", "PROCESS"):
