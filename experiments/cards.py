@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import optlab
 from experiments import workdir
+from optlab import ranges
 from optlab.errors import InputError, near
 from optlab.report import Card, Claimed, duration, write_gallery
 from optlab.report.tables import in_words, p_value
@@ -63,13 +64,16 @@ def read_cards(cards: Sequence[Mapping[str, str]]) -> dict[str, Mapping[str, str
       Name to card, in the course's order.
 
     Raises:
-      InputError: a key is missing, a name stands twice or is no name of a folder, or a
-        command is no experiment's.
+      InputError: these are no cards, a key is missing, a name stands twice or is no
+        name of a folder, or a command is no experiment's.
     """
+    if not isinstance(cards, tuple | list):
+        raise InputError(f"--config.cards must be a tuple of cards, not {cards!r}")
     found: dict[str, Mapping[str, str]] = {}
     for card in cards:
         if not isinstance(card, Mapping) or {*card} != KEYS:
             raise InputError(f"a card has the keys {', '.join(sorted(KEYS))}: {card}")
+        ranges.check("a card", dict.fromkeys(KEYS, ranges.TEXT), card)
         name = card["name"]
         try:
             words = shlex.split(card["command"])

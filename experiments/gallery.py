@@ -21,6 +21,7 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cards, cli, workdir
+from optlab import ranges
 from optlab.errors import InputError
 
 CONFIG = cli.define_config("configs/gallery.py")
@@ -37,6 +38,7 @@ def main(given: cli.Given) -> None:
     settings = cli.settings(CONFIG.value, given)
     if "cards" not in settings:
         raise InputError("this config has no cards: see configs/gallery.py")
+    ranges.check("config", {"title": ranges.TEXT}, settings)
     title, course = settings["title"], cards.read_cards(settings["cards"])
     chosen = cards.choose(course, ONLY.value) if RUN.value else []
     folder = workdir.claim(WORKDIR.value, "gallery", {"title": title})

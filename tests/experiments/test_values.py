@@ -112,6 +112,14 @@ COMMANDS = {
         "solve", "configs/small_nets.py", "--config.nets=xor", "--config.starts=2",
     ),
     "convergence": ("solve", "configs/convergence.py", "--config.optimizers=newton"),
+    "paths": ("solve", "configs/paths.py"),
+    "vanishing": ("solve", "configs/vanishing.py"),
+    "compress": (
+        "compress", "configs/compress.py", "--config.model.hidden=(4,)",
+        "--config.data.examples=200",
+    ),
+    "filters": ("filters", "configs/compress_filters.py"),
+    "gallery": ("gallery", "configs/gallery.py"),
     "bench": ("bench", "configs/bench.py"),
 }  # fmt: skip
 
