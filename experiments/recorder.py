@@ -1,5 +1,6 @@
 """Side effects of a running comparison: bar, log, states, nets, rows, TensorBoard."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -7,7 +8,7 @@ import pathlib
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -313,16 +314,18 @@ def _is_signed(content: Any) -> bool:
 
 
 class _Events:
-    """TensorBoard event files, a folder a run."""
+    """TensorBoard event files, a folder a run; no thread writes, which fails unseen."""
 
     def __init__(self, folder: pathlib.Path):
         try:
-            import tensorboardX
+            import tensorboardX.event_file_writer
+            import tensorboardX.summary
         except ModuleNotFoundError as error:
             raise InputError(
                 "--tensorboard needs tensorboardX: pip install 'optlab[tensorboard]'"
             ) from error
-        self.open = tensorboardX.SummaryWriter
+        self.format: Any = tensorboardX.event_file_writer
+        self.scalar = tensorboardX.summary.scalar
         self.folder = folder
         self.writers: dict[str, Any] = {}
 
@@ -330,28 +333,43 @@ class _Events:
         """Adds the metrics of every lane at the history's epoch."""
         epoch = int(history.epoch)
         step = epoch * stage.contender.task.steps_per_epoch
-        for split, metrics in history.evaluations.items():
-            for name, values in metrics.items():
-                for (i, j), value in np.ndenumerate(values[epoch]):
-                    if not np.isnan(value):
-                        run = f"point{stage.points[j]}-seed{stage.seeds[i]}"
-                        writer = self._writer(f"{stage.phase}-{run}", stage)
-                        writer.add_scalar(f"{name}/{split}", value, step)
+        with self._one_line():
+            for split, metrics in history.evaluations.items():
+                for name, values in metrics.items():
+                    for (i, j), value in np.ndenumerate(values[epoch]):
+                        if not np.isnan(value):
+                            run = f"point{stage.points[j]}-seed{stage.seeds[i]}"
+                            writer = self._writer(f"{stage.phase}-{run}", stage)
+                            event = self.format.event_pb2.Event(
+                                wall_time=time.time(),
+                                step=step,
+                                summary=self.scalar(f"{name}/{split}", value),
+                            )
+                            writer.write_event(event)
+            for writer in self.writers.values():
+                writer.flush()
 
     def _writer(self, run: str, stage: Stage) -> Any:
         path = f"{_file_name(stage.contender.label)}/{run}"
         if path not in self.writers:
-            try:
-                self.writers[path] = self.open(str(self.folder / path))
-            except OSError as error:
-                raise InputError(
-                    f"cannot write {self.folder}: {error.strerror or error}. All that "
-                    "was written before is kept; when it can be written, the same "
-                    "command goes on"
-                ) from error
+            (self.folder / path).mkdir(parents=True, exist_ok=True)
+            prefix = str(self.folder / path / "events")
+            self.writers[path] = self.format.EventsWriter(prefix)
         return self.writers[path]
 
+    @contextlib.contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self.folder}: {error.strerror or error}. All that was "
+                "written before is kept; when it can be written, the same command goes "
+                "on"
+            ) from error
+
     def close(self) -> None:
-        """Flushes every file."""
-        for writer in self.writers.values():
-            writer.close()
+        """Closes every file."""
+        with self._one_line():
+            for writer in self.writers.values():
+                writer.close()

@@ -7,6 +7,7 @@ import math
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from absl import logging
 from rich.console import Console
@@ -54,14 +55,22 @@ def test_states_are_saved_when_that_is_a_small_share_of_the_time(tmp_path, monke
 def test_a_tensorboard_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     pytest.importorskip("tensorboardX")
 
-    def refused(path):
-        raise PermissionError(errno.EACCES, "Permission denied", path)
+    def full(event):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
+    task = SimpleNamespace(steps_per_epoch=3)
+    contender = SimpleNamespace(label="adam", task=task)
+    stage = SimpleNamespace(contender=contender, points=(0,), seeds=(5,), phase="tune")
+    evaluations = {"validation": {"loss": np.ones((2, 1, 1))}}
+    history = SimpleNamespace(epoch=1, evaluations=evaluations)
     events = _Events(tmp_path)
-    monkeypatch.setattr(events, "open", refused)
-    stage = SimpleNamespace(contender=SimpleNamespace(label="adam"))
-    with pytest.raises(InputError, match=r"cannot write .*: Permission denied"):
-        events._writer("report", stage)
+    events.write(stage, history)
+    (written,) = (tmp_path / "adam" / "tune-point0-seed5").iterdir()
+    assert b"loss/validation" in written.read_bytes()
+    monkeypatch.setattr(events._writer("tune-point0-seed5", stage), "write_event", full)
+    with pytest.raises(InputError, match=r"cannot write .*: No space left"):
+        events.write(stage, history)
+    events.close()
 
 
 def test_widths_are_measured_once_for_a_working_directory(tmp_path):
