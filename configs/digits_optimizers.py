@@ -36,6 +36,7 @@ def get_config() -> ConfigDict:
     config.schedule = ConfigDict()  # a factor on the updates, see optim.schedules
     config.schedule.name = "constant"
     config.epochs = 30
+    config.stop = ConfigDict()  # patience, target, gradient_norm or weight_change
     config.batch_size = 64
     config.precision = "float32"  # or bfloat16 (in the net alone), float64
 

@@ -56,7 +56,7 @@ REMEDIES = {
     "weight_decay": {
         "optimizer": {"name": "adamw", "weight_decay": (0.1, 1.0, 3.0, 10.0)}
     },
-    "early_stopping": {"epochs": 25},
+    "early_stopping": {"stop": {"patience": 10}},
     "shifts": {"augment": {"crop": {"padding": (1, 2)}}},
     "rotation": {"augment": {"rotate": {"degrees": (5.0, 10.0, 20.0, 40.0, 60.0)}}},
     "scaling": {"augment": {"zoom": {"factor": (0.05, 0.1, 0.2, 0.4, 0.6)}}},

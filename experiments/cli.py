@@ -32,7 +32,7 @@ OVERRIDE = re.compile(r"--?config\.([^=]+)(?:=(.*))?", re.DOTALL)
 #: arguments of their own.
 OPEN = (
     "augment", "contenders", "data", "loss", "model", "optimizer", "optimizers",
-    "schedule",
+    "schedule", "stop",
 )  # fmt: skip
 
 #: A disk that is full, or cannot be written.

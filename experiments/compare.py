@@ -30,6 +30,10 @@ SLURM, Open MPI, Kubernetes and TPU pods JAX finds these out. Lanes are spread o
 devices; process 0 alone writes. One that dies stops the others; the same command, with
 as many processes as you like, goes on. --parallel=data spreads each batch instead.
 
+config.stop ends a run before its last epoch: --config.stop.patience=5 (epochs without a
+new least validation loss), target (of the deciding metric on validation),
+gradient_norm or weight_change; the first rule that is met counts.
+
 config.claims says beforehand what is claimed of contenders; table and page say in words
 whether it held. See optlab.results.claims.
 

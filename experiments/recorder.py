@@ -161,11 +161,13 @@ class Recorder(Observer):
         self._describe(stage, stage.phase)
         lost = compare.diverged(stage, history)
         alive = f"{lost.size - lost.sum()}/{lost.size}"
-        self.bar.update(self.task, advance=int(history.epoch > 0), alive=alive)
+        done = compare.done(stage, history)
+        moved = int(history.epoch > 0) + done * (stage.epochs - int(history.epoch))
+        self.bar.update(self.task, advance=moved, alive=alive)
         if self.events is not None:
             self.events.write(stage, history)
         finished, under_way = self._paths(stage)
-        if history.epoch < stage.epochs:
+        if not done:
             if states is not None:
                 checkpoint.save(under_way, progress)
                 self.saved_at = time.monotonic()
@@ -175,7 +177,7 @@ class Recorder(Observer):
         self._keep(stage, history)
         write_csv(self.workdir / "rows.csv", self.runs)
         text = "%s: %d epochs, %s lanes alive, %.1f s training"
-        logging.info(text, stage.name, stage.epochs, alive, history.seconds[-1])
+        logging.info(text, stage.name, history.epoch, alive, history.seconds[-1])
 
     def trained(self, stage: Stage, trained: Trained) -> None:
         """Writes the net of a report run."""

@@ -127,6 +127,7 @@ def make_results():
                 steps={each: np.moveaxis(x, 0, -1) for each, x in steps.items()},
                 evaluations=splits,
                 diverged=np.array(gone),
+                ends=np.full(shape, epochs),
             )
 
         found = []

@@ -126,7 +126,7 @@ def _entry(
     tune = Stage(
         phase="tune",
         contender=contender,
-        metrics=tuple(metric.name for metric in metrics),
+        metrics=metrics,
         seeds=tuple(range(protocol.tune_seeds)),
         points=tuple(range(len(contender.points))),
         splits=("validation",),
@@ -242,8 +242,8 @@ class _Compiler:
             # not, nor do those of another problem or batch. Of nets that differ in no
             # product, one trial serves all.
             about = [f"batch {contender.task.batch_size}", f"{seeds} x {points} lanes"]
-            others = {k for k in contender.differs if not k.startswith("optim")}
-            others -= {"batch_size"}
+            same = "batch_size", "epochs", "optimizer", "stop"
+            others = {k for k in contender.differs if k.split(".")[0] not in same}
             if find(_fresh_state(contender)) or any(
                 not key.startswith("model.") for key in others
             ):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from jax.extend.core import Jaxpr
 
 from optlab import models, names, optim, precision, sweep
-from optlab.compare import recipe
+from optlab.compare import recipe, stop
 from optlab.compare.search import Search, draw
 from optlab.compare.search import check as check_search
 from optlab.data import Dataset, augment
@@ -34,7 +34,8 @@ class Contender(NamedTuple):
     settings: Mapping[str, Any]  # whole recipe, with tuples where numbers are swept
     differs: Mapping[str, Any]  # dotted key -> value, of what sets it apart
     points: tuple[Mapping[str, float], ...]  # dotted key -> number
-    epochs: int
+    epochs: int  # at most
+    stop: stop.Stop
     task: Task
     step: Jaxpr  # program of one training step
 
@@ -136,6 +137,7 @@ class _Workshop:
                 differs={**own, **fixed},
                 points=draw(self.search, {key: axes[key] for key in lanes}),
                 epochs=here["epochs"],
+                stop=stop.make(here["stop"]),
                 task=task,
                 step=step,
             )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
-from optlab.compare.stages import Observer, Progress, Stage
+from optlab.compare.stages import Observer, Progress, Stage, done
 from optlab.sweep import Program
 from optlab.sweep.parallel import agreed, broadcast
 from optlab.training import Trained
@@ -36,7 +36,7 @@ class Together(Observer):
         if epoch == 0:
             return fresh
         history = broadcast(history)
-        if epoch == stage.epochs:
+        if done(stage, history):
             return Progress(history, None)
         return Progress(history, broadcast(states))
 

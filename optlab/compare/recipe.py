@@ -20,11 +20,11 @@ from optlab.problems import Problem
 #: The keys of a recipe.
 KEYS = (
     "data", "augment", "problem", "metric", "model", "loss", "optimizer", "schedule",
-    "epochs", "batch_size", "precision",
+    "epochs", "stop", "batch_size", "precision",
 )  # fmt: skip
 
 #: Values of keys that a recipe may leave out.
-DEFAULTS = {"precision": "float32"}
+DEFAULTS = {"precision": "float32", "stop": {}}
 
 #: Sections that name a part; another name drops the options of the old one.
 NAMED = ("model", "loss", "optimizer", "schedule")
@@ -245,7 +245,7 @@ def check_keys(label: str, changes: Mapping[str, Any]) -> None:
                 f"contender {label!r} overrides {key!r}, which is no key of a recipe; "
                 f"{near(key, known)}"
             )
-        section = key in (*NAMED, "data", "augment")
+        section = key in (*NAMED, "data", "augment", "stop")
         if section != isinstance(value, Mapping):
             what = "a section: give its options by name" if section else "one value"
             raise InputError(f"contender {label!r}: {key} is {what}, not {value!r}")

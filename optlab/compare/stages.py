@@ -14,7 +14,9 @@ import jax
 import numpy as np
 
 from optlab import sweep
+from optlab.compare import stop
 from optlab.compare.contenders import Contender
+from optlab.problems import Metric
 from optlab.results import Runs
 from optlab.sweep import Lanes, Lowered, Program, parallel
 from optlab.training import History as TrainingHistory
@@ -29,7 +31,7 @@ class Stage(NamedTuple):
 
     phase: str  # "tune" or "report"
     contender: Contender
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]  # the first one decides
     seeds: tuple[int, ...]
     points: tuple[int, ...]  # indices into the contender's points
     splits: tuple[str, ...]  # evaluated after every epoch
@@ -44,7 +46,7 @@ class Stage(NamedTuple):
 
     @property
     def epochs(self) -> int:
-        """Number of segments."""
+        """Number of segments, at most: a rule of stopping may end it earlier."""
         return self.contender.epochs
 
 
@@ -146,7 +148,7 @@ def run_stage(
     lanes = sweep.make_lanes(stage.seeds, points)
     fresh = Progress(_no_history(stage), sweep.states_shape(contender.task, lanes))
     history, states = observer.restore(stage, fresh)
-    if history.epoch == stage.epochs:
+    if done(stage, history):
         return history
     if copies:
         lanes = sweep.make_lanes(stage.seeds, points + points[-1:] * copies)
@@ -155,8 +157,9 @@ def run_stage(
     compilation = compile_for(lanes)
     if history.epoch == 0:  # while the program is compiled
         states = compilation.lowered.init(lanes)
-        start = compilation.lowered.evaluate, states, lanes, stage.splits
-        history = _with_evaluations(history, *start)
+        for split in stage.splits:
+            seen = compilation.lowered.evaluate(states, lanes, split)
+            history = _with_evaluation(history, split, seen)
     assert states is not None
     program = compilation.program.result()
     if compilation.fresh:
@@ -167,17 +170,26 @@ def run_stage(
         )
     if history.epoch == 0:
         observer.segment(stage, _progress(stage, history, states, observer))
-    while history.epoch < stage.epochs:
+    watched = contender.stop.watched
+    while not done(stage, history):
         epoch = int(history.epoch)
+        before = sweep.copied(states.params) if "weight_change" in watched else ()
         started = time.perf_counter()
         states, metrics = jax.block_until_ready(program.train(states, lanes, epoch))
         seconds = time.perf_counter() - started
         history = _with_epoch(history, metrics, seconds)
-        done = epoch + 1 == stage.epochs
-        splits = stage.splits + (stage.final_splits if done else ())
-        history = _with_evaluations(history, program.evaluate, states, lanes, splits)
-        if done and stage.phase == "report":
-            observer.trained(stage, _net(stage, history, states, lanes))
+        if watched:
+            seen = program.watch(watched, before, states, lanes)
+            history = _with_evaluation(history, "train", seen)
+        for split in stage.splits:
+            seen = program.evaluate(states, lanes, split)
+            history = _with_evaluation(history, split, seen)
+        if done(stage, history):
+            for split in stage.final_splits:
+                seen = program.evaluate(states, lanes, split)
+                history = _with_evaluation(history, split, seen)
+            if stage.phase == "report":
+                observer.trained(stage, _net(stage, history, states, lanes))
         observer.segment(stage, _progress(stage, history, states, observer))
     return history
 
@@ -193,7 +205,7 @@ def _progress(
     stage: Stage, history: History, states: Any, observer: Observer
 ) -> Progress:
     """The progress for an observer, without copies of the last point."""
-    if history.epoch == stage.epochs or not observer.wants_states(stage):
+    if done(stage, history) or not observer.wants_states(stage):
         return Progress(history, None)
     count, states = len(stage.points), parallel.gathered(states)
     if jax.tree.leaves(states)[0].shape[1] > count:
@@ -204,13 +216,15 @@ def _progress(
 def _net(stage: Stage, history: History, states: Any, lanes: Lanes) -> Trained:
     """The net of a stage of one lane."""
     problem, params, model_state = sweep.the_lane(stage.contender.task, states, lanes)
+    epochs = int(history.epoch)
+    steps = epochs * stage.contender.task.steps_per_epoch
     return Trained(
         params,
         model_state,
         TrainingHistory(
-            steps={name: x[0, 0] for name, x in history.steps.items()},
+            steps={name: x[0, 0, :steps] for name, x in history.steps.items()},
             evaluations={
-                split: {name: x[:, 0, 0] for name, x in metrics.items()}
+                split: {name: x[: epochs + 1, 0, 0] for name, x in metrics.items()}
                 for split, metrics in history.evaluations.items()
             },
         ),
@@ -223,16 +237,21 @@ def _no_history(stage: Stage) -> History:
     lanes = len(stage.seeds), len(stage.points)
     steps = stage.epochs * stage.contender.task.steps_per_epoch
 
-    def unmeasured(*shape):
-        return {name: np.full(shape, np.nan, np.float32) for name in stage.metrics}
+    names = [metric.name for metric in stage.metrics]
+    measured = dict.fromkeys(stage.splits + stage.final_splits, names)
+    if watched := stage.contender.stop.watched:
+        measured["train"] = [*measured.get("train", ()), *watched]
+
+    def unmeasured(names, *shape):
+        return {name: np.full(shape, np.nan, np.float32) for name in names}
 
     return History(
         epoch=np.int64(0),
         seconds=np.zeros(stage.epochs + 1),
-        steps=unmeasured(*lanes, steps),
+        steps=unmeasured(names, *lanes, steps),
         evaluations={
-            split: unmeasured(stage.epochs + 1, *lanes)
-            for split in stage.splits + stage.final_splits
+            split: unmeasured(names, stage.epochs + 1, *lanes)
+            for split, names in measured.items()
         },
         compiles=np.int64(0),
         compile_seconds=np.float64(0),
@@ -252,33 +271,68 @@ def _with_epoch(history: History, metrics: Any, seconds: float) -> History:
     )
 
 
-def _with_evaluations(
-    history: History,
-    evaluate: Callable[[Any, Lanes, str], Mapping[str, Any]],
-    states: Any,
-    lanes: Lanes,
-    splits: Sequence[str],
+def _with_evaluation(
+    history: History, split: str, values: Mapping[str, Any]
 ) -> History:
-    """The history with some splits evaluated at its epoch."""
-    place = np.s_[int(history.epoch)]
-    measured = {
-        split: _written(
-            history.evaluations[split], place, evaluate(states, lanes, split)
-        )
-        for split in splits
-    }
-    return history._replace(evaluations={**history.evaluations, **measured})
+    """The history with some values of a split at its epoch."""
+    seen = _written(history.evaluations[split], np.s_[int(history.epoch)], values)
+    return history._replace(evaluations={**history.evaluations, split: seen})
 
 
 def _written(
     target: Mapping[str, np.ndarray], place: Any, values: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """A copy of some arrays with values in place."""
-    copies = {name: array.copy() for name, array in target.items()}
+    """Some arrays, with values in place in copies of those that have any."""
+    copies = {name: target[name].copy() for name in values if name in target}
     for name, copy in copies.items():
         # Copies of the last point, which some devices train, are left out.
         copy[place] = np.asarray(values[name])[:, : copy[place].shape[1]]
-    return copies
+    return {**target, **copies}
+
+
+def ends(stage: Stage, history: History) -> np.ndarray:
+    """Finds the epoch after which each lane ended, or ends at the latest.
+
+    Args:
+      stage: the lanes.
+      history: measurements of the lanes.
+
+    Returns:
+      ``[seeds, points]``, int.
+    """
+    return stop.ends(
+        stage.contender.stop,
+        stage.metrics[0],
+        history.evaluations,
+        int(history.epoch),
+        stage.epochs,
+    )
+
+
+def done(stage: Stage, history: History) -> bool:
+    """Tells whether every lane of a stage has ended."""
+    return bool(history.epoch >= ends(stage, history).max())
+
+
+def _held(stage: Stage, history: History) -> History:
+    """The history as if each lane had stood still since its end."""
+    end, steps = ends(stage, history), stage.contender.task.steps_per_epoch
+    if np.all(end == stage.epochs):
+        return history
+
+    def held(values: np.ndarray, end: np.ndarray) -> np.ndarray:  # [epochs, ...]
+        epochs = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
+        return np.take_along_axis(values, np.minimum(epochs, end), axis=0)
+
+    def held_steps(values: np.ndarray) -> np.ndarray:  # its last epoch again and again
+        by_epoch = np.moveaxis(values.reshape(*end.shape, -1, steps), 2, 0)
+        again = held(by_epoch, end[..., None] - 1)
+        return np.moveaxis(again, 0, 2).reshape(values.shape)
+
+    return history._replace(
+        steps=jax.tree.map(held_steps, history.steps),
+        evaluations=jax.tree.map(lambda x: held(x, end), history.evaluations),
+    )
 
 
 def diverged(stage: Stage, history: History) -> np.ndarray:
@@ -297,6 +351,7 @@ def diverged(stage: Stage, history: History) -> np.ndarray:
       ``[seeds, points]``, bool.
     """
     epoch, steps = int(history.epoch), stage.contender.task.steps_per_epoch
+    history = _held(stage, history)
     losses = history.steps["loss"][:, :, : epoch * steps]
     lost: Any = ~np.isfinite(losses).all(axis=-1)
     for split in stage.splits:
@@ -320,7 +375,8 @@ def runs_of(stage: Stage, histories: Sequence[History]) -> Runs:
 
     Returns:
       Arrays of lanes, the seeds one after another. Lanes that ran together have no time
-      of their own: it is NaN.
+      of their own: it is NaN. After its end a lane is evaluated as it was there, and
+      has no steps.
     """
     lanes, count = (len(stage.seeds), len(stage.points)), len(histories)
     times = np.stack([history.seconds for history in histories], axis=1)
@@ -330,13 +386,18 @@ def runs_of(stage: Stage, histories: Sequence[History]) -> Runs:
     def joined(trees: Sequence[Any], axis: int) -> Any:
         return jax.tree.map(lambda *each: np.concatenate(each, axis), *trees)
 
+    per_epoch = stage.contender.task.steps_per_epoch
+    end = np.concatenate([ends(stage, history) for history in histories])
+    steps = joined([history.steps for history in histories], 0)
+    taken = np.arange(steps["loss"].shape[-1]) < per_epoch * end[..., None]
     return Runs(
         phase=stage.phase,
         seeds=tuple(range(stage.seeds[0], stage.seeds[0] + count * lanes[0])),
         points=stage.points,
-        steps_per_epoch=stage.contender.task.steps_per_epoch,
+        steps_per_epoch=per_epoch,
         seconds=np.repeat(times[:, :, None], lanes[1], axis=2),
-        steps=joined([history.steps for history in histories], 0),
-        evaluations=joined([history.evaluations for history in histories], 1),
+        steps={name: np.where(taken, x, np.nan) for name, x in steps.items()},
+        evaluations=joined([_held(stage, h).evaluations for h in histories], 1),
+        ends=end,
         diverged=np.concatenate([diverged(stage, h) for h in histories]),
     )

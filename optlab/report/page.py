@@ -83,7 +83,8 @@ def sections(results: Results) -> tuple[Section, ...]:
         "minus training loss. One run: median time of a run alone on the device, "
         "compile excluded. Compile: all training programs of the row. Diverged: of all "
         "lanes of the sweep. Means and intervals (Student t) are over the report runs "
-        "that did not diverge.",
+        "that did not diverge. Epochs are shown where a rule stopped a run: its net is "
+        "that of its last epoch, with which figures draw it on.",
         tables.contender_table(results),
     ]
     trained = any(entry.report is not None for entry in results.entries)

@@ -142,7 +142,9 @@ def summary_table(results: Results) -> Table:
     shown = [decides, *(metric for metric in others if metric.name != "loss")]
     names = swept_names(results)
     rows, notes = [], []
-    for summary, entry in zip(summarize(results), results.entries, strict=True):
+    summaries = summarize(results)
+    any_stopped = any(summary.stopped for summary in summaries)
+    for summary, entry in zip(summaries, results.entries, strict=True):
         test = {
             f"test\n{_unit(metric)}": measured(summary.test[metric.name], metric)
             for metric in shown
@@ -155,6 +157,7 @@ def summary_table(results: Results) -> Table:
             "valid.\nloss": number(summary.validation_loss.mean),
             "gap": number(summary.gap.mean),
             **test,
+            **(_ended(summary) if any_stopped else {}),
             "one run": duration(summary.seconds),
             "compile": duration(entry.compile_seconds),
             "best\npoint": _point(summary, distinct(entry.points), names),
@@ -166,6 +169,14 @@ def summary_table(results: Results) -> Table:
             notes.append(f"{star}{entry.label}: {summary.remark}")
     title = "Test split, fresh seeds: mean ± 95% interval"
     return tabulate(title, rows, ["contender", "best\npoint"], notes, _groups(results))
+
+
+def _ended(summary: Summary) -> dict[str, str]:
+    """Epochs that the report runs took, and how many of these a rule stopped."""
+    mean, low, high, n = summary.epochs
+    half = f" ± {(high - low) / 2:.1f}" if high > low else ""
+    some = f" ({summary.stopped} of {n} stopped)" if 0 < summary.stopped < n else ""
+    return {"epochs": f"{mean:.4g}{half}{some}" if n else _NONE}
 
 
 def _groups(results: Results) -> list[str]:
@@ -511,9 +522,10 @@ def budget_line(results: Results) -> str:
     budgets = {(len(t.points), len(t.seeds), t.epochs) for t in tunes}
     if len(budgets) == len(set(steps)) == 1:
         points, seeds, epochs = budgets.pop()
+        stopped = any((tune.ends < epochs).any() for tune in tunes)
         return line + (
-            f"Tuning, each contender: {points} points x {seeds} seeds x {epochs} "
-            f"epochs = {steps[0]:,} steps."
+            f"Tuning, each contender: {points} points x {seeds} seeds x "
+            f"{'at most ' * stopped}{epochs} epochs = {steps[0]:,} steps."
         )
     return line + (
         f"Tuning: {min(steps):,} to {max(steps):,} steps for a contender; the page has "

@@ -59,6 +59,7 @@ RANGES = {
 MEASURES = {
     "gap": "test loss minus training loss",
     "seconds": "time of one run",
+    "epochs": "epochs of one run, until a rule stopped it",
     "epochs_to_target": "epochs to the target; a miss counts as the end of its run",
     "seconds_to_target": "seconds to the target; a miss counts as the end of its run",
 }
@@ -259,6 +260,8 @@ def _by_seed(entry: Entry, measure: str, results: Results) -> dict[int, float]:
         values = final(report, "test", "loss") - final(report, "train", "loss")
     elif measure == "seconds":
         values = report.seconds[-1]
+    elif measure == "epochs":
+        values = report.ends
     elif measure == "seconds_to_target":
         assert target is not None
         values = times_to_target(report, decides, target)[0]

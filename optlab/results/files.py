@@ -110,7 +110,7 @@ def write_csv(
         ):
             lane = epoch, i, j
             values = [float(measured.get(name, nothing)[lane]) for name in metrics]
-            if all(map(math.isnan, values)):
+            if epoch > lanes.ends[i, j] or all(map(math.isnan, values)):
                 continue
             step = epoch * lanes.steps_per_epoch
             own = [points[point].get(key, math.nan) for key in swept]

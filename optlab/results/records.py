@@ -24,10 +24,11 @@ class Runs(NamedTuple):
     #: split -> metric -> [epochs + 1, seeds, points]; epoch 0 is before the first step
     evaluations: Mapping[str, Mapping[str, np.ndarray]]
     diverged: np.ndarray  # [seeds, points], bool
+    ends: np.ndarray  # [seeds, points]: epochs that each lane took
 
     @property
     def epochs(self) -> int:
-        """Passes over the training split."""
+        """Passes over the training split, of a lane that no rule stops."""
         return len(self.seconds) - 1
 
 

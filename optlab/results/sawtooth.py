@@ -29,25 +29,29 @@ def teeth(runs: Runs) -> Teeth | None:
     """Measures how the mini-batch loss changes within epochs and between them.
 
     Args:
-      runs: runs at one point; diverged ones are left out.
+      runs: runs at one point; diverged ones and those of fewer than four epochs are
+        left out.
 
     Returns:
-      The changes; None for fewer than four epochs or two steps an epoch.
+      The changes; None where no run is left, or an epoch has one step.
 
     >>> loss = np.tile(np.array([1.0, 1.1, 1.2, 1.3, 1.4]), 4)[None, None]
+    >>> lanes = np.zeros((1, 1), bool)
     >>> found = teeth(Runs("report", (0,), (0,), 5, np.zeros((5, 1, 1)), {"loss": loss},
-    ...                    {}, np.zeros((1, 1), bool)))
+    ...                    {}, diverged=lanes, ends=lanes + 4))
     >>> round(found.within.mean, 3), round(found.between.mean, 3)
     (0.4, -0.4)
     """
-    steps, epochs = runs.steps_per_epoch, runs.epochs
-    if epochs < 4 or steps < 2:
-        return None
+    steps = runs.steps_per_epoch
     few = max(1, int(SHARE * steps))
-    losses = np.asarray(runs.steps["loss"][:, 0], float)[~runs.diverged[:, 0]]
-    late = losses.reshape(-1, epochs, steps)[:, epochs // 2 :]
-    start, end = late[..., :few].mean(-1), late[..., -few:].mean(-1)
-    return Teeth(
-        within=mean_interval((end - start).mean(axis=1)),
-        between=mean_interval((start[:, 1:] - end[:, :-1]).mean(axis=1)),
-    )
+    within, between = [], []
+    for seed in np.flatnonzero(~runs.diverged[:, 0] & (runs.ends[:, 0] >= 4)):
+        epochs = runs.ends[seed, 0]
+        losses = np.asarray(runs.steps["loss"][seed, 0, : epochs * steps], float)
+        late = losses.reshape(epochs, steps)[epochs // 2 :]
+        start, end = late[:, :few].mean(axis=1), late[:, -few:].mean(axis=1)
+        within.append((end - start).mean())
+        between.append((start[1:] - end[:-1]).mean())
+    if steps < 2 or not within:
+        return None
+    return Teeth(*(mean_interval(np.array(each)) for each in (within, between)))

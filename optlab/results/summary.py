@@ -30,11 +30,13 @@ class Summary(NamedTuple):
     gap: Interval  # test loss minus training loss
     test: Mapping[str, Interval]  # metric -> after the last step
     seconds: float  # median run, one lane alone, compile excluded
+    epochs: Interval  # of report runs that did not diverge
+    stopped: int  # report runs that a rule ended before their last epoch
     best: Mapping[str, float] | None  # chosen point; None where every lane diverged
     at_edge: Mapping[str, str]  # swept key -> "lower" or "upper" end, see `edge`
     tune_diverged: int  # number of lanes
     report_diverged: int
-    steps: int  # of tuning: points * seeds * epochs * steps_per_epoch
+    steps: int  # of tuning, over all lanes
     seconds_to_target: float  # Kaplan-Meier median; nan where it is not reached
     reached_target: int  # number of report runs
     remark: str  # text that a reader must not miss; may be empty
@@ -239,7 +241,12 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
     times, reached = np.zeros(0), np.zeros(0, bool)
     if report is not None and results.target is not None:
         times, reached = times_to_target(report, results.metrics[0], results.target)
-    spent = np.zeros(0) if report is None else report.seconds[-1][~report.diverged]
+    spent, took = np.zeros(0), np.zeros(0)
+    if report is not None:
+        spent, took = (
+            report.seconds[-1][~report.diverged],
+            report.ends[~report.diverged],
+        )
     spent = spent[np.isfinite(spent)]
     best = None if entry.best is None else entry.points[entry.best]
     at_edge = edge(entry.points, entry.best)
@@ -257,11 +264,13 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
         gap=mean_interval(last("test", "loss") - last("train", "loss")),
         test={m.name: mean_interval(last("test", m.name)) for m in results.metrics},
         seconds=float(np.median(spent)) if spent.size else np.nan,
+        epochs=mean_interval(took),
+        stopped=int((took < tune.epochs).sum()),
         best=best,
         at_edge=at_edge,
         tune_diverged=int(tune.diverged.sum()),
         report_diverged=lost,
-        steps=tune.diverged.size * tune.epochs * tune.steps_per_epoch,
+        steps=int(tune.ends.sum()) * tune.steps_per_epoch,
         seconds_to_target=median_time(times, reached),
         reached_target=int(reached.sum()),
         remark="; ".join(remarks),

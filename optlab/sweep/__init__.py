@@ -14,4 +14,5 @@ from optlab.sweep.task import grid as grid
 from optlab.sweep.task import make_lanes as make_lanes
 from optlab.sweep.trial import measure_widths as measure_widths
 from optlab.sweep.trial import step_of as step_of
+from optlab.sweep.watch import copied as copied
 from optlab.training import examples_in as examples_in

@@ -6,8 +6,8 @@ beyond rounding.
 
 import functools
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from optlab.sweep.lanes import over_lanes
 from optlab.sweep.parallel import DATA, LANE, Layout, placed
 from optlab.sweep.states import init_states, states_shape
 from optlab.sweep.task import Lanes, Task
+from optlab.sweep.watch import watch
 from optlab.training import Metrics, TrainState, examples_in
 
 
@@ -30,6 +31,8 @@ class Program(NamedTuple):
     init: Callable[[Lanes], TrainState]  # states before the first step
     train: Callable[[TrainState, Lanes, int], tuple[TrainState, Metrics]]  # an epoch
     evaluate: Callable[[TrainState, Lanes, str], Metrics]  # on a split, by its name
+    #: (some of WATCHED, parameters before the epoch, states, lanes) -> values
+    watch: Callable[[Sequence[str], Any, TrainState, Lanes], Metrics]
     compile_seconds: float  # spent on the training program
     width: int  # lanes at a time
 
@@ -120,6 +123,9 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
             evaluate=evaluate,
+            watch=lambda names, before, states, lanes: watch(
+                task, layout, width, names, before, states, lanes, splits["train"]
+            ),
             compile_seconds=traced + time.perf_counter() - started,
             width=width,
         )

@@ -8,15 +8,18 @@ import pytest
 from optlab import compare
 from optlab.compare import stages
 from optlab.compare.stages import History, Stage
+from optlab.compare.stop import Stop
+from optlab.problems import Metric
 
 STEPS = 4  # of an epoch
+LOSS = Metric("loss", False, False, lambda outputs, targets: None)
 
 
-def stage_of(lanes):
+def stage_of(lanes, rules=Stop()):  # noqa: B008  a frozen value
     task = SimpleNamespace(steps_per_epoch=STEPS)
-    contender = SimpleNamespace(label="sgd", epochs=2, task=task)
+    contender = SimpleNamespace(label="sgd", epochs=2, task=task, stop=rules)
     points = tuple(range(lanes))
-    return Stage("tune", contender, ("loss",), (0,), points, ("validation",), ())
+    return Stage("tune", contender, (LOSS,), (0,), points, ("validation",), ())
 
 
 def history(steps, validation, epoch=2):

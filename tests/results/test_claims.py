@@ -40,6 +40,7 @@ def entry(name, accuracy, loss=None, train_loss=None, group="", reached=None):
             "validation": {"accuracy": climb, "loss": over_time(loss)},
         },
         diverged=np.isnan(np.array(accuracy))[:, None],
+        ends=np.full((seeds, 1), epochs) - np.arange(seeds)[:, None],
     )
     return Entry(
         label=f"{name}, {group}" if group else name,

@@ -269,6 +269,44 @@ def test_metrics_are_before_the_update():
 # Evaluation
 
 
+@pytest.mark.parametrize(
+    ("kind", "width", "layout"),
+    [("swept", WIDTH, "one"), ("swept", 8, "2x2"), ("plain", 4, "4x1")],
+)
+def test_what_stops_a_lane_is_of_its_whole_gradient_and_weights(kind, width, layout):
+    """The norms of one gradient over all examples at once, and of one difference."""
+    this, lanes = program(kind, width, layout), sweep.make_lanes(SEEDS, POINTS[kind])
+    states = this.init(lanes)
+    before = sweep.copied(states.params)
+    first = jax.device_get(before)
+    states, _ = this.train(states, lanes, 0)
+    names = "gradient_norm", "weight_change"
+    found = jax.device_get(this.watch(names, before, states, lanes))
+    states = jax.device_get(states)
+
+    def norm(tree):
+        return np.sqrt(sum((np.float64(leaf) ** 2).sum() for leaf in tree))
+
+    for i, j in np.ndindex(2, 4):
+        own = TASKS[kind].problem(POINTS[kind][j])
+        batch = own.make_batch(dataset().train)
+        old, new, rest = jax.tree.map(
+            lambda x, i=i, j=j: x[i, j], (first, states.params, states.model_state)
+        )
+
+        def loss(params, own=own, rest=rest, batch=batch):
+            return own.loss(
+                own.outputs(params, rest, batch.inputs), batch.targets
+            ).mean()
+
+        grad, before = jax.tree.leaves(jax.grad(loss)(new)), jax.tree.leaves(old)
+        change = [b - a for a, b in zip(before, jax.tree.leaves(new), strict=True)]
+        np.testing.assert_allclose(found["gradient_norm"][i, j], norm(grad), 1e-4)
+        np.testing.assert_allclose(
+            found["weight_change"][i, j], norm(change) / norm(before), 1e-4
+        )
+
+
 def test_label_smoothing_is_a_lane_of_the_evaluation_too():
     """(1 - s) exact + s uniform, of lanes that differ in s alone."""
     point = {"learning_rate": 0.1, "dropout": 0.5}

@@ -191,7 +191,8 @@ def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
             ran.append((wide, states))
             return states + 1, {}
 
-        program = sweep.Program(lambda _: 0, train, lambda *_: {}, 0.0, wide)
+        nothing = lambda *_: {}  # noqa: E731
+        program = sweep.Program(lambda _: 0, train, nothing, nothing, 0.0, wide)
         return sweep.Lowered(lambda: program, program.init, program.evaluate)
 
     monkeypatch.setattr("optlab.sweep.trial.lower", lower)

@@ -148,13 +148,16 @@ def smoothed(entry: Entry, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
       The steps, ``[n]``, counted from one, and the averages, ``[seeds, n]``, of the
-      report runs that did not diverge.
+      report runs that did not diverge; one that ended keeps its last average.
     """
     assert entry.report is not None
     values = np.asarray(entry.report.steps[metric][:, 0], float)[_alive(entry)]
     count = values.shape[1]
     at = np.unique(np.linspace(0, count - 1, min(count, _POINTS)).astype(int))
-    return at + 1, moving_average(values)[:, at]
+    taken = entry.report.steps_per_epoch * entry.report.ends[_alive(entry)]
+    return at + 1, np.take_along_axis(
+        moving_average(values), np.minimum(at, taken - 1), axis=1
+    )
 
 
 def evaluated(entry: Entry, split: str, metric: str) -> np.ndarray:
