@@ -3,8 +3,10 @@
     python -m experiments.solve --config=configs/vanishing.py
     python -m experiments.solve --config=configs/vanishing.py \
         --config.depths="(2,5,10,20)"
+    python -m experiments.solve --config=configs/vanishing.py \
+        --config.data.name=mnist --config.data.examples=3000 --data_dir=DIR
 
-The same images of digits through nets of 30 units a layer, 8 seeds: how large is the
+The same images through nets of 30 units a layer, 8 seeds: how large is the
 gradient of each layer's weights, and which units have no slope on any image? By
 activation and initial weights, with batch normalization, with residual links, and with
 the gradient scaled to a norm of at most 1 (clipped). Units are counted before training
@@ -22,6 +24,14 @@ gradient explodes: all 8 seeds diverge, and none once it is clipped (22.4 +- 4.5
 Dead are 22.5% of ReLU units at the start and 15.6% after training with He's weights
 (23.4% with Glorot's), 1.9 and 2.9% in a net of 2 layers; none of leaky ones. 82 s of
 CPU time.
+
+On 2,700 images of MNIST (the last command), 20 layers: binary step 0, 11.8 +- 1.2% of
+validation images; logistic 2.0e-13, 12.3%; with residual links 0.0081, 88.9 +- 1.4%,
+with batch normalization 0.51, 85.5 +- 1.2%; tanh 0.48, 82.5 +- 7.7%; ReLU with Glorot's
+weights 0.67, 23.3 +- 7.5%, with He's 0.35, 40.8 +- 8.9%, with He's and batch
+normalization 24, 61.8 +- 3.5%. With He's weights and residual links all 8 seeds diverge
+again, and none once clipped (12.5 +- 0.3%, 91% of the units dead). At 2 layers ReLU
+with He's weights is the most accurate (92.0 +- 1.0%), logistic at 81.8 +- 2.2%.
 """
 
 from ml_collections import ConfigDict
@@ -32,6 +42,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.study = "vanishing"
     config.title = "Vanishing gradients and dead units, layer by layer"
+    config.data = ConfigDict({"name": "digits", "validation_fraction": 0.1})
     config.units = 30
     config.depths = (2, 20)  # numbers of hidden layers; the deepest is drawn
     config.seeds = 8

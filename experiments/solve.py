@@ -14,7 +14,8 @@ working directory. Every line of the config is a flag: --config.KEY=VALUE; an op
 also takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 
 Several processes, started as those of experiments.compare, share out the starts and
-rates of small nets; the other studies run in each of them alike.
+rates of small nets, and the methods or nets of the other studies; convergence alone,
+which measures times, runs in each of them alike.
 """
 
 from absl import flags

@@ -1,5 +1,6 @@
 """Paths of first-order methods over contours, and their steps on a constant slope."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from optlab import optim, report
 from optlab.errors import InputError, near
 from optlab.report.figures import paths as figures
 from optlab.report.figures.paths import Path, Surface
+from optlab.sweep import parallel
 from optlab.testproblems.problem import Problem, least_squares
 from optlab.testproblems.unconstrained import PROBLEMS
 
@@ -66,6 +68,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     ]
     folder = context.claim(settings)
     sections, records, said = [], [], []
+    found = parallel.dealt(
+        [
+            lambda on=problem, by=method: walk(by, on, settings["steps"])._asdict()
+            for problem, method in itertools.product(problems, methods)
+        ]
+    )
     with (
         jax.enable_x64(True),
         context.progress() as bar,
@@ -75,7 +83,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             walks = []
             for method in methods:
                 bar.update(task, description=f"{problem.name}, {method.name}")
-                walks.append(walk(method, problem, settings["steps"]))
+                walks.append(Walk(**next(found)))
                 bar.advance(task)
             table = _walks_table(problem, walks)
             context.show(table)

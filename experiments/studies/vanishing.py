@@ -10,7 +10,8 @@ import numpy as np
 import optax
 
 from experiments.studies.context import Context
-from optlab import data, losses, models, names, optim, problems, report, training
+from optlab import losses, models, names, optim, problems, report, training
+from optlab.compare import recipe
 from optlab.data import Dataset
 from optlab.errors import InputError
 from optlab.models.layers import Dense
@@ -18,6 +19,7 @@ from optlab.models.mlp import ACTIVATIONS
 from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.layers import Line, by_layer
 from optlab.results import mean_band
+from optlab.sweep import parallel
 from optlab.training import init_run
 
 #: Activations of one number that are drawn, by name.
@@ -57,12 +59,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     """
     if not settings["depths"] or min(settings["depths"]) < 1:
         raise InputError("--config.depths must be whole numbers of 1 or more")
-    digits = data.load("digits")
+    dataset = recipe.load_dataset(settings, context.data_dir)
     for key in ("batch_size", "examples"):
-        if settings[key] > len(digits.train.targets):
+        if settings[key] > len(dataset.train.targets):
             raise InputError(
                 f"--config.{key}={settings[key]} is more than the "
-                f"{len(digits.train.targets)} training examples"
+                f"{len(dataset.train.targets)} training examples"
             )
     for net in settings["nets"]:
         if not {"name", "activation"} <= set(net):
@@ -76,12 +78,15 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         make_optimizer(net, settings["optimizer"])
     curves = [curve(name) for name in settings["drawn"]]
     folder = context.claim(settings)
+    tasks = parallel.dealt(
+        [lambda each=each: study(*each, dataset, settings)._asdict() for each in wanted]
+    )
     found = []
     with context.progress() as bar:
         task = bar.add_task("", total=len(wanted))
         for net, depth in wanted:
             bar.update(task, description=f"{net['name']}, {depth} layers")
-            found.append(study(net, depth, digits, settings))
+            found.append(Found(**next(tasks)))
             bar.advance(task)
     table = _table(found, settings)
     context.show(table)

@@ -16,12 +16,13 @@ device.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import serialization
 from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -289,6 +290,36 @@ def agreed(numbers: Sequence[float]) -> list[float]:
       The numbers of process 0.
     """
     return broadcast(np.array(numbers, np.float64)).tolist()
+
+
+def dealt(tasks: Sequence[Callable[[], Any]]) -> Iterator[Any]:
+    """Runs each task in one of the processes, and sends all of them its result.
+
+    Args:
+      tasks: functions without arguments, alike in all processes. A result is a
+        dictionary of arrays, numbers, texts, and lists or dictionaries of them.
+
+    Yields:
+      The results in the order of the tasks. One process alone runs each task when its
+      result is asked for; of several each runs its own tasks first.
+
+    >>> list(dealt([lambda: {"x": 1}, lambda: {"x": 2}]))
+    [{'x': 1}, {'x': 2}]
+    """
+    rank, count = jax.process_index(), jax.process_count()
+    if count == 1:
+        yield from (task() for task in tasks)
+        return
+    own = {
+        i: serialization.msgpack_serialize(tasks[i]())
+        for i in range(rank, len(tasks), count)
+    }
+    for i in range(len(tasks)):
+        here, result = i % count == rank, own.get(i, b"")
+        size = multihost_utils.broadcast_one_to_all(np.array(len(result)), here)
+        sent = np.frombuffer(result.ljust(int(size), b"\0"), np.uint8)
+        found = multihost_utils.broadcast_one_to_all(sent, here)
+        yield serialization.msgpack_restore(np.asarray(found, np.uint8).tobytes())
 
 
 def share_host(devices: Sequence[Any]) -> bool:

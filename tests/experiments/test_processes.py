@@ -50,6 +50,17 @@ NETS = (
 )  # fmt: skip
 
 
+#: Three methods on one function: process 0 walks with two, process 1 with one.
+PATHS = (
+    sys.executable, "-m", "experiments.solve",
+    "--config=configs/paths.py",
+    "--config.problems=beale",
+    "--config.optimizers=sgd,adam,adagrad",
+    "--config.steps=20",
+    "--config.frames=(20,)",
+)  # fmt: skip
+
+
 #: Process 1 has nothing to do, process 0 waits for a file.
 UNEVEN = (sys.executable, "-c", """
 import pathlib, time
@@ -177,6 +188,19 @@ def test_starts_spread_over_two_processes_end_as_in_one(tmp_path):
     )
     for key in ("final", "steps", "reasons", "point"):
         assert two[key] == one[key]
+
+
+def test_methods_dealt_out_to_two_processes_end_as_in_one(tmp_path):
+    counts = {"one": 1, "two": 2}
+    started = [start(tmp_path / x, n, command=PATHS) for x, n in counts.items()]
+    alone, (code, printed, _), other = ends([p for each in started for p in each])
+    assert (alone[0], code, other) == (0, 0, (0, "", ""))
+    assert printed.splitlines()[:-1] == alone[1].splitlines()[:-1]  # the page's path
+    two, one = (
+        json.loads((tmp_path / name / "results.json").read_text())
+        for name in ("two", "one")
+    )
+    assert two["walks"] == one["walks"]
 
 
 @pytest.mark.parametrize(
