@@ -31,6 +31,9 @@ def get_config() -> ConfigDict:
     config.stop.patience = 3  # such steps in a row
     config.stop.steps = 20_000  # MGH10 from start 1 is a long, bent valley
 
+    # Methods of so many steps that it pays to compile their programs well.
+    config.long = ("dfp",)
+
     config.optimizers = ConfigDict()
     config.optimizers.levenberg_marquardt = ConfigDict()
     config.optimizers.gauss_newton = ConfigDict({"damping": 0.0})

@@ -27,7 +27,7 @@ from optlab.solving import (
     solve,
     uncertainties,
 )
-from optlab.sweep import parallel
+from optlab.sweep import compiler, parallel
 from optlab.testproblems import nist
 
 # Digits of the parameters from which standard errors are counted, and their digits.
@@ -69,8 +69,10 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, options in settings["optimizers"].items()
     }
     tasks = [
-        functools.partial(_fit_all, tx, Stop(**settings["stop"]), problems)
-        for tx in methods.values()
+        functools.partial(
+            _fit_all, tx, Stop(**settings["stop"]), problems, name in settings["long"]
+        )
+        for name, tx in methods.items()
     ]
     needed = settings["digits"]
     workdir = context.claim(settings)
@@ -120,16 +122,22 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def _fit_all(
-    tx: optax.GradientTransformation, stop: Stop, problems: Sequence[nist.Regression]
+    tx: optax.GradientTransformation,
+    stop: Stop,
+    problems: Sequence[nist.Regression],
+    long: bool,
 ) -> dict[str, Any]:
     """Seconds of compiling a method, and its fits as plain data."""
-    program, seconds = compile_fit(tx, stop, problems[0])
+    program, seconds = compile_fit(tx, stop, problems[0], long)
     fits = [fit(program, problem)._asdict() for problem in problems]
     return {"compile": seconds, "fits": fits}
 
 
 def compile_fit(
-    tx: optax.GradientTransformation, stop: Stop, example: nist.Regression
+    tx: optax.GradientTransformation,
+    stop: Stop,
+    example: nist.Regression,
+    long: bool = False,
 ) -> tuple[Callable[..., tuple[Solution, Uncertainties]], float]:
     """Compiles one program for every problem.
 
@@ -137,6 +145,7 @@ def compile_fit(
       tx: method.
       stop: criteria that end a fit.
       example: any of the problems.
+      long: whether the fits take so many steps that it pays to compile well.
 
     Returns:
       The program, and the seconds that its compilation took.
@@ -154,7 +163,9 @@ def compile_fit(
         return jax.vmap(from_start)(starts)
 
     started = time.perf_counter()
-    program = run.lower(*nist.pad(example)).compile()
+    program = run.lower(*nist.pad(example)).compile(
+        None if long else compiler.in_a_hurry()
+    )
     return program, time.perf_counter() - started
 
 

@@ -19,7 +19,7 @@ from optlab.models.mlp import ACTIVATIONS
 from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.layers import Line, by_layer
 from optlab.results import mean_band
-from optlab.sweep import parallel
+from optlab.sweep import compiler, parallel
 from optlab.training import init_run
 
 #: Activations of one number that are drawn, by name.
@@ -233,12 +233,7 @@ def study(
 
     seeds = jnp.arange(settings["seeds"])
     # A program that runs once: compiling it well would take longer than running it.
-    hurried = {
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-    }
-    options = hurried if jax.default_backend() == "cpu" else None
-    program = jax.jit(jax.vmap(of_seed)).lower(seeds).compile(compiler_options=options)
+    program = jax.jit(jax.vmap(of_seed), compiler_options=compiler.in_a_hurry())
     return Found(net["name"], depth, *jax.device_get(program(seeds)))
 
 
