@@ -14,7 +14,11 @@ left; chosen independently and retrained, the errors are 1.78 ± 0.52, 4.12 ± 0
 1.89 ± 0.51, 3.29 ± 0.93 and 11.8 ± 2.6%.
 
 DIR holds CIFAR-10 as tensorflow-datasets prepares it; ``cifar10_reduced`` takes 4,000
-of its images.
+of its images. There, with 3 seeds, the parents end at 51.3 ± 2.2%. Without 25, 50 and
+75% of the filters 60, 30 and 10% of the multiply-adds and 0.90, 0.59 and 0.54 of the
+time of a batch are left; the errors are 49.8 ± 3.2, 53.5 ± 0.9 and 62.5 ± 2.3%
+independently, 49.7 ± 2.0, 53.7 ± 0.8 and 63.3 ± 1.9% greedily, 49.7 ± 2.6, 53.7 ± 1.4
+and 61.9 ± 3.4% from scratch: no different at this size. 4:21 min beside other work.
 """
 
 from typing import Any
