@@ -178,8 +178,12 @@ def run_stage(
         states, metrics = jax.block_until_ready(program.train(states, lanes, epoch))
         seconds = time.perf_counter() - started
         history = _with_epoch(history, metrics, seconds)
-        if watched:
-            seen = program.watch(watched, before, states, lanes)
+        seen = {}
+        if "gradient_norm" in watched:
+            seen["gradient_norm"] = program.gradient_norms(states, lanes)
+        if "weight_change" in watched:
+            seen["weight_change"] = program.weight_changes(before, states)
+        if seen:
             history = _with_evaluation(history, "train", seen)
         for split in stage.splits:
             seen = program.evaluate(states, lanes, split)

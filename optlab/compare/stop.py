@@ -24,7 +24,9 @@ import numpy as np
 from optlab import ranges
 from optlab.errors import InputError, near
 from optlab.problems import Metric
-from optlab.sweep.watch import WATCHED
+
+#: Quantities beside metrics that rules look at, kept with the training split.
+WATCHED = ("gradient_norm", "weight_change")
 
 
 class Stop(NamedTuple):

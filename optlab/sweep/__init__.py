@@ -1,5 +1,6 @@
 """Hyperparameters x seeds as lanes of one compiled program."""
 
+from optlab.sweep.evaluation import copied as copied
 from optlab.sweep.evaluation import the_lane as the_lane
 from optlab.sweep.program import Lowered as Lowered
 from optlab.sweep.program import Program as Program
@@ -14,5 +15,4 @@ from optlab.sweep.task import grid as grid
 from optlab.sweep.task import make_lanes as make_lanes
 from optlab.sweep.trial import measure_widths as measure_widths
 from optlab.sweep.trial import step_of as step_of
-from optlab.sweep.watch import copied as copied
 from optlab.training import examples_in as examples_in

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import lax
 
 from optlab.data import Split
@@ -22,6 +23,9 @@ from optlab.training import (
     examples_in,
     gather,
 )
+
+#: ``(params, model_state) -> metrics`` of a net on some split.
+Evaluate = Callable[[Any, Any], Metrics]
 
 
 def evaluate_lanes(
@@ -45,12 +49,68 @@ def evaluate_lanes(
     Returns:
       Metric's name to ``[seeds, points]``.
     """
-    # Laid out as they will be later on, so that one compile serves all.
-    nets = placed(
-        (_evaluated(states), states.model_state, numbers_of_problem(task, lanes)),
-        layout.sharding(None, LANE),
-    )
-    return _evaluate_nets(task.problem, layout, width, *nets, split)
+    nets = _evaluated(states), states.model_state
+    return over_nets(_metrics, task, layout, width, nets, lanes, split)
+
+
+def _metrics(evaluate: Evaluate, params: Any, model_state: Any) -> Metrics:
+    return evaluate(params, model_state)
+
+
+def gradient_norms(
+    task: Task,
+    layout: Layout,
+    width: int,
+    states: TrainState,
+    lanes: Lanes,
+    split: Split,
+) -> jax.Array:
+    """Measures the gradient of every lane's mean loss over a split.
+
+    Args:
+      task: recipe of all lanes.
+      layout: device mesh that the lanes are spread over.
+      width: largest number of lanes at a time.
+      states: states of the lanes.
+      lanes: seeds and points.
+      split: examples, on the devices of the mesh.
+
+    Returns:
+      ``[seeds, points]``, Euclidean norms, of the nets as they are evaluated.
+    """
+    nets = _evaluated(states), states.model_state
+    return over_nets(_gradient_norm, task, layout, width, nets, lanes, split)
+
+
+def _gradient_norm(evaluate: Evaluate, params: Any, model_state: Any) -> jax.Array:
+    gradient = jax.grad(lambda params: evaluate(params, model_state)["loss"])(params)
+    return optax.tree.norm(gradient)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def weight_changes(layout: Layout, before: Any, states: TrainState) -> jax.Array:
+    """Measures how far the parameters of every lane are from earlier ones.
+
+    Args:
+      layout: device mesh that the lanes are spread over.
+      before: earlier parameters of the lanes.
+      states: states of the lanes.
+
+    Returns:
+      ``[seeds, points]``, |w - v| / |v| with v the earlier ones.
+    """
+
+    def change(old, new):
+        return optax.tree.norm(optax.tree.sub(new, old)) / optax.tree.norm(old)
+
+    found = jax.vmap(jax.vmap(change))(before, states.params)
+    return lax.with_sharding_constraint(found, layout.sharding())
+
+
+@jax.jit
+def copied(params: Any) -> Any:
+    """Copies the parameters of lanes, whose own arrays the next epoch will donate."""
+    return jax.tree.map(jnp.copy, params)
 
 
 def evaluate_single(
@@ -106,36 +166,60 @@ def _problem_at(problem: Callable[[Point], Problem], point: tuple) -> Problem:
     return problem(dict(point))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _evaluate_nets(
+def over_nets(
+    measure: Callable[..., Any],
+    task: Task,
+    layout: Layout,
+    width: int,
+    nets: Any,
+    lanes: Lanes,
+    split: Split,
+) -> Any:
+    """Measures the net of every lane on a split.
+
+    Args:
+      measure: function of a module, from ``(params, model_state) -> metrics`` and the
+        arrays of one net to arrays.
+      task: recipe of all lanes.
+      layout: device mesh that the lanes are spread over.
+      width: largest number of lanes at a time.
+      nets: a tuple of trees of arrays ``[seeds, points, ...]``.
+      lanes: seeds and points.
+      split: examples, on the devices of the mesh.
+
+    Returns:
+      What ``measure`` returns, ``[seeds, points, ...]``, in every process.
+    """
+    # Laid out as they will be later on, so that one compile serves all.
+    arrays = placed(
+        (nets, numbers_of_problem(task, lanes)), layout.sharding(None, LANE)
+    )
+    return _over_nets(measure, task.problem, layout, width, *arrays, split)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _over_nets(
+    measure: Callable[..., Any],
     problem: Callable[[Point], Problem],
     layout: Layout,
     width: int,
-    params: Any,
-    model_state: Any,
+    nets: Any,
     numbers: Point,
     split: Split,
-) -> Metrics:
-    """Metrics of every lane, each ``[seeds, points]``."""
-
-    def evaluate_lane(_, state, params, model_state, numbers):
+) -> Any:
+    def measure_lane(_, nothing, net, numbers):
         own = problem(numbers)
 
         def load(indices):
             return layout.share(gather(own, split, indices))
 
-        return state, evaluate(
-            own,
-            params,
-            model_state,
-            load,
-            examples_in(split),
-            layout.mesh.shape[DATA],
-        )
+        def evaluate_net(params, model_state):
+            count, shares = examples_in(split), layout.mesh.shape[DATA]
+            return evaluate(own, params, model_state, load, count, shares)
+
+        return nothing, measure(evaluate_net, *net)
 
     devices = layout.mesh.shape[LANE]
-    seeds = jnp.zeros(jax.tree.leaves(params)[0].shape[0])  # evaluation draws nothing
-    _, metrics = over_lanes(
-        evaluate_lane, devices, width, seeds, (), (params, model_state, numbers)
-    )
-    return lax.with_sharding_constraint(metrics, layout.sharding())
+    seeds = jnp.zeros(jax.tree.leaves(nets)[0].shape[0])  # evaluation draws nothing
+    _, found = over_lanes(measure_lane, devices, width, seeds, (), (nets, numbers))
+    return lax.with_sharding_constraint(found, layout.sharding())

@@ -6,7 +6,7 @@ beyond rounding.
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,12 +16,16 @@ from jax import lax
 from optlab import training
 from optlab.data import Split
 from optlab.problems import Batch, Problem
-from optlab.sweep.evaluation import evaluate_lanes, evaluate_single
+from optlab.sweep.evaluation import (
+    evaluate_lanes,
+    evaluate_single,
+    gradient_norms,
+    weight_changes,
+)
 from optlab.sweep.lanes import over_lanes
 from optlab.sweep.parallel import DATA, LANE, Layout, placed
 from optlab.sweep.states import init_states, states_shape
 from optlab.sweep.task import Lanes, Task
-from optlab.sweep.watch import watch
 from optlab.training import Metrics, TrainState, examples_in
 
 
@@ -31,8 +35,8 @@ class Program(NamedTuple):
     init: Callable[[Lanes], TrainState]  # states before the first step
     train: Callable[[TrainState, Lanes, int], tuple[TrainState, Metrics]]  # an epoch
     evaluate: Callable[[TrainState, Lanes, str], Metrics]  # on a split, by its name
-    #: (some of WATCHED, parameters before the epoch, states, lanes) -> values
-    watch: Callable[[Sequence[str], Any, TrainState, Lanes], Metrics]
+    gradient_norms: Callable[[TrainState, Lanes], jax.Array]  # on the training split
+    weight_changes: Callable[[Any, TrainState], jax.Array]  # since earlier parameters
     compile_seconds: float  # spent on the training program
     width: int  # lanes at a time
 
@@ -123,9 +127,10 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
             evaluate=evaluate,
-            watch=lambda names, before, states, lanes: watch(
-                task, layout, width, names, before, states, lanes, splits["train"]
+            gradient_norms=lambda states, lanes: gradient_norms(
+                task, layout, width, states, lanes, splits["train"]
             ),
+            weight_changes=functools.partial(weight_changes, layout),
             compile_seconds=traced + time.perf_counter() - started,
             width=width,
         )

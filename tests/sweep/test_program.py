@@ -280,8 +280,8 @@ def test_what_stops_a_lane_is_of_its_whole_gradient_and_weights(kind, width, lay
     before = sweep.copied(states.params)
     first = jax.device_get(before)
     states, _ = this.train(states, lanes, 0)
-    names = "gradient_norm", "weight_change"
-    found = jax.device_get(this.watch(names, before, states, lanes))
+    norms = jax.device_get(this.gradient_norms(states, lanes))
+    changes = jax.device_get(this.weight_changes(before, states))
     states = jax.device_get(states)
 
     def norm(tree):
@@ -301,10 +301,8 @@ def test_what_stops_a_lane_is_of_its_whole_gradient_and_weights(kind, width, lay
 
         grad, before = jax.tree.leaves(jax.grad(loss)(new)), jax.tree.leaves(old)
         change = [b - a for a, b in zip(before, jax.tree.leaves(new), strict=True)]
-        np.testing.assert_allclose(found["gradient_norm"][i, j], norm(grad), 1e-4)
-        np.testing.assert_allclose(
-            found["weight_change"][i, j], norm(change) / norm(before), 1e-4
-        )
+        np.testing.assert_allclose(norms[i, j], norm(grad), 1e-4)
+        np.testing.assert_allclose(changes[i, j], norm(change) / norm(before), 1e-4)
 
 
 def test_label_smoothing_is_a_lane_of_the_evaluation_too():

@@ -192,7 +192,7 @@ def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
             return states + 1, {}
 
         nothing = lambda *_: {}  # noqa: E731
-        program = sweep.Program(lambda _: 0, train, nothing, nothing, 0.0, wide)
+        program = sweep.Program(lambda _: 0, train, *[nothing] * 3, 0.0, wide)
         return sweep.Lowered(lambda: program, program.init, program.evaluate)
 
     monkeypatch.setattr("optlab.sweep.trial.lower", lower)
