@@ -40,7 +40,7 @@ class Uncertainties(NamedTuple):
     covariance: jax.Array  # [n, n]; inf or NaN in rows of what is not determined
     residual_deviation: jax.Array  # scalar s; NaN without a degree of freedom
     degrees_of_freedom: jax.Array  # int32: observations - rank
-    rank: jax.Array  # int32: of J; below n, the data do not determine all parameters
+    rank: jax.Array  # int32: of J; below that of the free ones, not all are determined
     determined: Any  # tree like params, bool: the data determine this parameter
     converged: jax.Array  # bool; if not, these are uncertainties of another point
 
@@ -52,11 +52,13 @@ def uncertainties(
     args: tuple[Any, ...] = (),
     has_aux: bool = False,
     absolute_sigma: bool = False,
+    at_bound: Any = None,
 ) -> Uncertainties:
     """Computes covariance and standard errors of parameters fitted by least squares.
 
-    They are to first order in the errors, and take all parameters as free: one that is
-    held at a bound makes the fit count as not converged. A row of J that is zero, with
+    They are to first order in the errors. A parameter that is held at a bound counts as
+    fixed if ``at_bound`` says so: it has no error of its own, and those of the others
+    are as if it were known. A row of J that is zero, with
     a residual of zero, is no observation: so rows can be masked by a weight of zero.
 
     Args:
@@ -68,6 +70,7 @@ def uncertainties(
       absolute_sigma: whether residuals have variance 1 (they were divided by known
         standard deviations), so that s is not estimated: as in
         ``scipy.optimize.curve_fit``. Static.
+      at_bound: ``Solution.at_bound`` of a fit with bounds; None where all are free.
 
     Returns:
       The uncertainties. ``rank``, ``determined`` and ``converged`` tell whether they
@@ -88,10 +91,17 @@ def uncertainties(
     objective.check_args(args)
     given = objective.gather({"residual_fn": residual_fn})
     params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p, float)), params)
-    return _of(given, has_aux, absolute_sigma, params, args)
+    held = None
+    if at_bound is not None:
+        if jax.tree.structure(at_bound) != jax.tree.structure(params):
+            raise InputError(
+                "uncertainties: at_bound is no tree like params: give solution.at_bound"
+            )
+        held = ravel_pytree(at_bound)[0] != 0
+    return _of(given, has_aux, absolute_sigma, params, args, held)
 
 
-def _of(given, has_aux, absolute_sigma, params, args) -> Uncertainties:
+def _of(given, has_aux, absolute_sigma, params, args, held) -> Uncertainties:
     bound = objective.bind(given, args, has_aux, params)
     x, unravel = ravel_pytree(params)
     function = bound.residual_fn
@@ -102,7 +112,7 @@ def _of(given, has_aux, absolute_sigma, params, args) -> Uncertainties:
         "uncertainties", [(m, n)] * 3 + [(n, n)] * 2, x.dtype, "fewer parameters"
     )
     r, J = curvature.jacobian(outputs, x)  # noqa: N806
-    found = estimate(r, J, x, absolute_sigma)
+    found = estimate(r, J, x, absolute_sigma, held)
     like = lambda flat: jax.tree.unflatten(  # noqa: E731
         jax.tree.structure(params), _split(flat, params)
     )
@@ -116,8 +126,11 @@ def estimate(
     J: jax.Array,  # noqa: N803
     x: jax.Array,
     absolute_sigma: bool = False,
+    held: jax.Array | None = None,
 ) -> Uncertainties:
     """Computes uncertainties from residuals r [m] and their Jacobian J [m, n] at x [n].
+
+    Parameters of which ``held`` [n] is true are fixed.
 
     >>> J = jnp.array([[1.0], [1.0], [1.0]])  # a mean: s / sqrt(3)
     >>> found = estimate(jnp.array([1.0, -2.0, 1.0]), J, jnp.ones(1))
@@ -125,12 +138,14 @@ def estimate(
     (Array([[1.]], dtype=float32), 2)
     """
     eps = jnp.finfo(J.dtype).eps
+    fixed = jnp.zeros(x.size, bool) if held is None else held
+    observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
+    J = jnp.where(fixed, 0.0, J)  # noqa: N806
     c = jnp.linalg.norm(J, axis=0)
     c = jnp.where(c > 0, c, 1.0)
     U, S, Vt = jnp.linalg.svd(J / c, full_matrices=False)  # noqa: N806
     used = max(J.shape) * eps * jnp.max(S, initial=0) < S
     rank = jnp.sum(used).astype(jnp.int32)
-    observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
     freedom = observations - rank
     size = jnp.linalg.norm(r)
     s = jnp.where(freedom > 0, size / jnp.sqrt(jnp.maximum(freedom, 1)), jnp.nan)
@@ -139,7 +154,7 @@ def estimate(
     # A parameter is determined where all of its unit vector is seen by the data.
     V = jnp.where(used, Vt.T, 0.0)  # noqa: N806
     seen = jnp.sum(V**2, 1)
-    determined = (seen > 1 - eps**0.5) & jnp.isfinite(scale)
+    determined = ((seen > 1 - eps**0.5) & jnp.isfinite(scale)) | fixed
     half = V / jnp.where(used, S, 1.0) * scale / c[:, None]
     covariance = half @ half.T
     both = determined[:, None] & determined[None, :]

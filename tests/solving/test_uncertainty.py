@@ -141,3 +141,33 @@ def test_certified_standard_deviations(float64):
         if digits < 6:
             short[name] = digits
     assert not short
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_parameter_held_at_its_bound_counts_as_known(absolute, float64):
+    """The others have the errors of a fit that never had it."""
+    args, start = (X, Y, 0.1), {"height": 1.0, "rate": 1.0, "floor": 0.0}
+    tx = optlab.levenberg_marquardt()
+    bounds = optlab.Bounds(upper={"rate": 1.0})
+    fit = optlab.solve(tx, start, residual_fn=residuals, args=args, bounds=bounds)
+    assert fit.at_bound["rate"] == 1
+    found = uncertainties(
+        residuals, fit.params, args=args, absolute_sigma=absolute,
+        at_bound=fit.at_bound,
+    )  # fmt: skip
+
+    def without(p, *args):
+        return residuals({**p, "rate": 1.0}, *args)
+
+    others = {key: value for key, value in fit.params.items() if key != "rate"}
+    expected = uncertainties(without, others, args=args, absolute_sigma=absolute)
+    for key in others:
+        np.testing.assert_allclose(
+            found.standard_errors[key], expected.standard_errors[key], rtol=1e-6
+        )
+    assert found.standard_errors["rate"] == 0
+    assert (found.rank, found.degrees_of_freedom) == (2, X.size - 2)
+    assert found.converged
+    assert not uncertainties(residuals, fit.params, args=args).converged
+    with pytest.raises(InputError, match="no tree like params"):
+        uncertainties(residuals, fit.params, args=args, at_bound=1)
