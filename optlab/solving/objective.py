@@ -184,7 +184,14 @@ def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> A
             "shape or a Python branch: use jnp.where, and zeros in place of rows to "
             "leave out"
         ) from error
-    if not jax.tree.leaves(found):
+    except TypeError as error:
+        if any(isinstance(each, list) for each in args):
+            error.add_note(
+                "optlab.solve: a list in args is a tree, and comes to the function as "
+                "a list; give an array where one is meant: jnp.array(...)"
+            )
+        raise
+    if not any(jnp.size(leaf) for leaf in jax.tree.leaves(found)):
         raise InputError(f"solve: {name} returns {found!r}, which holds no number")
     return found
 

@@ -130,6 +130,7 @@ def growing(calls):
         ({"residual": 3}, "no argument 'residual'; did you mean residual_fn?"),
         ({"value_fn": 3}, "value_fn must be a function, not 3"),
         ({"value_fn": lambda x: None}, "value_fn returns None, which holds no number"),
+        ({"value_fn": None, "residual_fn": lambda x: x[:0]}, "residual_fn returns "),
         ({"value_fn": lambda x: x}, "value_fn returns the shape (2,), not a scalar"),
         ({"value_fn": lambda x: x[0] * 1j}, "value_fn returns a complex number"),
         ({"has_aux": True}, "has_aux=True, but value_fn returns no pair"),
@@ -152,3 +153,14 @@ def test_what_cannot_work_is_one_line(arguments, message):
     with pytest.raises(InputError, match=re.escape(f"solve: {message}")) as refusal:
         solve(optax.sgd(0.1), jnp.ones(2), **arguments)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_list_in_args_is_explained_where_the_function_fails_on_it():
+    with pytest.raises(TypeError) as info:
+        solve(
+            optlab.levenberg_marquardt(),
+            jnp.zeros(2),
+            args=([1.0, 2.0],),
+            residual_fn=lambda p, y: p - y,
+        )
+    assert "jnp.array" in info.value.__notes__[0]
