@@ -76,15 +76,15 @@ def sections(results: Results) -> tuple[Section, ...]:
       Claims, result, training, differences, learned constants, tuning, time to target,
       and how to repeat it.
     """
-    result = [
+    result: list[Block | None] = [
         tables.summary_table(results),
         tables.published_table(results),
         "Losses are means per example at the end of the run; the gap is test loss "
         "minus training loss. One run: median time of a run alone on the device, "
         "compile excluded. Compile: all training programs of the row. Diverged: of all "
         "lanes of the sweep. Means and intervals (Student t) are over the report runs "
-        "that did not diverge. Epochs are shown where a rule stopped a run: its net is "
-        "that of its last epoch, with which figures draw it on.",
+        "that did not diverge.",
+        _stopped(results),
         tables.contender_table(results),
     ]
     trained = any(entry.report is not None for entry in results.entries)
@@ -123,6 +123,17 @@ def sections(results: Results) -> tuple[Section, ...]:
         Section(heading, tuple(block for block in content if block is not None))
         for heading, content in filled.items()
         if content
+    )
+
+
+def _stopped(results: Results) -> str | None:
+    reports = [entry.report for entry in results.entries if entry.report is not None]
+    if all((report.ends == report.epochs).all() for report in reports):
+        return None
+    return (
+        "Epochs: a rule of the config stopped runs before their last one. Such a run's "
+        "net is that of the epoch at which it ended, and figures draw it on from there "
+        "as it was."
     )
 
 
