@@ -75,9 +75,9 @@ def _fits(repeats: int, status: Status) -> list[Ratio | Value]:
 
 
 def _steps(repeats: int, status: Status) -> list[Ratio | Value]:
-    split = data.load("digits").train
-    pixels = jnp.asarray(split.inputs, jnp.float32) / 255
-    inputs = pixels.reshape(len(pixels), -1)
+    digits = data.load("digits")
+    split = digits.train
+    inputs = digits.prepare(jnp.asarray(split.inputs)).reshape(len(split.inputs), -1)
     labels = jnp.asarray(split.targets)
     order = jax.random.permutation(jax.random.key(1), jnp.arange(STEPS * BATCH_SIZE))
     order = (order % len(labels)).reshape(STEPS, BATCH_SIZE)
