@@ -10,17 +10,19 @@ Claim (P. Golik, P. Doetsch and H. Ney, "Cross-Entropy vs. Squared Error Trainin
 2013): from random initial weights the squared error gets stuck, and cross-entropy finds
 the better net, sooner.
 
-Found, 10 seeds: cross-entropy is at 90% 2.3 [2.0, 2.7] epochs before the squared error
-of a softmax, 1.1 [0.7, 1.5] before that of logistic outputs, 5.8 [4.7, 6.9] before that
-of linear ones. More accurate only than the last, 96.9 +- 0.3% and 95.3 +- 0.8%; than a
-softmax's not shown (+0.3 [-0.1, +0.7] points). With rates tuned, no run got stuck.
+Found, 10 seeds: cross-entropy is at 90% 2.7 [2.0, 3.4] epochs before the squared error
+of a softmax, 1.1 [0.6, 1.6] before that of logistic outputs, 6.1 [5.2, 7.0] before that
+of linear ones (held). It is more accurate than a softmax's by 0.5 [0.2, 0.9] points and
+than linear ones by 2.6 [1.6, 3.6] (held), at 97.3 +- 0.3%; logistic ones are at 97.1 +-
+0.3%. With rates tuned, no run got stuck.
 
 On MNIST (2,000 training and 500 validation images, all 10,000 test images; the command
-above), 10 seeds, none of the claims is shown: test accuracy 90.5 +- 0.2% by
-cross-entropy, 90.2 +- 0.4, 89.3 +- 0.3 and 90.6 +- 0.2% by the squared error of
-softmax, logistic and linear outputs; cross-entropy is at 90% 6.1 [2.7, 9.5] epochs
-before logistic outputs (which never are within their 20), 1.5 [-1.7, 4.7] before a
-softmax's, 1.5 [-3.3, 6.3] after linear ones.
+above), 10 seeds, none of the claims is shown: test accuracy 90.6 +- 0.2% by
+cross-entropy, 90.2 +- 0.4, 90.4 +- 0.3 and 90.7 +- 0.2% by the squared error of
+softmax, logistic and linear outputs; cross-entropy is at 90% 2.6 [0.4, 4.8] epochs
+before a softmax's, 0.1 [-4.2, 4.4] after logistic ones, 2.7 [-0.7, 6.1] after linear
+ones. Three of its rates are equal on validation to a fifth of a point: with two tuning
+seeds in place of six, rounding chose one whose nets are 1.8 points worse.
 """
 
 from typing import Any
@@ -38,12 +40,12 @@ def get_config() -> ConfigDict:
     config.model.activation = "sigmoid"
     config.epochs = 20
     config.batch_size = 20
-    config.tune_seeds = 2
+    config.tune_seeds = 6
     config.report_seeds = 10
     config.target = 0.9
     config.optimizers = ConfigDict()
     config.optimizer = ConfigDict({"name": "sgd"})
-    config.optimizer.learning_rate = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+    config.optimizer.learning_rate = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
     config.contenders.entropy = ConfigDict()
     outputs = {
         "squares_softmax": "jax.nn.softmax",
