@@ -98,11 +98,11 @@ def sections(results: Results) -> tuple[Section, ...]:
             ),
             tables.teeth_table(results),
         ]
-    tuning = [
-        _picture(results, f"sensitivity_{name}", drawn, _SENSITIVITY)
-        for key, name in swept_names(results).items()
-        for drawn in [figures.sensitivity(results, key)]
-    ]
+    tuning: list[Block | None] = []
+    for key, name in swept_names(results).items():
+        drawn = figures.sensitivity(results, key)
+        tuning.append(_picture(results, f"sensitivity_{name}", drawn, _SENSITIVITY))
+        tuning.append(tables.regions_table(results, key))
     tuning += [tables.budget_table(results), tables.budget_line(results)]
     target = []
     if results.target is not None and trained:

@@ -19,6 +19,7 @@ from optlab.results import (
     summarize,
     swept_names,
 )
+from optlab.results.responses import NEAR_SHARE, good_region, response
 from optlab.results.sawtooth import teeth
 from optlab.results.statistics import mean_interval
 
@@ -502,6 +503,44 @@ def budget_table(results: Results) -> Table:
         for tune, report in runs
     )
     return tabulate("Tuning budget", rows, ["contender"], notes, _groups(results))
+
+
+def regions_table(results: Results, key: str) -> Table | None:
+    """Lists the values of a swept number that are nearly as good as the best one.
+
+    Args:
+      results: a whole comparison.
+      key: dotted name of the swept number.
+
+    Returns:
+      The table; None where no contender has such a region.
+    """
+    decides, rows, groups = results.metrics[0], [], []
+    for entry in results.entries:
+        if len(distinct(entry.points).get(key, ())) < 3:
+            continue
+        found = good_region(response(entry, key, results.metrics), decides)
+        if found is None:
+            continue
+        row = {
+            "contender": entry.name,
+            "best": f"{found.best:.3g}",
+            "from": f"{found.low:.3g}" + "*" * found.open_low,
+            "to": f"{found.high:.3g}" + "*" * found.open_high,
+            "factor": f"{found.high / found.low:.3g}",
+        }
+        rows.append(row)
+        groups.append(entry.group)
+    if not rows:
+        return None
+    near = "one point" if decides.percent else f"{100 * NEAR_SHARE:g}%"
+    name = in_words(swept_names(results)[key])
+    title = f"Width of the good region: {name} within {near} of the best"
+    note = (
+        "Mean validation figures of the sweep, without a diverged seed. A star marks "
+        "the end of the values tried: the region may go on."
+    )
+    return tabulate(title, rows, ["contender"], (note,), groups)
 
 
 def budget_line(results: Results) -> str:

@@ -15,7 +15,7 @@ from optlab.problems import Metric
 from optlab.report import figures, tables
 from optlab.report.figures import curves, labels, style, swept
 from optlab.report.page import sections
-from optlab.results import Interval, choose_point, swept_names
+from optlab.results import Interval, choose_point, responses, swept_names
 
 EIGHT = "sgd", "adam", "lamb", "nadam", "adagrad", "rmsprop", "momentum", "nesterov"
 RATE = "optimizer.learning_rate"
@@ -172,7 +172,7 @@ def test_sensitivity_takes_the_best_of_the_other_keys(make_results):
     worse = [point["optimizer.momentum"] > 0 for point in entry.points]
     entry.tune.evaluations["validation"]["accuracy"][-1][:, worse] = 0.0
     entry = entry._replace(best=choose_point(entry.tune, results.metrics))
-    found = swept.response(entry, RATE, results.metrics)
+    found = responses.response(entry, RATE, results.metrics)
     assert found.x.tolist() == sorted({point[RATE] for point in entry.points})
     assert found.joined
     assert found.best == 2
@@ -181,10 +181,44 @@ def test_sensitivity_takes_the_best_of_the_other_keys(make_results):
     assert np.isnan(found.metric[:, 4]).all()
 
 
+@pytest.mark.parametrize(
+    ("metric", "means", "lost", "low", "high"),
+    [
+        # One point of a percentage: 0.97 is within one point of 0.98, 0.969 is not.
+        ("accuracy", [0.971, 0.969, 0.975, 0.98, 0.971], (), 1e-2, 1.0),
+        ("accuracy", [0.971, 0.972, 0.975, 0.98, 0.971], (1,), 1e-2, 1.0),
+        ("accuracy", [0.5, 0.6, 0.985, 0.98, 0.6], (), 1e-2, 1e-1),  # fewer diverged
+        # A tenth of the best error: 0.54 is within it, 0.56 is not.
+        ("loss", [0.9, 0.54, 0.52, 0.5, 0.56], (), 1e-3, 1e-1),
+    ],
+)
+def test_the_good_region_ends_where_a_neighbour_is_worse(
+    metric, means, lost, low, high
+):
+    kinds = {"accuracy": (True, True), "loss": (False, False)}
+    kind = Metric(metric, *kinds[metric], lambda outputs, targets: None)
+    values, share = np.array([means] * 2), np.zeros(5)
+    share[list(lost)] = 0.5
+    x = np.logspace(-4, 0, 5)
+    curve = responses.Response(x, values, values, share, 3, True)
+    found = responses.good_region(curve, kind)
+    np.testing.assert_allclose([found.best, found.low, found.high], [0.1, low, high])
+    assert (found.open_low, found.open_high) == (False, high == 1.0)
+    for without in ({"joined": False}, {"best": None}, {"x": x - 1}):
+        assert responses.good_region(curve._replace(**without), kind) is None
+
+
+def test_the_width_of_the_good_region_is_a_table(make_results):
+    results = make_results(("sgd", "adam"))
+    table = tables.regions_table(results, RATE)
+    assert [row[0] for row in table.rows] == ["sgd", "adam"]
+    assert tables.regions_table(results, "optimizer.momentum") is None  # two values
+
+
 def test_a_search_that_drew_all_keys_at_once_is_drawn_as_points(make_results):
     results = make_results(**CASES["random search"])
     entry = results.entries[0]
-    found = swept.response(entry, "model.dropout", results.metrics)
+    found = responses.response(entry, "model.dropout", results.metrics)
     assert not found.joined
     assert len(found.x) == 16
     assert found.best is not None

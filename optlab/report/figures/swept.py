@@ -1,8 +1,7 @@
 """Sensitivity of the validation figures to one swept number."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,66 +12,14 @@ from optlab.problems import Metric
 from optlab.report.figures import style
 from optlab.report.figures.labels import spread
 from optlab.report.tables import in_words
-from optlab.results import (
-    Entry,
-    Results,
-    distinct,
-    final,
-    mean_band,
-    rank_points,
-    swept_names,
-)
+from optlab.results import Results, distinct, mean_band, swept_names
+from optlab.results.responses import Response, response
 
 _HEIGHTS = 3.2, 2.4
 _STEP = 0.04  # between the marks of two contenders, in heights of the panel
 _TIERS = 8  # of marks, at most
 _NAME_TIERS = 3  # of names above a panel, at most
 _BEST = 3  # values of a contender that the metric's axis is scaled for
-
-
-class Response(NamedTuple):
-    """Final validation figures of one contender against one swept number."""
-
-    x: np.ndarray  # [n], ascending
-    metric: np.ndarray  # [seeds, n], the deciding one; nan where the lane diverged
-    loss: np.ndarray  # [seeds, n]
-    lost: np.ndarray  # [n], share of the seeds that diverged
-    best: int | None  # index into x
-    joined: bool  # whether a line may join the points
-
-
-def response(entry: Entry, key: str, metrics: Sequence[Metric]) -> Response:
-    """Reads the final validation figures of a sweep against one key.
-
-    Args:
-      entry: contender.
-      key: dotted name of the swept number; points without it are left out.
-      metrics: metrics of the comparison; the first one decides.
-
-    Returns:
-      Of a grid, at each value the best point over the other keys, by the sweep's own
-      criterion. Of a search that drew all keys at once, every point.
-    """
-    tune, points = entry.tune, entry.points
-    lanes = [i for i, point in enumerate(tune.points) if key in points[point]]
-    counts = [len(values) for values in distinct(points).values()]
-    grid = len(points) == math.prod(counts)
-    values = {lane: points[tune.points[lane]][key] for lane in lanes}
-    if grid:
-        ranked = [tune.points.index(point) for point in rank_points(tune, metrics)]
-        order = dict.fromkeys([*ranked, *lanes])  # the best one of a value first
-        lanes = list({values[lane]: lane for lane in reversed(order)}.values())
-    lanes.sort(key=values.__getitem__)
-    x = np.array([values[lane] for lane in lanes], float)
-    chosen = [i for i, lane in enumerate(lanes) if tune.points[lane] == entry.best]
-    return Response(
-        x=x,
-        metric=final(tune, "validation", metrics[0].name)[:, lanes],
-        loss=final(tune, "validation", "loss")[:, lanes],
-        lost=np.asarray(tune.diverged, float)[:, lanes].mean(axis=0),
-        best=chosen[0] if chosen else None,
-        joined=grid,
-    )
 
 
 @style.themed
