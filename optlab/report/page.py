@@ -43,7 +43,8 @@ _SENSITIVITY = (
 _TARGET = (
     "Bars: Kaplan-Meier median. Dots: runs that reached the target. Open markers with "
     "an arrow: runs that ended before they reached it, which count as longer than "
-    "their own time. In brackets: number of runs that reached it."
+    "their own time, and as endless where a rule stopped them. In brackets: number of "
+    "runs that reached it."
 )
 
 
