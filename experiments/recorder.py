@@ -332,14 +332,14 @@ class _Events:
         self.writers: dict[str, Any] = {}
 
     def write(self, stage: Stage, history: Any) -> None:
-        """Adds the metrics of every lane at the history's epoch."""
-        epoch = int(history.epoch)
+        """Adds the metrics, at the history's epoch, of every lane that got there."""
+        epoch, ends = int(history.epoch), compare.ends(stage, history)
         step = epoch * stage.contender.task.steps_per_epoch
         with self._one_line():
             for split, metrics in history.evaluations.items():
                 for name, values in metrics.items():
                     for (i, j), value in np.ndenumerate(values[epoch]):
-                        if not np.isnan(value):
+                        if epoch <= ends[i, j] and not np.isnan(value):
                             run = f"point{stage.points[j]}-seed{stage.seeds[i]}"
                             writer = self._writer(f"{stage.phase}-{run}", stage)
                             event = self.format.event_pb2.Event(

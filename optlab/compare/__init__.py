@@ -17,4 +17,5 @@ from optlab.compare.stages import Progress as Progress
 from optlab.compare.stages import Stage as Stage
 from optlab.compare.stages import diverged as diverged
 from optlab.compare.stages import done as done
+from optlab.compare.stages import ends as ends
 from optlab.compare.stages import runs_of as runs_of

@@ -173,7 +173,7 @@ def run_stage(
     watched = contender.stop.watched
     while not done(stage, history):
         epoch = int(history.epoch)
-        before = sweep.copied(states.params) if "weight_change" in watched else ()
+        before = sweep.copied(states) if "weight_change" in watched else ()
         started = time.perf_counter()
         states, metrics = jax.block_until_ready(program.train(states, lanes, epoch))
         seconds = time.perf_counter() - started

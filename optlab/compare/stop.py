@@ -5,9 +5,10 @@ Each looks at the run after every epoch, and the first that is met ends it::
     patience       that many epochs since the least validation loss so far
     target         the deciding metric on validation is that good
     gradient_norm  |grad L| <= c, L the mean loss over the training split
-    weight_change  |w - v| <= c |v|, v the parameters one epoch before
+    weight_change  |w - v| <= c |v|, w the parameters, v those of one epoch before
 
-The net that remains is that of the last epoch, not of the best one. Patience is that
+Both norms are of the net as it is evaluated, of schedule-free methods the average. The
+net that remains is that of the last epoch, not of the best one. Patience is that
 of Goodfellow, Bengio and Courville, "Deep Learning" (2016), algorithm 7.1, with an
 evaluation after each epoch.
 

@@ -14,7 +14,7 @@ from optlab.report.document import (
     Section,
     write_page,
 )
-from optlab.results import Results, swept_names
+from optlab.results import Results, summarize, swept_names
 
 #: A table of more pairs is folded.
 MANY = 15
@@ -127,13 +127,12 @@ def sections(results: Results) -> tuple[Section, ...]:
 
 
 def _stopped(results: Results) -> str | None:
-    reports = [entry.report for entry in results.entries if entry.report is not None]
-    if all((report.ends == report.epochs).all() for report in reports):
+    if not any(summary.stopped for summary in summarize(results)):
         return None
     return (
         "Epochs: a rule of the config stopped runs before their last one. Such a run's "
         "net is that of the epoch at which it ended, and figures draw it on from there "
-        "as it was."
+        "as it was. One that had not met the target counts as never meeting it."
     )
 
 

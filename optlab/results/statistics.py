@@ -175,7 +175,8 @@ def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
     observations", Journal of the American Statistical Association 53 (1958).
 
     Args:
-      seconds: time of the event, or of the end of a run that missed it, ``[runs]``.
+      seconds: time of the event, or of the end of a run that missed it, ``[runs]``;
+        infinity for one that never meets the event, however long it goes on.
       reached: whether each run reached it, ``[runs]``.
 
     Returns:
@@ -188,7 +189,8 @@ def median_time(seconds: np.ndarray, reached: np.ndarray) -> float:
         return np.nan
     from scipy import stats  # half a second, and only this needs it
 
-    censored = stats.CensoredData.right_censored(seconds, ~np.asarray(reached))
+    finite = np.nan_to_num(seconds)  # the greatest number for infinity
+    censored = stats.CensoredData.right_censored(finite, ~np.asarray(reached))
     survival = stats.ecdf(censored).sf
     # Guard: a product of shares may end a rounding error above one half.
     half = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)

@@ -219,6 +219,25 @@ def times_to_target(
     return report.seconds[epoch, np.arange(len(epoch)), 0], reached
 
 
+def median_time_to_target(report: Runs, metric: Metric, target: float) -> float:
+    """Estimates the median time to the target on validation, see `median_time`.
+
+    A run that misses it counts as on its way until its end, but forever where a rule
+    stopped it: it would not have gone on as the others did.
+
+    Args:
+      report: runs at one point.
+      metric: deciding metric.
+      target: value to reach.
+
+    Returns:
+      Seconds; nan where half of the runs do not get there.
+    """
+    times, reached = times_to_target(report, metric, target)
+    stopped = report.ends[:, 0] < report.epochs
+    return median_time(np.where(stopped & ~reached, np.inf, times), reached)
+
+
 def summarize(results: Results) -> tuple[Summary, ...]:
     """Summarizes each contender, in the order of the entries.
 
@@ -238,9 +257,11 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
     def last(split: str, metric: str) -> np.ndarray:
         return np.zeros(0) if report is None else final(report, split, metric).ravel()
 
-    times, reached = np.zeros(0), np.zeros(0, bool)
+    median, reached = np.nan, 0
     if report is not None and results.target is not None:
-        times, reached = times_to_target(report, results.metrics[0], results.target)
+        goal = results.metrics[0], results.target
+        median = median_time_to_target(report, *goal)
+        reached = int(times_to_target(report, *goal)[1].sum())
     spent, took = np.zeros(0), np.zeros(0)
     if report is not None:
         spent, took = (
@@ -271,8 +292,8 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
         tune_diverged=int(tune.diverged.sum()),
         report_diverged=lost,
         steps=int(tune.ends.sum()) * tune.steps_per_epoch,
-        seconds_to_target=median_time(times, reached),
-        reached_target=int(reached.sum()),
+        seconds_to_target=median,
+        reached_target=reached,
         remark="; ".join(remarks),
     )
 

@@ -89,11 +89,11 @@ def _gradient_norm(evaluate: Evaluate, params: Any, model_state: Any) -> jax.Arr
 
 @functools.partial(jax.jit, static_argnums=0)
 def weight_changes(layout: Layout, before: Any, states: TrainState) -> jax.Array:
-    """Measures how far the parameters of every lane are from earlier ones.
+    """Measures how far the net of every lane, as it is evaluated, is from earlier.
 
     Args:
       layout: device mesh that the lanes are spread over.
-      before: earlier parameters of the lanes.
+      before: what `copied` returned earlier.
       states: states of the lanes.
 
     Returns:
@@ -103,14 +103,14 @@ def weight_changes(layout: Layout, before: Any, states: TrainState) -> jax.Array
     def change(old, new):
         return optax.tree.norm(optax.tree.sub(new, old)) / optax.tree.norm(old)
 
-    found = jax.vmap(jax.vmap(change))(before, states.params)
+    found = jax.vmap(jax.vmap(change))(before, _evaluated(states))
     return lax.with_sharding_constraint(found, layout.sharding())
 
 
 @jax.jit
-def copied(params: Any) -> Any:
-    """Copies the parameters of lanes, whose own arrays the next epoch will donate."""
-    return jax.tree.map(jnp.copy, params)
+def copied(states: TrainState) -> Any:
+    """Copies the evaluated parameters of lanes, whose arrays an epoch will donate."""
+    return jax.tree.map(jnp.copy, _evaluated(states))
 
 
 def evaluate_single(

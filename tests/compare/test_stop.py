@@ -181,3 +181,22 @@ def test_watched_quantities_are_kept_with_the_training_split(contenders_of):
             assert np.isnan(seen[0]).all()
             assert (seen[1:] > 0).all()
     assert set(entry.tune.evaluations["train"]) == set(rules)
+
+
+def test_a_change_of_weights_is_that_of_the_net_as_it_is_evaluated(contenders_of):
+    free = {"name": "schedule_free_sgd", "learning_rate": 0.1, "b1": 0.5}
+    nets = []
+    for epochs in (1, 2):
+        diary = Diary()
+        recipe = {"optimizer": free, "epochs": epochs, "stop": {"weight_change": 1e-9}}
+        (entry,) = compare.compare(
+            contenders_of({"free": recipe}),
+            PROTOCOL._replace(tune_seeds=1, report_seeds=1),
+            diary,
+        )
+        ((_, net),) = diary.nets
+        nets.append(net.params)
+    old, new = (np.concatenate([x.ravel() for x in jax.tree.leaves(n)]) for n in nets)
+    expected = np.linalg.norm(new - old) / np.linalg.norm(old)
+    found = entry.report.evaluations["train"]["weight_change"][2].item()
+    assert found == pytest.approx(expected, rel=1e-4)

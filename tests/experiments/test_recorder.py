@@ -13,7 +13,9 @@ from absl import logging
 from rich.console import Console
 
 from experiments.recorder import Recorder, _Events, _file_name, check_names
+from optlab.compare.stop import Stop
 from optlab.errors import InputError
+from tests.compare.test_stages import history, stage_of
 
 
 def recorder_of(workdir, **made_with):
@@ -58,19 +60,33 @@ def test_a_tensorboard_folder_that_cannot_be_written_is_one_line(tmp_path, monke
     def full(event):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    task = SimpleNamespace(steps_per_epoch=3)
-    contender = SimpleNamespace(label="adam", task=task)
-    stage = SimpleNamespace(contender=contender, points=(0,), seeds=(5,), phase="tune")
-    evaluations = {"validation": {"loss": np.ones((2, 1, 1))}}
-    history = SimpleNamespace(epoch=1, evaluations=evaluations)
+    stage, seen = stage_of(1), history([[1.0] * 8], [[1.0]] * 3)
     events = _Events(tmp_path)
-    events.write(stage, history)
-    (written,) = (tmp_path / "adam" / "tune-point0-seed5").iterdir()
+    events.write(stage, seen)
+    (written,) = (tmp_path / "sgd" / "tune-point0-seed0").iterdir()
     assert b"loss/validation" in written.read_bytes()
-    monkeypatch.setattr(events._writer("tune-point0-seed5", stage), "write_event", full)
+    monkeypatch.setattr(events._writer("tune-point0-seed0", stage), "write_event", full)
     with pytest.raises(InputError, match=r"cannot write .*: No space left"):
-        events.write(stage, history)
+        events.write(stage, seen)
     events.close()
+
+
+def test_events_of_a_lane_end_where_it_ends(tmp_path):
+    pytest.importorskip("tensorboardX")
+    # Lane 0 ends after epoch 1, lane 1 goes on.
+    stage = stage_of(2, Stop(patience=1))
+    losses = [[1, 1], [2, 0.9], [3, 0.8]]
+    events = _Events(tmp_path)
+    for epoch in range(3):
+        events.write(stage, history(np.ones((2, 8)), losses, epoch))
+    events.close()
+    counts = [
+        next((tmp_path / "sgd" / f"tune-point{i}-seed0").iterdir())
+        .read_bytes()
+        .count(b"loss/validation")
+        for i in (0, 1)
+    ]
+    assert counts == [2, 3]
 
 
 def test_widths_are_measured_once_for_a_working_directory(tmp_path):

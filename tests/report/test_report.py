@@ -499,6 +499,23 @@ def test_many_differences_are_folded(make_results):
     assert len(many.table.rows) == 21
 
 
+@pytest.mark.parametrize("diverged", [False, True])
+def test_stopped_runs_are_explained_where_their_epochs_are_shown(
+    make_results, diverged
+):
+    results = make_results(names=("sgd",))
+    (entry,) = results.entries
+    ends, lost = entry.report.ends.copy(), entry.report.diverged.copy()
+    ends[0], lost[0] = 2, diverged
+    stopped = entry.report._replace(ends=ends, diverged=lost)
+    results = results._replace(entries=(entry._replace(report=stopped),))
+    found = {section.heading: section.content for section in sections(results)}
+    words = " ".join(each for each in found["Result"] if isinstance(each, str))
+    assert ("Epochs: a rule" in words) == (not diverged)
+    columns = tables.summary_table(results).columns
+    assert ("epochs" in columns) == (not diverged)
+
+
 @pytest.mark.parametrize("name", ["loss", "all diverged"])
 def test_the_page_leaves_out_figures_of_nothing(tmp_path, make_results, name):
     reader = read(report.write(make_results(**CASES[name]), tmp_path))

@@ -27,12 +27,13 @@ def entry(name, accuracy, loss=None, train_loss=None, group="", reached=None):
     climb = np.zeros((epochs + 1, seeds, 1))
     for seed, epoch in enumerate(reached or [epochs] * seeds):
         climb[epoch:, seed] = 0.6
+    ends = np.full((seeds, 1), epochs) - np.arange(seeds)[:, None]
     report = Runs(
         phase="report",
         seeds=tuple(range(7, 7 + seeds)),
         points=(0,),
         steps_per_epoch=10,
-        seconds=np.arange(epochs + 1.0)[:, None, None] * np.ones((seeds, 1)),
+        seconds=np.minimum(np.arange(epochs + 1.0)[:, None, None], ends),
         steps={},
         evaluations={
             "test": {"accuracy": over_time(accuracy), "loss": over_time(loss)},
@@ -40,7 +41,7 @@ def entry(name, accuracy, loss=None, train_loss=None, group="", reached=None):
             "validation": {"accuracy": climb, "loss": over_time(loss)},
         },
         diverged=np.isnan(np.array(accuracy))[:, None],
-        ends=np.full((seeds, 1), epochs) - np.arange(seeds)[:, None],
+        ends=ends,
     )
     return Entry(
         label=f"{name}, {group}" if group else name,
@@ -157,7 +158,7 @@ def test_measures_have_their_own_direction():
     )
     gaps, epochs, seconds = (each.comparisons[0].interval for each in found[1:])
     np.testing.assert_allclose(gaps.mean, np.mean([0.7, 0.8, 0.79]))
-    # A run that misses counts as its end, epoch 4.
+    # A run that misses counts as all 4 epochs, though it was stopped after 2.
     np.testing.assert_allclose(epochs.mean, np.mean([1 - 3, 1 - 2, 2 - 4]))
     np.testing.assert_allclose(seconds, epochs)  # a second an epoch
     assert [each.verdict for each in found[:2]] == ["held", "held"]

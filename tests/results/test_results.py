@@ -113,6 +113,8 @@ def test_ranks_are_ranges_where_pairs_are_not_separated():
         ([2, 2, 3], [1, 0, 1], 3),
         ([3, 1, 2], [1, 1, 1], 2),
         ([5, 5], [0, 0], NAN),
+        ([math.inf, math.inf, 5], [0, 0, 1], NAN),
+        ([math.inf, 3, 5], [0, 1, 1], 5),
         ([], [], NAN),
     ],
 )
@@ -131,6 +133,20 @@ def test_time_to_target_is_the_first_evaluation_on_the_right_side():
     high = lanes([[0.95], [0.9], [0.99]], seconds=seconds)
     high.evaluations["validation"]["accuracy"][0] = 0.0
     assert lab.times_to_target(high, SHARE, 0.95)[1].tolist() == [True, False, True]
+
+
+def test_a_run_that_a_rule_stopped_does_not_get_to_the_target_later():
+    # Two runs end after 1 s; the third meets the target after 2 s.
+    values = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.9]])[:, :, None]
+    seconds = np.array([[0, 0, 0], [1, 1, 1], [1, 1, 2.0]])[:, :, None]
+    runs = lanes(values[-1])._replace(
+        seconds=seconds,
+        evaluations={"validation": {"accuracy": values.astype(np.float32)}},
+        ends=np.array([[1], [1], [2]]),
+    )
+    assert np.isnan(lab.median_time_to_target(runs, SHARE, 0.8))
+    cut_off = runs._replace(ends=np.full((3, 1), 2))
+    assert lab.median_time_to_target(cut_off, SHARE, 0.8) == 2.0
 
 
 @pytest.mark.parametrize(

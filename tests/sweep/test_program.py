@@ -277,7 +277,7 @@ def test_what_stops_a_lane_is_of_its_whole_gradient_and_weights(kind, width, lay
     """The norms of one gradient over all examples at once, and of one difference."""
     this, lanes = program(kind, width, layout), sweep.make_lanes(SEEDS, POINTS[kind])
     states = this.init(lanes)
-    before = sweep.copied(states.params)
+    before = sweep.copied(states)
     first = jax.device_get(before)
     states, _ = this.train(states, lanes, 0)
     norms = jax.device_get(this.gradient_norms(states, lanes))

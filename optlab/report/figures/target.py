@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from optlab.report.figures import style
 from optlab.report.tables import in_words, short
-from optlab.results import Entry, Results, median_time, times_to_target
+from optlab.results import Entry, Results, median_time_to_target, times_to_target
 
 
 @style.themed
@@ -61,8 +61,9 @@ def _bar(panel: Axes, results: Results, entry: Entry, place: int) -> float:
         panel.annotate("all lanes diverged", (0, place), (5, 0),
                        textcoords="offset points", **words)  # fmt: skip
         return 0.0
-    seconds, reached = times_to_target(entry.report, results.metrics[0], results.target)
-    median = median_time(seconds, reached)
+    goal = results.metrics[0], results.target
+    seconds, reached = times_to_target(entry.report, *goal)
+    median = median_time_to_target(entry.report, *goal)
     of = f"({reached.sum()} of {reached.size})"
     if np.isfinite(median):
         pale = 0.35 * np.array(to_rgb(colour)) + 0.65
