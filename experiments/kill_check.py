@@ -52,6 +52,7 @@ COMMAND = (
     "--config.optimizers.adam.learning_rate=(0.01,0.1)",
     "--config.optimizers.levenberg_marquardt.damping=(0.1,1.0)",
     "--config.epochs=8",
+    "--config.stop.target=0.7",
     "--config.batch_size=60",
     "--config.tune_seeds=2",
     "--config.report_seeds=2",
