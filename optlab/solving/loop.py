@@ -290,7 +290,8 @@ def _loop(
         norm = _max_norm(grad)
         infos = diagnostics.find(state)
         accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
-        stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+        # Of several methods, each for a part, one that is done waits for the others.
+        stalled = ~_any([~i.stalled for i in infos], empty=True) & ~accepted
 
         steps = now.steps + 1
         drop = jnp.abs(now.value - value)
