@@ -85,6 +85,11 @@ def test_a_reason_prints_its_name_alone_and_in_lanes():
     assert str(Reason.STEP) == "STEP"
 
 
+def test_a_tree_of_shapes_prints():
+    shapes = jax.eval_shape(lambda x: solve(optax.sgd(0.1), x, value_fn=abs), 1.0)
+    assert "reason=Ending(ShapeDtypeStruct(" in str(shapes)
+
+
 @pytest.mark.parametrize("value", [2.0, 2, True, np.float64(2)])
 def test_a_value_may_be_a_number_of_python(value):
     solution = solve(optlab.bfgs(), jnp.ones(2), value_fn=lambda x: value)
