@@ -90,8 +90,8 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
       Lower and upper bounds, trees like ``params``; infinite where there is none.
 
     Raises:
-      InputError: a name is unknown, a bound does not fit its leaf, bounds cross, or the
-        start lies outside.
+      InputError: a name is unknown or not unique, a bound does not fit its leaf, bounds
+        cross, or the start lies outside.
     """
     if not isinstance(bounds, Bounds):
         raise InputError(
@@ -99,6 +99,11 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
             "optlab.Bounds(lower={'name': 0.0})"
         )
     leaves = {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(params)}
+    if len(leaves) < len(jax.tree.leaves(params)):
+        raise InputError(
+            "solve: bounds go by names, and two parameters have the same one, as "
+            "{'a.b': ...} and {'a': {'b': ...}} do: rename one"
+        )
     sides = {}
     for side, none in (("lower", -np.inf), ("upper", np.inf)):
         given = jax.tree.leaves_with_path(getattr(bounds, side))

@@ -154,6 +154,12 @@ def test_bounds_that_cannot_hold_are_one_line(bounds, message):
     assert "\n" not in str(refusal.value)
 
 
+def test_two_parameters_of_one_name_are_one_line():
+    params = {"a.b": jnp.ones(()), "a": {"b": jnp.ones(())}}
+    with pytest.raises(InputError, match="two parameters have the same one"):
+        resolve(Bounds({"a.b": 0.0}), params)
+
+
 def test_names_and_trees_mean_the_same():
     params = jax.tree.map(jnp.asarray, START)
     flat, tree = Bounds({"shape.rate": 0.5}), Bounds({"shape": {"rate": 0.5}})
