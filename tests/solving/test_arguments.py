@@ -136,6 +136,10 @@ def growing(calls):
         ({"value_fn": 3}, "value_fn must be a function, not 3"),
         ({"value_fn": lambda x: None}, "value_fn returns None, which holds no number"),
         ({"value_fn": None, "residual_fn": lambda x: x[:0]}, "residual_fn returns "),
+        (
+            {"value_fn": None, "residual_fn": lambda x: (x[:0], x), "has_aux": True},
+            "residual_fn returns ",
+        ),
         ({"value_fn": lambda x: x}, "value_fn returns the shape (2,), not a scalar"),
         ({"value_fn": lambda x: x[0] * 1j}, "value_fn returns a complex number"),
         ({"has_aux": True}, "has_aux=True, but value_fn returns no pair"),
