@@ -27,3 +27,25 @@ def real_parts(outputs: Any) -> Any:
         return jnp.stack([leaf.real, leaf.imag]) if jnp.iscomplexobj(leaf) else leaf
 
     return jax.tree.map(split, outputs)
+
+
+def complex_again(parts: Any, outputs: Any) -> Any:
+    """Inverts `real_parts`, by the types of the tree that it was given.
+
+    Args:
+      parts: tree of real arrays.
+      outputs: tree of the arrays before, or of their shapes and types.
+
+    Returns:
+      The tree, where leaves that were complex are complex again.
+
+    >>> z = jnp.array([3.0 + 4.0j])
+    >>> complex_again(real_parts(z), z)
+    Array([3.+4.j], dtype=complex64)
+    """
+
+    def join(part, leaf):
+        is_complex = jnp.issubdtype(jnp.result_type(leaf), jnp.complexfloating)
+        return jax.lax.complex(*part) if is_complex else part
+
+    return jax.tree.map(join, parts, outputs)

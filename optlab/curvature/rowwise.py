@@ -430,7 +430,7 @@ def _axis_after(op: Any, inputs: Sequence[Any], own: _Own) -> int | None:
     if name == "transpose":
         return op.params["permutation"].index(axis)
     if name == "broadcast_in_dim":
-        to = op.params["broadcast_dimensions"][axis]
+        to = int(op.params["broadcast_dimensions"][axis])  # may be NumPy's
         return to if op.params["shape"][to] == shape[axis] else None
     if name == "reshape":
         new = op.params["new_sizes"]

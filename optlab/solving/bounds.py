@@ -20,9 +20,12 @@ from jax.core import Tracer
 
 from optlab.errors import InputError, near
 
-# Distance in u from a bound to which a start on the bound is moved: at the bound itself
-# the gradient in u is zero. It is 0.25% of the interval in p, or 0.5% of d.
-INSIDE = 0.1
+# Distance from a bound to which a start on the bound is moved, as a share of d or of
+# half the interval: at the bound itself the gradient in u is zero.
+INSIDE = 0.005
+# Greatest share that counts as on the bound. It is small, so that a start of 1 between
+# 0 and 1e6 stays: 0.25% of that interval may be far from any optimum.
+ON_BOUND = 1e-8
 
 
 class Bounds(NamedTuple):
@@ -30,7 +33,8 @@ class Bounds(NamedTuple):
 
     Each is a tree like the parameters, of which any leaf may be left out, or a mapping
     from the names of leaves (``"layer.scale"``). A bound is a number or an array that
-    fits its leaf; infinite ones are none.
+    fits its leaf; infinite ones are none. A start on a bound is moved inside, by 0.25%
+    of the interval where there are two, else by 0.5% of the larger of |start| and 1.
 
     Gauss-Newton may stall short of an optimum beyond a bound, where Levenberg-Marquardt
     does not: near the bound dp/du, and with it the column of the Jacobian, is
@@ -86,8 +90,8 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
       Lower and upper bounds, trees like ``params``; infinite where there is none.
 
     Raises:
-      InputError: a name is unknown, a bound does not fit its leaf, bounds cross, or the
-        start lies outside.
+      InputError: a name is unknown or not unique, a bound does not fit its leaf, bounds
+        cross, or the start lies outside.
     """
     if not isinstance(bounds, Bounds):
         raise InputError(
@@ -95,6 +99,11 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
             "optlab.Bounds(lower={'name': 0.0})"
         )
     leaves = {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(params)}
+    if len(leaves) < len(jax.tree.leaves(params)):
+        raise InputError(
+            "solve: bounds go by names, and two parameters have the same one, as "
+            "{'a.b': ...} and {'a': {'b': ...}} do: rename one"
+        )
     sides = {}
     for side, none in (("lower", -np.inf), ("upper", np.inf)):
         given = jax.tree.leaves_with_path(getattr(bounds, side))
@@ -155,13 +164,16 @@ def _to_params(u, low, high, length):
 
 def _to_free(p, low, high, length):
     has_low, has_high = jnp.isfinite(low), jnp.isfinite(high)
-    bottom, top = jnp.where(has_low, low, p), jnp.where(has_high, high, p)
-    share = jnp.maximum(p - bottom, top - p) / length
-    away = jnp.maximum(jnp.sqrt(share * (share + 2)), INSIDE)
-    limit = _QUARTER - INSIDE
-    sine = jnp.clip((p - bottom) / length - 1, -1, 1)
-    both = jnp.clip(jnp.arcsin(sine), -limit, limit)
-    one = jnp.where(has_low | has_high, away, p)
+    above = jnp.where(has_low, p - low, jnp.inf) / length
+    below = jnp.where(has_high, high - p, jnp.inf) / length
+    share = jnp.minimum(above, below)
+    # Before the roots, whose derivative is infinite at the bound. NaN stays.
+    limit = max(ON_BOUND, float(jnp.finfo(p.dtype).eps))
+    share = jnp.where(share <= limit, INSIDE, share)
+    # From the nearer bound, without the cancellation of arcsin(share - 1).
+    angle = 2 * jnp.arcsin(jnp.sqrt(jnp.minimum(share, 1.0) / 2))
+    both = jnp.where(above < below, angle - _QUARTER, _QUARTER - angle)
+    one = jnp.where(has_low | has_high, jnp.sqrt(share * (share + 2)), p)
     return jnp.where(has_low & has_high, both, one)
 
 
@@ -191,13 +203,14 @@ def _check_order(name: str, leaf: Any, low: Any, high: Any) -> None:
     if any(isinstance(x, Tracer) for x in (leaf, low, high)):
         return
     name = name or "the parameter"
-    for p, a, b in np.nditer([leaf, low, high]) if leaf.size else ():
-        if not a < b:
-            raise InputError(
-                f"solve: bounds of {name} cross: lower {a} is not below upper {b}"
-            )
-        if not a <= p <= b:
-            raise InputError(
-                f"solve: the start {p} of {name} lies outside of its bounds "
-                f"[{a}, {b}]: start inside"
-            )
+    leaf, low, high = (np.asarray(x).ravel() for x in (leaf, low, high))
+    for i in np.flatnonzero(~(low < high))[:1]:
+        raise InputError(
+            f"solve: bounds of {name} cross: lower {low[i]!s} is not below "
+            f"upper {high[i]!s}"
+        )
+    for i in np.flatnonzero(~((low <= leaf) & (leaf <= high)))[:1]:
+        raise InputError(
+            f"solve: the start {leaf[i]!s} of {name} lies outside of its bounds "
+            f"[{low[i]!s}, {high[i]!s}]: start inside"
+        )

@@ -100,7 +100,8 @@ def solve(
     With ``args``, parameters, value and aux are differentiated as functions of these
     and of what the functions close over, by the implicit function theorem, in forward
     and reverse mode: the derivative is that of the minimizer, so the run has to have
-    reached it. The start then counts as a constant. Without ``args``, forward mode
+    reached it. All parameters count as free: one that ``tx`` leaves as it is belongs in
+    ``args``. The start then counts as a constant. Without ``args``, forward mode
     (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop, and reverse mode
     (``jax.grad``) is refused by ``lax.while_loop``.
 
@@ -290,7 +291,14 @@ def _loop(
         norm = _max_norm(grad)
         infos = diagnostics.find(state)
         accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
+        # Of several methods, each for a part, one that is done waits for the others,
+        # but not for one whose part is empty.
+        trying = [
+            ~i.stalled & (i.evaluations > before.evaluations)
+            for i, before in zip(infos, diagnostics.find(now.state), strict=True)
+        ]
         stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+        stalled = stalled & ~_any(trying, empty=False)
 
         steps = now.steps + 1
         drop = jnp.abs(now.value - value)

@@ -89,6 +89,7 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
             if has_aux and not (isinstance(found, tuple) and len(found) == 2):
                 raise InputError(f"solve: has_aux=True, but {name} returns no pair")
             outputs, aux = found if has_aux else (found, None)
+            _require_numbers(name, outputs)
             outputs = finish(outputs) if finish else outputs
             shapes.append(jax.tree.map(jnp.shape, outputs))
             if shapes[0] != shapes[-1]:
@@ -103,10 +104,9 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
 
     def loss(outputs):
         assert given.output_loss_fn is not None
-        return _scalar(
-            _call("output_loss_fn", given.output_loss_fn, outputs, args),
-            "output_loss_fn",
-        )
+        value = _call("output_loss_fn", given.output_loss_fn, outputs, args)
+        _require_numbers("output_loss_fn", value)
+        return _scalar(value, "output_loss_fn")
 
     ends = {
         "value_fn": lambda value: value,
@@ -174,7 +174,7 @@ _ARGUMENTS = (*Given._fields, "args", "has_aux", "bounds", "stop", "history")
 
 def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> Any:
     try:
-        found = function(first, *args)
+        return function(first, *args)
     except (
         jax.errors.NonConcreteBooleanIndexError,
         jax.errors.ConcretizationTypeError,
@@ -191,9 +191,11 @@ def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> A
                 "a list; give an array where one is meant: jnp.array(...)"
             )
         raise
-    if not any(jnp.size(leaf) for leaf in jax.tree.leaves(found)):
-        raise InputError(f"solve: {name} returns {found!r}, which holds no number")
-    return found
+
+
+def _require_numbers(name: str, outputs: Any) -> None:
+    if not any(jnp.size(leaf) for leaf in jax.tree.leaves(outputs)):
+        raise InputError(f"solve: {name} returns {outputs!r}, which holds no number")
 
 
 def _scalar(value: Any, name: str = "value_fn") -> jax.Array:

@@ -96,7 +96,9 @@ class Ending:
     code: Any  # int32, of any shape
 
     def __repr__(self) -> str:
-        if isinstance(self.code, Tracer):
+        # A tree of shapes or shardings has the structure of a Solution, too.
+        known = isinstance(self.code, int | np.integer | np.ndarray | jax.Array)
+        if not known or isinstance(self.code, Tracer):
             return f"Ending({self.code})"
         names = np.vectorize(lambda code: Reason(code).name, otypes=[object])
         return str(names(self.code).tolist()).replace("'", "")

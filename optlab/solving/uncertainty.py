@@ -90,7 +90,9 @@ def uncertainties(
         raise InputError("uncertainties: params is a Solution: give solution.params")
     objective.check_args(args)
     given = objective.gather({"residual_fn": residual_fn})
-    params = jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p, float)), params)
+    # Factorizations exist in no shorter type than float32.
+    wide = lambda p: jnp.promote_types(jnp.result_type(p, float), jnp.float32)  # noqa: E731
+    params = jax.tree.map(lambda p: jnp.asarray(p, wide(p)), params)
     held = None
     if at_bound is not None:
         if jax.tree.structure(at_bound) != jax.tree.structure(params):
@@ -106,7 +108,11 @@ def _of(given, has_aux, absolute_sigma, params, args, held) -> Uncertainties:
     x, unravel = ravel_pytree(params)
     function = bound.residual_fn
     assert function is not None
-    outputs = lambda x: ravel_pytree(function(unravel(x)))[0]  # noqa: E731
+
+    def outputs(x):
+        r = ravel_pytree(function(unravel(x)))[0]
+        return r.astype(jnp.promote_types(r.dtype, jnp.float32))
+
     m, n = jax.eval_shape(outputs, x).size, x.size
     curvature.require_memory(
         "uncertainties", [(m, n)] * 3 + [(n, n)] * 2, x.dtype, "fewer parameters"
@@ -141,8 +147,8 @@ def estimate(
     fixed = jnp.zeros(x.size, bool) if held is None else held
     observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
     J = jnp.where(fixed, 0.0, J)  # noqa: N806
-    c = jnp.linalg.norm(J, axis=0)
-    c = jnp.where(c > 0, c, 1.0)
+    lengths = jnp.linalg.norm(J, axis=0)
+    c = jnp.where(lengths > 0, lengths, 1.0)
     U, S, Vt = jnp.linalg.svd(J / c, full_matrices=False)  # noqa: N806
     used = max(J.shape) * eps * jnp.max(S, initial=0) < S
     rank = jnp.sum(used).astype(jnp.int32)
@@ -164,8 +170,8 @@ def estimate(
     left = jnp.where(used, U.T @ r, 0.0)
     explained = jnp.linalg.norm(left) / jnp.sqrt(jnp.maximum(rank, 1))
     random = size / jnp.sqrt(jnp.maximum(freedom, 1))
-    rounding = jnp.linalg.norm(left) <= eps**0.5 * jnp.linalg.norm(c * x)
-    tiny = size <= eps**0.5 * jnp.linalg.norm(c * x)
+    moves = eps**0.5 * jnp.linalg.norm(lengths * x)
+    rounding, tiny = jnp.linalg.norm(left) <= moves, size <= moves
     return Uncertainties(
         standard_errors=jnp.sqrt(jnp.diag(covariance)),
         covariance=covariance,

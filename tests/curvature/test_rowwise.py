@@ -85,6 +85,7 @@ def test_examples_that_are_mixed_are_seen():
         lambda x: jnp.sin(INPUTS @ INPUTS.T @ (x[0] * INPUTS[:, 0] + x[1])),
         lambda x: (x[0] * INPUTS[:, 0]) + jnp.roll(x[1] * INPUTS[:, 1], 2),
         lambda x: jnp.outer(x, x).ravel(),
+        lambda x: x[jnp.array([[0, 1], [1, 1], [0, 0]])].sum(1),
         lambda x: x,
         lambda x: 2.0 * x + 0 * x[::-1],
         lambda x: jnp.zeros(5),

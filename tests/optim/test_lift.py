@@ -197,6 +197,22 @@ def test_outputs_of_any_tree_are_one_vector():
     np.testing.assert_allclose(updates, w)
 
 
+def test_complex_outputs_keep_their_imaginary_parts():
+    def update(g, state, x, objective):
+        z = objective.output_fn(x)
+        return z * objective.output_loss_fn(z), state
+
+    tx, w = lift(lambda x: (), update, name="toy", needs=OUTPUTS), jnp.array([2.0, 3.0])
+    updates, _ = tx.update(
+        w,
+        (),
+        w,
+        output_fn=lambda w: {"z": w[0] + 1j * w[1]},
+        output_loss_fn=lambda out: jnp.imag(out["z"] ** 2) / 12,
+    )
+    np.testing.assert_allclose(updates, w)
+
+
 def test_info_is_found_in_any_chain_and_accumulation_refused():
     def update(g, state, x, objective):
         return g, state

@@ -85,6 +85,11 @@ def test_a_reason_prints_its_name_alone_and_in_lanes():
     assert str(Reason.STEP) == "STEP"
 
 
+def test_a_tree_of_shapes_prints():
+    shapes = jax.eval_shape(lambda x: solve(optax.sgd(0.1), x, value_fn=abs), 1.0)
+    assert "reason=Ending(ShapeDtypeStruct(" in str(shapes)
+
+
 @pytest.mark.parametrize("value", [2.0, 2, True, np.float64(2)])
 def test_a_value_may_be_a_number_of_python(value):
     solution = solve(optlab.bfgs(), jnp.ones(2), value_fn=lambda x: value)
@@ -131,6 +136,10 @@ def growing(calls):
         ({"value_fn": 3}, "value_fn must be a function, not 3"),
         ({"value_fn": lambda x: None}, "value_fn returns None, which holds no number"),
         ({"value_fn": None, "residual_fn": lambda x: x[:0]}, "residual_fn returns "),
+        (
+            {"value_fn": None, "residual_fn": lambda x: (x[:0], x), "has_aux": True},
+            "residual_fn returns ",
+        ),
         ({"value_fn": lambda x: x}, "value_fn returns the shape (2,), not a scalar"),
         ({"value_fn": lambda x: x[0] * 1j}, "value_fn returns a complex number"),
         ({"has_aux": True}, "has_aux=True, but value_fn returns no pair"),

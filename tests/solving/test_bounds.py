@@ -87,6 +87,35 @@ def test_first_order_methods_and_lanes_keep_within_bounds():
     np.testing.assert_array_equal(lanes.at_bound, [1, 0])
 
 
+@pytest.mark.parametrize("name", [*METHODS, "newton"])
+def test_a_start_inside_stays_where_it_is_however_wide_the_bounds(name):
+    """Moved by a share of the interval, it would be where the curve is flat."""
+    bounds = Bounds(lower={"shape.rate": 0.0}, upper={"shape.rate": 1e6})
+    rate = fit(name, bounds).params["shape"]["rate"]
+    best = fit("levenberg_marquardt").params["shape"]["rate"]
+    np.testing.assert_allclose(rate, best, rtol=1e-3)
+
+
+def test_the_change_of_variables_keeps_what_is_not_on_a_bound():
+    low = jnp.array([0.0, 0.0, 0.0, -jnp.inf])
+    start = jnp.array([0.0, 1.0, 1e6, jnp.nan])
+    box = make_box(low, jnp.full(4, 1e6), start)
+    moved = box.params(box.free(start))
+    np.testing.assert_allclose(moved, [2500, 1.0, 1e6 - 2500, jnp.nan], rtol=1e-3)
+
+
+@pytest.mark.parametrize("upper", [jnp.inf, 2.0])
+def test_a_start_on_a_bound_has_a_derivative(upper):
+    def end(start):
+        found = solve(
+            optax.sgd(0.1), start, value_fn=lambda x: (x - 1.0) ** 2,
+            bounds=Bounds(0.0, upper), stop=Stop(steps=3),
+        )  # fmt: skip
+        return found.params
+
+    assert jnp.isfinite(jax.jvp(end, (0.0,), (1.0,))[1])
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_the_change_of_variables_is_its_inverse_in_any_unit(scale, float64):
     low = scale * jnp.array([-1.0, 2.0, -jnp.inf, -jnp.inf])
@@ -123,6 +152,12 @@ def test_bounds_that_cannot_hold_are_one_line(bounds, message):
         fit("bfgs", bounds)
     assert str(refusal.value).startswith("solve: ")
     assert "\n" not in str(refusal.value)
+
+
+def test_two_parameters_of_one_name_are_one_line():
+    params = {"a.b": jnp.ones(()), "a": {"b": jnp.ones(())}}
+    with pytest.raises(InputError, match="two parameters have the same one"):
+        resolve(Bounds({"a.b": 0.0}), params)
 
 
 def test_names_and_trees_mean_the_same():

@@ -148,6 +148,20 @@ def test_a_method_that_can_go_nowhere_stalls():
     np.testing.assert_array_equal(solution.params, START)
 
 
+def test_a_part_that_is_done_waits_for_the_others():
+    """The one has no step left while the other has only rejected one."""
+    rosenbrock = lambda y: 100 * (y[1] - y[0] ** 2) ** 2 + (1 - y[0]) ** 2  # noqa: E731
+    parts = {name: optim.make("newton") for name in ("done", "going", "unused")}
+    solution = solve(
+        optax.partition(parts, {"x": "done", "y": "going"}),
+        {"x": 1.0, "y": jnp.array([-1.2, 1.0])},
+        value_fn=lambda p: (p["x"] - 1.0) ** 2 + rosenbrock(p["y"]),
+        stop=Stop(gradient=-1.0, rounding=-1),  # until both have nothing left to try
+    )
+    np.testing.assert_allclose(solution.params["y"], [1.0, 1.0], atol=1e-3)
+    assert solution.reason != Reason.STEPS  # it does not wait for what never moves
+
+
 def test_steps_that_only_round_f_end_the_run_unless_they_get_smaller():
     h = 2.0**-40  # 1 + h x^2 / 2 is 1 in float32
 

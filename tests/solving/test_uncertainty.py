@@ -96,6 +96,27 @@ def test_a_fit_that_has_not_converged_is_marked_and_given():
     assert uncertainties(lambda p: p * t - 2 * t, 2.0).converged  # residuals of zero
 
 
+@pytest.mark.parametrize("at_bound", [None, {"a": np.int8(0), "b": np.int8(1)}])
+def test_a_parameter_without_effect_does_not_make_a_fit_converged(at_bound):
+    """Its size is in a unit of its own, which says nothing of the residuals."""
+    t = jnp.arange(6.0)
+    far = {"a": 5.0, "b": 1e9}
+    found = uncertainties(lambda p: p["a"] * t - 2 * t, far, at_bound=at_bound)
+    assert not found.converged
+
+
+def test_half_precision_is_computed_in_float32():
+    t = jnp.arange(6.0, dtype=jnp.bfloat16)
+    y = jnp.array([0.2, 0.9, 2.3, 2.8, 4.0, 5.0], jnp.bfloat16)
+    line = lambda p, t, y: p * t - y  # noqa: E731
+    short = uncertainties(line, jnp.bfloat16(1.0), args=(t, y))
+    wide = uncertainties(line, 1.0, args=(t.astype(float), y.astype(float)))
+    assert short.standard_errors.dtype == jnp.float32
+    np.testing.assert_allclose(short.standard_errors, wide.standard_errors, rtol=1e-5)
+    rounded = uncertainties(lambda p: (p * t - y).astype(jnp.bfloat16), 1.0)
+    np.testing.assert_allclose(rounded.standard_errors, wide.standard_errors, rtol=0.01)
+
+
 def test_as_many_parameters_as_data_leave_no_estimate_of_the_noise():
     found = uncertainties(lambda p: p - jnp.ones(2), jnp.ones(2))
     assert np.isnan(found.residual_deviation)

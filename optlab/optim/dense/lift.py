@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from optlab.curvature.real import real_parts
+from optlab.curvature.real import complex_again, real_parts
 from optlab.errors import InputError, near
 
 _P = ParamSpec("_P")
@@ -245,15 +245,17 @@ def _flat_objective(x, whole, value, functions):
     value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
 
     squares = residual_fn is not None
-    function = (lambda p: real_parts(residual_fn(p))) if squares else output_fn
+    function = residual_fn if squares else output_fn
     outputs, loss = None, half_square if squares else None
     if function is not None:
-        outputs = lambda x: ravel_pytree(function(whole(x)))[0].astype(x.dtype)  # noqa: E731
+        flat = lambda x: ravel_pytree(real_parts(function(whole(x))))[0]  # noqa: E731
+        outputs = lambda x: flat(x).astype(x.dtype)  # noqa: E731
     if not squares and output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        unravel = _flat(zeros)[1]
-        loss = lambda z: jnp.asarray(output_loss_fn(unravel(z)), z.dtype)  # noqa: E731
+        unravel = _flat(real_parts(zeros))[1]
+        again = lambda z: complex_again(unravel(z), shapes)  # noqa: E731
+        loss = lambda z: jnp.asarray(output_loss_fn(again(z)), z.dtype)  # noqa: E731
 
     def scalar(x):
         if value_fn is not None:
