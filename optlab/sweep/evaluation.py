@@ -28,61 +28,13 @@ from optlab.training import (
 Evaluate = Callable[[Any, Any], Metrics]
 
 
-def evaluate_lanes(
-    task: Task,
-    layout: Layout,
-    width: int,
-    states: TrainState,
-    lanes: Lanes,
-    split: Split,
-) -> Metrics:
-    """Evaluates every lane on a split.
-
-    Args:
-      task: recipe of all lanes.
-      layout: device mesh that the lanes are spread over.
-      width: largest number of lanes at a time.
-      states: states of the lanes.
-      lanes: seeds and points.
-      split: examples, on the devices of the mesh.
-
-    Returns:
-      Metric's name to ``[seeds, points]``.
-    """
-    nets = _evaluated(states), states.model_state
-    return over_nets(_metrics, task, layout, width, nets, lanes, split)
-
-
-def _metrics(evaluate: Evaluate, params: Any, model_state: Any) -> Metrics:
+def metrics(evaluate: Evaluate, params: Any, model_state: Any) -> Metrics:
+    """Measures the metrics of a net."""
     return evaluate(params, model_state)
 
 
-def gradient_norms(
-    task: Task,
-    layout: Layout,
-    width: int,
-    states: TrainState,
-    lanes: Lanes,
-    split: Split,
-) -> jax.Array:
-    """Measures the gradient of every lane's mean loss over a split.
-
-    Args:
-      task: recipe of all lanes.
-      layout: device mesh that the lanes are spread over.
-      width: largest number of lanes at a time.
-      states: states of the lanes.
-      lanes: seeds and points.
-      split: examples, on the devices of the mesh.
-
-    Returns:
-      ``[seeds, points]``, Euclidean norms, of the nets as they are evaluated.
-    """
-    nets = _evaluated(states), states.model_state
-    return over_nets(_gradient_norm, task, layout, width, nets, lanes, split)
-
-
-def _gradient_norm(evaluate: Evaluate, params: Any, model_state: Any) -> jax.Array:
+def gradient_norm(evaluate: Evaluate, params: Any, model_state: Any) -> jax.Array:
+    """Measures the Euclidean norm of the gradient of a net's mean loss."""
     gradient = jax.grad(lambda params: evaluate(params, model_state)["loss"])(params)
     return optax.tree.norm(gradient)
 
@@ -93,7 +45,7 @@ def weight_changes(layout: Layout, before: Any, states: TrainState) -> jax.Array
 
     Args:
       layout: device mesh that the lanes are spread over.
-      before: what `copied` returned earlier.
+      before: earlier parameters, from `copied`.
       states: states of the lanes.
 
     Returns:
@@ -127,8 +79,8 @@ def evaluate_single(
     Returns:
       Metric's name to ``[1, 1]``.
     """
-    metrics = evaluate_split(*the_lane(task, states, lanes), split)
-    return {name: value[None, None] for name, value in metrics.items()}
+    found = evaluate_split(*the_lane(task, states, lanes), split)
+    return {name: value[None, None] for name, value in found.items()}
 
 
 def _evaluated(states: TrainState) -> Any:
@@ -166,39 +118,39 @@ def _problem_at(problem: Callable[[Point], Problem], point: tuple) -> Problem:
     return problem(dict(point))
 
 
-def over_nets(
+def measure_lanes(
     measure: Callable[..., Any],
     task: Task,
     layout: Layout,
     width: int,
-    nets: Any,
+    states: TrainState,
     lanes: Lanes,
     split: Split,
 ) -> Any:
-    """Measures the net of every lane on a split.
+    """Measures every lane on a split, as the net that is evaluated.
 
     Args:
-      measure: function of a module, from ``(params, model_state) -> metrics`` and the
-        arrays of one net to arrays.
+      measure: `metrics` or `gradient_norm`.
       task: recipe of all lanes.
       layout: device mesh that the lanes are spread over.
       width: largest number of lanes at a time.
-      nets: a tuple of trees of arrays ``[seeds, points, ...]``.
+      states: states of the lanes.
       lanes: seeds and points.
       split: examples, on the devices of the mesh.
 
     Returns:
       What ``measure`` returns, ``[seeds, points, ...]``, in every process.
     """
+    nets = _evaluated(states), states.model_state
     # Laid out as they will be later on, so that one compile serves all.
     arrays = placed(
         (nets, numbers_of_problem(task, lanes)), layout.sharding(None, LANE)
     )
-    return _over_nets(measure, task.problem, layout, width, *arrays, split)
+    return _measure(measure, task.problem, layout, width, *arrays, split)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _over_nets(
+def _measure(
     measure: Callable[..., Any],
     problem: Callable[[Point], Problem],
     layout: Layout,

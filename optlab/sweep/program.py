@@ -17,9 +17,10 @@ from optlab import training
 from optlab.data import Split
 from optlab.problems import Batch, Problem
 from optlab.sweep.evaluation import (
-    evaluate_lanes,
     evaluate_single,
-    gradient_norms,
+    gradient_norm,
+    measure_lanes,
+    metrics,
     weight_changes,
 )
 from optlab.sweep.lanes import over_lanes
@@ -85,10 +86,13 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
     def init(lanes):
         return init_states(task, lanes, layout)
 
+    def measure(what, states, lanes, split):
+        return measure_lanes(what, task, layout, width, states, lanes, splits[split])
+
     def evaluate(states, lanes, split):
         if alone:
             return evaluate_single(task, states, lanes, unsharded[split])
-        return evaluate_lanes(task, layout, width, states, lanes, splits[split])
+        return measure(metrics, states, lanes, split)
 
     if layout.mode == "pmap":
         # pmap wants one mapped argument: each device gets its own copy of the epoch.
@@ -127,8 +131,8 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
                 jnp.full(epoch_shape, epoch, jnp.uint32),
             ),
             evaluate=evaluate,
-            gradient_norms=lambda states, lanes: gradient_norms(
-                task, layout, width, states, lanes, splits["train"]
+            gradient_norms=lambda states, lanes: measure(
+                gradient_norm, states, lanes, "train"
             ),
             weight_changes=functools.partial(weight_changes, layout),
             compile_seconds=traced + time.perf_counter() - started,
