@@ -17,8 +17,10 @@ LOSS = Metric("loss", False, False, lambda outputs, targets: None)
 
 def stage_of(lanes, rules=Stop()):  # noqa: B008  a frozen value
     task = SimpleNamespace(steps_per_epoch=STEPS)
-    contender = SimpleNamespace(label="sgd", epochs=2, task=task, stop=rules)
     points = tuple(range(lanes))
+    contender = SimpleNamespace(
+        label="sgd", epochs=2, task=task, stop=rules, points=({},) * lanes
+    )
     return Stage("tune", contender, (LOSS,), (0,), points, ("validation",), ())
 
 

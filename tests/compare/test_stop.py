@@ -87,7 +87,7 @@ def test_a_rule_that_means_nothing_is_refused(contenders_of, rules, message):
 
 def test_what_a_lane_does_after_its_end_is_not_counted():
     # Lane 0 ends after epoch 1, by its loss, and is lost later; lane 1 goes on.
-    steps = [[1, 1, 1, 1, *[NAN] * 4], [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]]
+    steps = [[1, 1, 1, 1, 9, 9, 9, NAN], [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]]
     seen = history(steps, [[1, 1], [2, 0.9], [NAN, 0.8]])
     stage = stage_of(2, Stop(patience=1))
     assert stages.done(stage, seen)

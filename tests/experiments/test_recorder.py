@@ -13,6 +13,7 @@ from absl import logging
 from rich.console import Console
 
 from experiments.recorder import Recorder, _Events, _file_name, check_names
+from optlab.compare import Progress
 from optlab.compare.stop import Stop
 from optlab.errors import InputError
 from tests.compare.test_stages import history, stage_of
@@ -52,6 +53,22 @@ def test_states_are_saved_when_that_is_a_small_share_of_the_time(tmp_path, monke
     for now[0] in (103.0, 141.0, 143.0):
         found[now[0]] = recorder.wants_states(None)
     assert found == {103.0: False, 141.0: False, 143.0: True}
+
+
+def test_a_stage_that_a_rule_ended_is_finished(tmp_path):
+    stage = stage_of(1, Stop(patience=1))
+    steps = [[1.0] * 4 + [math.nan] * 4]
+    seen = history(steps, [[1], [2], [math.nan]], epoch=1)
+    with recorder_of(tmp_path) as recorder:
+        recorder.begin(stage.epochs)
+        recorder.segment(stage, Progress(seen, None))
+        assert recorder.bar.finished
+    assert (tmp_path / "rows.csv").read_text().count(",validation,") == 2
+    with recorder_of(tmp_path) as recorder:
+        recorder.begin(stage.epochs)
+        again = recorder.restore(stage, Progress(seen._replace(epoch=0), None))
+        assert again.history.epoch == 1
+        assert recorder.bar.finished
 
 
 def test_a_tensorboard_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):

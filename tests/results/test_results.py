@@ -11,6 +11,7 @@ from optlab import results as lab
 from optlab.errors import InputError
 from optlab.problems import Metric
 from optlab.results import Interval, Runs, statistics
+from optlab.results.sawtooth import teeth
 
 NAN = float("nan")
 SHARE = Metric("accuracy", True, True, lambda outputs, targets: None)
@@ -328,3 +329,18 @@ def test_environment_names_versions_hardware_and_commit(tmp_path):
     assert {"jax", "optax", "numpy", "python", "commit", "cores", "date"} <= set(made)
     assert made["jax"][0].isdigit()
     assert str(tmp_path) not in "".join(made.values())
+
+
+def test_teeth_are_those_of_each_run_s_own_second_half():
+    # Epochs of two steps: from start to end +1 and +0.2, from end to start -1.5.
+    long = [3, 4, 2, 3, 1.5, 2.5, 1, 1.2]
+    short = [*long[:6], NAN, NAN]  # three epochs are too few
+    losses = np.array([long, short])[:, None]
+    ends = np.array([[4], [3]])
+    nothing = np.zeros((5, 2, 1))
+    runs = Runs(
+        "report", (0, 1), (0,), 2, nothing, {"loss": losses}, {}, ends < 0, ends
+    )
+    found = teeth(runs)
+    assert (found.within.n, found.between.n) == (1, 1)
+    np.testing.assert_allclose([found.within.mean, found.between.mean], [0.6, -1.5])
