@@ -1,7 +1,6 @@
 """NIST's nonlinear regressions, each from both starts, method by method.
 
-Each method is one compiled program for all problems; a problem's two starts are its
-lanes.
+Each method is one compiled program for all problems and starts.
 """
 
 import functools
@@ -139,7 +138,7 @@ def compile_fit(
     example: nist.Regression,
     long: bool = False,
 ) -> tuple[Callable[..., tuple[Solution, Uncertainties]], float]:
-    """Compiles one program for every problem.
+    """Compiles one program for every problem and start.
 
     Args:
       tx: method.
@@ -152,20 +151,16 @@ def compile_fit(
     """
 
     @jax.jit
-    def run(data: nist.Data, starts: jax.Array) -> tuple[Solution, Uncertainties]:
+    def run(data: nist.Data, start: jax.Array) -> tuple[Solution, Uncertainties]:
         # One trace of the models, which the method evaluates in several places.
         residual_fn = jax.jit(data.residual_fn)
-
-        def from_start(start):
-            solution = solve(tx, start, residual_fn=residual_fn, stop=stop)
-            return solution, uncertainties(residual_fn, solution.params)
-
-        return jax.vmap(from_start)(starts)
+        solution = solve(tx, start, residual_fn=residual_fn, stop=stop)
+        return solution, uncertainties(residual_fn, solution.params)
 
     started = time.perf_counter()
-    program = run.lower(*nist.pad(example)).compile(
-        None if long else compiler.in_a_hurry()
-    )
+    data, starts = nist.pad(example)
+    options = None if long else compiler.in_a_hurry()
+    program = run.lower(data, starts[0]).compile(options)
     return program, time.perf_counter() - started
 
 
@@ -183,7 +178,8 @@ def fit(
     """
     data, starts = nist.pad(problem)
     started = time.perf_counter()
-    solution, errors = jax.device_get(program(data, starts))
+    ends = jax.device_get([program(data, start) for start in starts])
+    solution, errors = jax.tree.map(lambda *each: np.stack(each), *ends)
     seconds = time.perf_counter() - started
     size = problem.certified.size
     found, spread = solution.params[:, :size], errors.standard_errors[:, :size]

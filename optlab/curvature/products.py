@@ -128,7 +128,7 @@ def gauss_newton(
     z, J = jacobian(output_fn, x)  # noqa: N806
     dl, H_product = jax.linearize(jax.grad(loss_fn), z)  # noqa: N806
     HJ = jax.vmap(H_product, in_axes=1, out_axes=1)(J)  # noqa: N806
-    return J.T @ dl, J.T @ HJ
+    return dl @ J, J.T @ HJ
 
 
 def gauss_newton_product(

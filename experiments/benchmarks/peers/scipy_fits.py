@@ -1,6 +1,8 @@
 """SciPy's least_squares on compiled residuals, float64."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +16,7 @@ def make_fit(
     residual_fn: Callable,
     target: float = -np.inf,
     jacobian: bool = True,
+    compiler_options: Mapping[str, Any] | None = None,
     **options,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Makes a function that fits from one start.
@@ -23,6 +26,7 @@ def make_fit(
       target: half the sum of squares at which a fit ends, too.
       jacobian: whether SciPy gets the exact Jacobian, by compiled forward mode, and
         else takes differences.
+      compiler_options: XLA's options for residuals and Jacobian.
       **options: further arguments of ``scipy.optimize.least_squares``.
 
     Returns:
@@ -31,7 +35,8 @@ def make_fit(
     """
     import scipy.optimize
 
-    values, slopes = jax.jit(residual_fn), jax.jit(jax.jacfwd(residual_fn))
+    compiled = functools.partial(jax.jit, compiler_options=compiler_options)
+    values, slopes = compiled(residual_fn), compiled(jax.jacfwd(residual_fn))
     if jacobian:
         options["jac"] = lambda x: np.asarray(slopes(x))
 

@@ -93,7 +93,8 @@ def local(
         shapes = _shapes(m, n, solver, squares)
         curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
         z, J, evaluations = curvature.counted_jacobian(output_fn, x)  # noqa: N806
-        push, pull = (lambda v: J @ v), (lambda u: J.T @ u)
+        # u @ J, for J.T @ u is six times as slow on a CPU.
+        push, pull = (lambda v: J @ v), (lambda u: u @ J)
         u, H = curve(z)  # noqa: N806
         HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
         entries = jnp.sum(J * HJ, 0) if diagonal else None

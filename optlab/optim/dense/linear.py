@@ -79,7 +79,7 @@ def qr_solver(J: jax.Array, d: jax.Array) -> Callable:  # noqa: N803
     c = unit_diagonal(jnp.sum(J**2, 0) + d)
     rows = jnp.diag(jnp.sqrt(d / c**2 + jnp.finfo(J.dtype).eps ** 2))
     Q, R = jnp.linalg.qr(jnp.concatenate([J / c, rows]))  # noqa: N806
-    return lambda u: jsl.solve_triangular(R, Q[:m].T @ u) / c
+    return lambda u: jsl.solve_triangular(R, u @ Q[:m]) / c
 
 
 def dual_qr_solver(J: jax.Array, nu: jax.Array, scale: jax.Array) -> Callable:  # noqa: N803

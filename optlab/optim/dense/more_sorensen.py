@@ -79,7 +79,7 @@ def exact_step(
     """
     l, Q = jnp.linalg.eigh(H)  # noqa: E741, N806
     l = (jnp.abs(l) if absolute else l) + damping  # noqa: E741
-    c = Q.T @ g
+    c = g @ Q
     # Guard: where curvature and slope are both only rounding, there is nothing to
     # gain; a rounding below zero would be followed all the way to the boundary.
     eps, largest = jnp.finfo(l.dtype).eps, jnp.max(jnp.abs(l))
