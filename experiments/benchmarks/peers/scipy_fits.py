@@ -1,7 +1,6 @@
 """SciPy's least_squares on compiled residuals, float64."""
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,7 +15,7 @@ def make_fit(
     residual_fn: Callable,
     target: float = -np.inf,
     jacobian: bool = True,
-    compiler_options: Mapping[str, Any] | None = None,
+    compiler_options: dict[str, Any] | None = None,
     **options,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Makes a function that fits from one start.
@@ -35,8 +34,10 @@ def make_fit(
     """
     import scipy.optimize
 
-    compiled = functools.partial(jax.jit, compiler_options=compiler_options)
-    values, slopes = compiled(residual_fn), compiled(jax.jacfwd(residual_fn))
+    values, slopes = (
+        jax.jit(function, compiler_options=compiler_options)
+        for function in (residual_fn, jax.jacfwd(residual_fn))
+    )
     if jacobian:
         options["jac"] = lambda x: np.asarray(slopes(x))
 
