@@ -26,7 +26,7 @@ from experiments import workdir
 from optlab import ranges
 from optlab.errors import InputError, near
 from optlab.report import Card, Claimed, duration, write_gallery
-from optlab.report.tables import in_words, p_value
+from optlab.report.wording import in_words, p_value
 from optlab.results import Interval, read_json, write_atomic
 from optlab.results.provenance import commit
 

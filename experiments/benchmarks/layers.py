@@ -17,8 +17,7 @@ from experiments.benchmarks.suite import Ratio
 from experiments.benchmarks.timing import Status, interleaved
 from optlab.models import depthwise
 from optlab.models.cost import multiply_adds
-from optlab.report import Table
-from optlab.report.tables import number, tabulate
+from optlab.report import Table, number, tabulate
 
 #: XLA's own depthwise convolution.
 NATIVE = "lax.conv with feature groups, steps scanned"

@@ -16,7 +16,7 @@ from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.problems import Metric
 from optlab.report import Picture, Section, Table, tabulate
 from optlab.report.figures import compression as figures
-from optlab.report.tables import p_value
+from optlab.report.wording import p_value
 from optlab.results.statistics import holm, mean_interval, paired_p
 
 

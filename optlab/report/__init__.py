@@ -11,8 +11,9 @@ from optlab.report.document import (
 )
 from optlab.report.gallery import Card, Claimed, write_gallery
 from optlab.report.page import write
-from optlab.report.tables import Table, duration, number, tabulate
+from optlab.report.tables import Table, tabulate
 from optlab.report.terminal import show, show_table
+from optlab.report.wording import duration, number
 
 __all__ = [
     "Card",

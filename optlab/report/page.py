@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from optlab.report import figures, tables
+from optlab.report import figures, tables, wording
 from optlab.report.document import (
     Block,
     Facts,
@@ -143,7 +143,7 @@ def _asked(results: Results) -> str:
     return (
         f"{', '.join(names)}: each tuned on the validation split, then its best point "
         "run again with fresh seeds and reported on the test split. "
-        f"{tables.in_words(results.metrics[0].name).capitalize()} decides, "
+        f"{wording.in_words(results.metrics[0].name).capitalize()} decides, "
         f"{'higher' if results.metrics[0].higher else 'lower'} is better.{within}"
     )
 

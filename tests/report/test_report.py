@@ -12,7 +12,7 @@ from rich.console import Console
 
 from optlab import report
 from optlab.problems import Metric
-from optlab.report import figures, tables
+from optlab.report import figures, tables, wording
 from optlab.report.figures import curves, labels, style, swept
 from optlab.report.page import sections
 from optlab.results import Interval, choose_point, responses, swept_names
@@ -413,7 +413,7 @@ def test_published_figures_are_beside_the_measured_ones(make_results):
 
 def test_a_metric_that_is_no_number_is_a_dash():
     metric = Metric("r2", True, False, lambda outputs, targets: None)
-    assert tables.measured(Interval(np.nan, np.nan, np.nan, 0), metric) == "-"
+    assert wording.measured(Interval(np.nan, np.nan, np.nan, 0), metric) == "-"
 
 
 class Reader(html.parser.HTMLParser):

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from optlab.problems import Metric
 from optlab.report.figures import style
 from optlab.report.figures.labels import label_ends, say
-from optlab.report.tables import in_words, short
+from optlab.report.wording import in_words, short
 from optlab.results import Entry, Results, mean_band
 
 _HEIGHTS = 3.0, 2.6

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from optlab.problems import Metric
 from optlab.report.figures import style
 from optlab.report.figures.labels import spread
-from optlab.report.tables import in_words
+from optlab.report.wording import in_words
 from optlab.results import Results, distinct, mean_band, swept_names
 from optlab.results.responses import Response, response
 

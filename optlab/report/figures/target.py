@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from optlab.report.figures import style
-from optlab.report.tables import in_words, short
+from optlab.report.wording import in_words, short
 from optlab.results import Entry, Results, median_time_to_target, times_to_target
 
 

@@ -1,0 +1,85 @@
+"""Numbers, times and names as a reader sees them."""
+
+import numpy as np
+
+from optlab.problems import Metric
+from optlab.results import Interval
+
+#: Stands where there is no value.
+NONE = "-"
+
+
+def number(value: float) -> str:
+    """Formats three significant digits, or a dash for a value that is not finite.
+
+    >>> number(0.00713), number(12345.0), number(float("nan"))
+    ('0.00713', '1.23e+04', '-')
+    """
+    return f"{value:#.3g}".rstrip(".") if np.isfinite(value) else NONE
+
+
+def in_words(name: str) -> str:
+    """Writes a name without underscores."""
+    return name.replace("_", " ")
+
+
+def short(value: float, metric: Metric) -> str:
+    """Formats a value of a metric: four digits, and a percent sign where it has one."""
+    return f"{100 * value:.4g}%" if metric.percent else f"{value:.4g}"
+
+
+def measured(interval: Interval, metric: Metric) -> str:
+    """Formats a mean with half the width of its interval.
+
+    Args:
+      interval: mean and bounds of a metric.
+      metric: metric of the values, with its unit.
+
+    Returns:
+      Such as ``98.00 ± 1.00``; without the second part where there are no bounds.
+
+    >>> share = Metric("recall", True, True, lambda outputs, targets: None)
+    >>> measured(Interval(0.98, 0.97, 0.99, 5), share)
+    '98.00 ± 1.00'
+    >>> measured(Interval(0.98, float("nan"), float("nan"), 1), share)
+    '98.00'
+    >>> measured(Interval(0.0625, 0.05, 0.07, 5), share._replace(percent=False))
+    '0.0625 ± 0.01'
+    """
+    mean, half = interval.mean, (interval.high - interval.low) / 2
+    if not np.isfinite(mean):
+        return NONE
+    text = f"{100 * mean:.2f}" if metric.percent else number(mean)
+    if not np.isfinite(half):
+        return text
+    return f"{text} ± {100 * half:.2f}" if metric.percent else f"{text} ± {half:.2g}"
+
+
+def unit(metric: Metric) -> str:
+    """Names a metric with the unit of its values, such as ``accuracy %``."""
+    return in_words(metric.name) + " %" * metric.percent
+
+
+def duration(seconds: float) -> str:
+    """Formats a time in the units that a person would choose.
+
+    >>> duration(0.42), duration(87.0), duration(107.0), duration(7265.0)
+    ('0.42 s', '87 s', '1:47 min', '2:01 h')
+    """
+    if not np.isfinite(seconds):
+        return NONE
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def p_value(p: float) -> str:
+    """Writes a p value; a dash for NaN.
+
+    >>> p_value(0.04), p_value(1e-5)
+    ('0.040', '<0.001')
+    """
+    return NONE if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
