@@ -11,6 +11,7 @@ Source: James, Roos, MINUIT, Comput. Phys. Commun. 10 (1975), section on limits;
 length d, which makes the result independent of units, is ours.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ import numpy as np
 from jax.core import Tracer
 
 from optlab.errors import InputError, near
+from optlab.solving.objective import half_squares
 
 # Distance from a bound to which a start on the bound is moved, as a share of d or of
 # half the interval: at the bound itself the gradient in u is zero.
@@ -35,11 +37,6 @@ class Bounds(NamedTuple):
     from the names of leaves (``"layer.scale"``). A bound is a number or an array that
     fits its leaf; infinite ones are none. A start on a bound is moved inside, by 0.25%
     of the interval where there are two, else by 0.5% of the larger of |start| and 1.
-
-    Gauss-Newton may stall short of an optimum beyond a bound, where Levenberg-Marquardt
-    does not: near the bound dp/du, and with it the column of the Jacobian, is
-    proportional to u, so that an undamped step grows like 1/u, while the curvature that
-    would shorten it is that of the change of variables, which Gauss-Newton leaves out.
 
     >>> Bounds(lower={"rate": 0.0}, upper={"rate": 1.0, "height": 5.0}).lower
     {'rate': 0.0}
@@ -77,6 +74,46 @@ class Box(NamedTuple):
             return above.astype(jnp.int8) - below.astype(jnp.int8)
 
         return jax.tree.map(of, params, *self)
+
+
+def curved(
+    box: Box, output_fn: Callable, loss_fn: Callable
+) -> tuple[Callable, Callable]:
+    """Makes outputs of u whose J^T H J has the curvature of the change of variables.
+
+    Near a bound dp/du, and with it a column of J, is proportional to u, so that the
+    step of J^T H J alone grows like 1/u where the optimum lies beyond the bound. What
+    is left out there is g p''(u), with g = df/dp. It comes in by outputs that are zero,
+    and whose derivative is not:
+
+        z(p(u)),  w (u - u0)  at u0 = u       w^2 = max(g p'', 0)
+
+    Args:
+      box: change of variables.
+      output_fn: p -> a tree z of outputs.
+      loss_fn: z -> scalar.
+
+    Returns:
+      u -> (z, a tree like u of such outputs), and the loss of both.
+    """
+
+    def outputs(u):
+        held = jax.lax.stop_gradient(u)
+        ones = jax.tree.map(jnp.ones_like, held)
+        slope = lambda u: jax.jvp(box.params, (u,), (ones,))[1]  # noqa: E731
+        bend = jax.jvp(slope, (held,), (ones,))[1]
+        gradient = jax.grad(lambda p: loss_fn(output_fn(p)))(box.params(held))
+
+        def row(u, u0, g, b):
+            w = jnp.sqrt(jnp.maximum(g * b, 0.0))
+            return jax.lax.stop_gradient(w) * (u - u0)
+
+        return output_fn(box.params(u)), jax.tree.map(row, u, held, gradient, bend)
+
+    def loss(both):
+        return loss_fn(both[0]) + half_squares(both[1])
+
+    return outputs, loss
 
 
 def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:

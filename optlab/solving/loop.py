@@ -222,14 +222,16 @@ def _run(
 def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:
     """Composes the functions of the parameters with the change of variables."""
     inside = lambda function: lambda u: function(box.params(u))  # noqa: E731
-    return objective.Objective(
-        value_and_aux=inside(bound.value_and_aux),
-        functions={
-            name: function if name == "output_loss_fn" else inside(function)
-            for name, function in bound.functions.items()
-        },
-        values=(),
-    )
+    functions = dict(bound.functions)
+    if residual_fn := functions.get("residual_fn"):
+        functions["residual_fn"], _ = boxes.curved(
+            box, residual_fn, objective.half_squares
+        )
+    if output_fn := functions.get("output_fn"):
+        functions["output_fn"], functions["output_loss_fn"] = boxes.curved(
+            box, output_fn, functions["output_loss_fn"]
+        )
+    return objective.Objective(inside(bound.value_and_aux), functions, values=())
 
 
 def _relative(residual_fn: Callable | None, box: boxes.Box | None) -> stopping.Relative:

@@ -110,7 +110,7 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
 
     ends = {
         "value_fn": lambda value: value,
-        "residual_fn": lambda r: half_square(ravel_pytree(r)[0]),
+        "residual_fn": half_squares,
         "output_fn": loss,
     }
     pairs = {name: pair(name) for name in ends if getattr(given, name) is not None}
@@ -135,6 +135,11 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
         functions=functions,
         values=tuple((name, lambda p, w=w: w(p)[0]) for name, w in ways.items()),
     )
+
+
+def half_squares(residuals: Any) -> jax.Array:
+    """Computes half the sum of squares of a tree of real numbers."""
+    return half_square(ravel_pytree(residuals)[0])
 
 
 def check_args(args: Any) -> None:

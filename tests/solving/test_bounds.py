@@ -44,8 +44,6 @@ def test_the_optimum_inside_on_and_beyond(name, float64):
     np.testing.assert_allclose(on.params["shape"]["rate"], best, rtol=1e-5)
     assert on.params["shape"]["rate"] <= best
 
-    if name == "gauss_newton":  # it stalls there, as Bounds says
-        return
     beyond = fit(name, Bounds(lower={"shape.rate": 0.5}, upper={"shape.rate": 1.2}))
     np.testing.assert_allclose(beyond.params["shape"]["rate"], 1.2, rtol=1e-12)
     basis = jnp.exp(-1.2 * T)
@@ -54,6 +52,46 @@ def test_the_optimum_inside_on_and_beyond(name, float64):
     assert beyond.at_bound["shape"]["rate"] == 1
     assert beyond.at_bound["height"] == 0
     assert beyond.reason in (Reason.GRADIENT, Reason.ROUNDING, Reason.STEP)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "qr", "cg"])
+@pytest.mark.parametrize("limits", [(None, 1.2), (2.5, None), (0.5, 1.2), (2.0, 9.0)])
+def test_gauss_newton_ends_beyond_a_bound_within_a_few_steps(solver, limits, float64):
+    """J^T J alone vanishes there: without g p'' it takes 1000 steps and stays short."""
+    low, high = limits
+    bounds = Bounds(
+        lower={} if low is None else {"shape.rate": low},
+        upper={} if high is None else {"shape.rate": high},
+    )
+    start = {"height": 1.0, "shape": {"rate": 1.0 if high == 1.2 else 3.0}}
+    tx = optlab.gauss_newton(solver=solver)
+    found = solve(tx, start, residual_fn=residual_fn, bounds=bounds)
+    limit = low if high in (None, 9.0) else high
+    np.testing.assert_allclose(found.params["shape"]["rate"], limit, rtol=1e-9)
+    basis = jnp.exp(-limit * T)
+    height = basis @ Y / (basis @ basis)
+    np.testing.assert_allclose(found.params["height"], height, rtol=1e-6)
+    assert found.steps < 30
+    assert found.value == pytest.approx(0.5 * float(jnp.sum((height * basis - Y) ** 2)))
+
+
+@pytest.mark.parametrize("name", ["levenberg_marquardt", "gauss_newton"])
+def test_losses_of_outputs_end_beyond_a_bound(name, float64):
+    counts = jnp.array([0.0, 1.0, 3.0, 2.0, 7.0])
+
+    def poisson(z):  # of log rates
+        return jnp.sum(jnp.exp(z) - counts * z)
+
+    found = solve(
+        optlab.optim.make(name),
+        {"level": 0.0, "slope": 0.2},
+        output_fn=lambda p: p["level"] + p["slope"] * jnp.arange(5.0),
+        output_loss_fn=poisson,
+        bounds=Bounds(upper={"slope": 0.3}),
+    )
+    np.testing.assert_allclose(found.params["slope"], 0.3, rtol=1e-9)
+    level = jnp.log(counts.sum() / jnp.exp(0.3 * jnp.arange(5.0)).sum())
+    np.testing.assert_allclose(found.params["level"], level, rtol=1e-6)
 
 
 def test_one_sided_bounds_hold_entry_by_entry():

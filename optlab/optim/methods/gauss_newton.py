@@ -49,8 +49,8 @@ def gauss_newton(
     Use it where the residuals at the solution are small and the start is near, or on
     mini-batches of a small net. A step takes of the order of m n min(m, n)
     operations and m n numbers, with m outputs and n parameters; ``cg`` takes products
-    only, for nets of any size. Not for rank-deficient fits far from the start, nor at a
-    bound, where it may stall: try `levenberg_marquardt` next.
+    only, for nets of any size. Not for rank-deficient fits far from the start: try
+    `levenberg_marquardt` next.
 
     Args:
       damping: nu, relative to the curvature c along the gradient, with every solver;
