@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from optlab.curvature import real_parts
 from optlab.errors import InputError, near
-from optlab.optim.dense.lift import half_square
+from optlab.optim.dense.lift import gathered, half_square
 
 
 class Functions(TypedDict, total=False):
@@ -217,7 +217,7 @@ def _scalar(value: Any, name: str = "value_fn") -> jax.Array:
 
 
 def _residuals(outputs: Any) -> Any:
-    outputs = jax.tree.map(jnp.asarray, real_parts(outputs))
+    outputs = gathered(jax.tree.map(jnp.asarray, real_parts(outputs)))
     return jax.tree.map(
         lambda r: r.astype(jnp.promote_types(r.dtype, jnp.bfloat16)), outputs
     )

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
+from jax.sharding import NamedSharding, PartitionSpec
 
 from optlab.curvature.real import complex_again, real_parts
 from optlab.errors import InputError, near
@@ -64,6 +65,36 @@ def half_square(r: jax.Array) -> jax.Array:
     12.5
     """
     return 0.5 * jnp.vdot(r, r)
+
+
+def gathered(outputs: Any) -> Any:
+    """Gathers outputs that an explicit mesh shards.
+
+    JAX leaves it open how their inner products would be sharded; the function itself
+    is still computed in shards. Of a mesh whose axes are Auto this is the compiler's.
+    """
+
+    def gather(x):
+        sharding = jax.typeof(x).sharding
+        if not _is_sharded(sharding):
+            return x
+        return jax.sharding.reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
+
+    return jax.tree.map(gather, outputs)
+
+
+def sharded_as(outputs: Any, shapes: Any) -> Any:
+    """Undoes `gathered`, for a tree of the shapes of the outputs before it."""
+
+    def spread(x, shape):
+        sharding = shape.sharding
+        return jax.sharding.reshard(x, sharding) if _is_sharded(sharding) else x
+
+    return jax.tree.map(spread, outputs, shapes)
+
+
+def _is_sharded(sharding: Any) -> bool:
+    return sharding is not None and any(axis is not None for axis in sharding.spec)
 
 
 def fill(part: Any, full: Any) -> Any:
@@ -248,14 +279,17 @@ def _flat_objective(x, whole, value, functions):
     function = residual_fn if squares else output_fn
     outputs, loss = None, half_square if squares else None
     if function is not None:
-        flat = lambda x: ravel_pytree(real_parts(function(whole(x))))[0]  # noqa: E731
+        real = lambda x: real_parts(gathered(function(whole(x))))  # noqa: E731
+        flat = lambda x: ravel_pytree(real(x))[0]  # noqa: E731
         outputs = lambda x: flat(x).astype(x.dtype)  # noqa: E731
     if not squares and output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         unravel = _flat(real_parts(zeros))[1]
-        again = lambda z: complex_again(unravel(z), shapes)  # noqa: E731
-        loss = lambda z: jnp.asarray(output_loss_fn(again(z)), z.dtype)  # noqa: E731
+
+        def loss(z):
+            again = sharded_as(complex_again(unravel(z), shapes), shapes)
+            return jnp.asarray(output_loss_fn(again), z.dtype)
 
     def scalar(x):
         if value_fn is not None:
