@@ -286,10 +286,10 @@ def _flat_objective(x, whole, value, functions):
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
         unravel = _flat(real_parts(zeros))[1]
-
-        def loss(z):
-            again = sharded_as(complex_again(unravel(z), shapes), shapes)
-            return jnp.asarray(output_loss_fn(again), z.dtype)
+        again = lambda z: sharded_as(  # noqa: E731
+            complex_again(unravel(z), shapes), shapes
+        )
+        loss = lambda z: jnp.asarray(output_loss_fn(again(z)), z.dtype)  # noqa: E731
 
     def scalar(x):
         if value_fn is not None:
