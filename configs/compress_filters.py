@@ -19,6 +19,11 @@ of its images. There, with 3 seeds, the parents end at 51.3 ± 2.2%. Without 25,
 time of a batch are left; the errors are 49.8 ± 3.2, 53.5 ± 0.9 and 62.5 ± 2.3%
 independently, 49.7 ± 2.0, 53.7 ± 0.8 and 63.3 ± 1.9% greedily, 49.7 ± 2.6, 53.7 ± 1.4
 and 61.9 ± 3.4% from scratch: no different at this size. 4:21 min beside other work.
+
+``cifar10`` in full has run with one seed (--config.seeds=1), 40 minutes beside other
+work: the parent of 356,810 parameters ends at 20.0%. Without 25, 50 and 75% of the
+filters 58, 27 and 8% of the multiply-adds are left; the errors are 20.4, 23.2 and 30.6%
+independently, 20.6, 22.6 and 30.8% greedily, 20.6, 23.5 and 33.8% from scratch.
 """
 
 from typing import Any

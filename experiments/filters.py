@@ -145,7 +145,7 @@ def conclusion(found: Sequence[Removed], measure: Measure) -> str:
         f"are left and {last.seconds / whole.seconds:.2f} times the time; "
         f"{measure.label}: {plus_minus(parents[GREEDY])} before, "
         f"{plus_minus(errors[GREEDY])} retrained, {plus_minus(errors[SCRATCH])} from "
-        f"scratch ({len(parents[GREEDY])} seeds, 95% intervals)."
+        f"scratch ({_counted(parents, '95% intervals')})."
     )
 
 
@@ -172,11 +172,8 @@ def error_table(found: Sequence[Removed], measure: Measure) -> Table:
             for way in (INDEPENDENT, GREEDY)
         }
         rows.append(row)
-    seeds = len(found[0].after[GREEDY])
-    notes = [
-        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval. 0%: the dense parents, "
-        "before any retraining."
-    ]
+    seeds = _counted(found[0].after, "mean ± 95% interval")
+    notes = [f"{seeds.capitalize()}. 0%: the dense parents, before any retraining."]
     return tabulate("Error", rows, ["filters\nremoved"], notes)
 
 
@@ -207,6 +204,12 @@ def cost_table(found: Sequence[Removed], images: int) -> Table:
         "rounds in which all shapes took turns."
     ]
     return tabulate("Cost", rows, ["filters\nremoved"], notes)
+
+
+def _counted(values: Mapping[str, np.ndarray], shown: str) -> str:
+    """The number of seeds, and what is shown of several."""
+    seeds = len(values[GREEDY])
+    return f"{seeds} seeds, {shown}" if seeds > 1 else "one seed, no interval"
 
 
 def _in_errors(found: Removed, measure: Measure) -> Removed:
