@@ -17,8 +17,8 @@ once; the difference from the dense parent is in points, paired by seed:
 | lenet300_60x | 1.49 ± 0.05 | 17,362 | 61.4 | 1.49 ± 0.07 | -0.00 [-0.09, +0.09] |
 | lenet5 | 0.60 ± 0.08 | 23,632 | 73.0 | 0.68 ± 0.05 | +0.08 [-0.02, +0.19] |
 
-On 2 cores the first two take 10 minutes beside other work and lenet5 51, of which a
-seed alone (--config.seeds=1) takes 15.
+On 2 idle cores the first two take 2:43 and 3:13 minutes; beside other work lenet5 took
+51, and 15 with a single seed (--config.seeds=1).
 
 LeNet-300-100's retraining was chosen by 10,000 validation images and two tuning seeds,
 trained on 50,000 images (dense 1.52 and 1.55% error). Without decay, 40 epochs at a
