@@ -49,6 +49,13 @@ def get_config() -> ConfigDict:
     config.least_squares.nist_dir = ""  # folder of the .dat files
     config.least_squares.nist_problems = 27
 
+    # Published unconstrained problems: who ends at the best value found by any.
+    config.minimization = ConfigDict()
+    config.minimization.methods = ("newton", "newton_cg", "bfgs", "dfp")
+    config.minimization.unknowns = 12  # of a problem, at most
+    config.minimization.problems = 200  # at most
+    config.minimization.steps = 2000
+
     # Steps with masks beside dense ones, and many sparsities as lanes of one program.
     config.pruning = ConfigDict()
     config.pruning.repeats = 5

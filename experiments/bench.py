@@ -5,7 +5,8 @@
   python -m experiments.bench --suite=sweep --config.sweep.examples=2000
 
 Suites: sweep (many small runs), conv (a step of a convolutional net), least_squares
-(fits of a small net and of NIST's problems), scaling (growth with lanes, parameters,
+(fits of a small net and of NIST's problems), minimization (how many of CUTEst's small
+problems each method solves), scaling (growth with lanes, parameters,
 examples, devices), pruning (steps with masks beside dense ones). On a GPU or TPU, sweep
 and conv are the ones to run.
 

@@ -1,12 +1,14 @@
-"""The suite of least squares once, at a tiny size."""
+"""The suites of least squares and of minimization once, at a tiny size."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import bench as config
-from experiments.benchmarks import least_squares
-from experiments.benchmarks.peers import missing
+from experiments.benchmarks import least_squares, minimization
+from experiments.benchmarks.peers import missing, sif2jax_problems
+from optlab.report import Table
 from optlab.sweep import width
 from optlab.testproblems import nist, samples
 
@@ -35,3 +37,41 @@ def test_least_squares(monkeypatch):
         assert values["NIST, four digits by optlab"] == 2
     else:
         assert any("nist_dir=DIR" in note for note in result.notes)
+
+
+@pytest.mark.skipif(bool(missing("scipy")), reason=missing("scipy"))
+def test_minimization(monkeypatch):
+    def rosenbrock(x):
+        return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+    def bowl(x):
+        return jnp.sum((x - 2) ** 2)
+
+    problems = [
+        sif2jax_problems.Problem("rosenbrock", rosenbrock, np.array([-1.2, 1.0])),
+        sif2jax_problems.Problem("bowl", bowl, np.array([3.0])),
+        sif2jax_problems.Problem("left out", bowl, np.zeros(1)),
+    ]
+    monkeypatch.setattr(minimization, "missing", lambda name: "")
+    monkeypatch.setattr(sif2jax_problems, "load", lambda largest: problems)
+    settings = {"methods": ("newton", "steepest_descent"), "steps": 50}
+    settings |= {"unknowns": 12, "problems": 2}
+    result = minimization.run(settings, lambda text: None)
+    assert {value.name: value.value for value in result.values} == {
+        "problems that newton solves": 2,
+        "problems that steepest_descent solves": 1,
+        "problems that SciPy BFGS solves": 2,
+        "problems that SciPy trust-exact solves": 2,
+    }
+    (table,) = result.blocks
+    assert isinstance(table, Table)
+    assert table.columns == ("problem", "best", "steepest_descent")
+    assert [row[0] for row in table.rows] == ["rosenbrock"]
+    assert all(value.unit == "of 2" for value in result.values)
+
+
+def test_minimization_without_its_problems(monkeypatch):
+    monkeypatch.setattr(minimization, "missing", lambda name: f"{name} is missing")
+    result = minimization.run({}, lambda text: None)
+    assert result.notes == ("sif2jax is missing", "scipy is missing")
+    assert not result.values

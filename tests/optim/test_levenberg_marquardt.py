@@ -187,12 +187,21 @@ def test_more_parameters_than_residuals(solver):
     np.testing.assert_allclose(solution.params, jnp.arange(5.0) / 10, atol=2e-3)
 
 
-@pytest.mark.parametrize(("residuals", "factor"), [(1, 0.1), (5, 1 / 3)])
-def test_damping_falls_faster_where_residuals_are_fewer(residuals, factor):
+@pytest.mark.parametrize(
+    ("residuals", "damping", "first", "factor"),
+    [(1, None, 1e-3, 0.1), (1, 0.5, 0.5, 0.1), (5, None, 1.0, 1 / 3)],
+)
+def test_damping_is_less_where_residuals_are_fewer(residuals, damping, first, factor):
     rows = jnp.eye(5)[:residuals]
-    tx, start = levenberg_marquardt(), jnp.zeros(5)
-    _, state, _ = one_update(tx, start, residual_fn=lambda x: rows @ x - 3.0)
-    np.testing.assert_allclose(state[0].nu, factor, rtol=1e-4)
+    tx, x = levenberg_marquardt(damping), jnp.zeros(5)
+    state = tx.init(x)
+    for used in (first, first * factor):
+        updates, state, diagnostics = one_update(
+            tx, x, state, residual_fn=lambda x: rows @ x - 3.0
+        )
+        assert diagnostics.accepted
+        np.testing.assert_allclose(diagnostics.damping, used, rtol=0.05)
+        x = x + updates
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])

@@ -11,6 +11,7 @@ INSTALL = {
     "nlls_gram": "pip install 'optlab[bench]'",
     "optimistix": "pip install 'optlab[bench]'",
     "scipy": "pip install 'optlab[bench]'",
+    "sif2jax": "pip install 'optlab[bench]'",
     "somax": "pip install 'optlab[bench]'",
     "torch": "pip install torch",
     "keras": "pip install keras",

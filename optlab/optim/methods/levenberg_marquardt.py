@@ -43,7 +43,7 @@ class LevenbergMarquardtState(NamedTuple):
 
 @checked
 def levenberg_marquardt(
-    damping: Any = 1.0,
+    damping: Any = None,
     decrease: Any = None,
     increase: Any = None,
     max_damping: Any = 1e10,
@@ -64,7 +64,8 @@ def levenberg_marquardt(
     and m n numbers; with ``cg`` products only.
 
     Args:
-      damping: first nu, relative to D; read once, by ``init``.
+      damping: first nu, relative to D; read once. None for 1, or for 1e-3 where
+        ``scaling`` is chosen by shape to be ``identity``.
       decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
         None for the rule's default, 0.1 or 1/3, or for 0.1 where outputs are fewer
         than parameters and ``scaling`` is None.
@@ -82,8 +83,8 @@ def levenberg_marquardt(
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static; the first two solve an m x m system where m < n. A fit of a
-        wide net goes lower in as many steps with damping=1e-3, and now and then by
-        ``qr``: in float32 J J^T has lost its small eigenvalues to rounding.
+        wide net goes lower now and then by ``qr``: in float32 J J^T has lost its small
+        eigenvalues to rounding.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
@@ -116,7 +117,7 @@ def levenberg_marquardt(
 
     def init(x):
         return LevenbergMarquardtState(
-            nu=jnp.asarray(damping, x.dtype),
+            nu=jnp.asarray(1.0 if damping is None else damping, x.dtype),
             growth=jnp.asarray(increase, x.dtype),
             scale=jnp.zeros(x.shape if diagonal else (), x.dtype),
             info=initial(x.dtype),
@@ -137,6 +138,8 @@ def levenberg_marquardt(
         shrink = shrink if decrease is None else decrease
         memory, scale = next_scale(chosen, state.scale, here)
         nu = state.nu
+        if few and damping is None:  # shapes are known here, and not to `init`
+            nu = jnp.where(state.info.evaluations == 0, jnp.asarray(1e-3, x.dtype), nu)
         solve = here.factorize(nu, scale)
         s, products = solve(here.u)
         predicted = predicted_decrease(here.gradient, s, nu * scale)
