@@ -4,10 +4,14 @@
     python -m experiments.compare --config=configs/architectures.py --data_dir=DIR \
         --config.contenders=mobilenet --config.data.examples=50000 --config.epochs=20
 
-SqueezeNet, the smallest here, is tuned over two rates as lanes; the others have one
+SqueezeNet, the smallest here, is tuned over three rates as lanes; the others have one
 rate each. Adam, 512 images, 2 epochs of 16 steps: a trial that all of it works, which
 ranks nothing. The running batch statistics forget faster than published (momentum 0.9,
 not 0.99), since evaluation uses them after 32 steps.
+
+On 10,000 images, 6 epochs (1,836 steps), two seeds, test accuracy: xception 39.2%,
+resnet50v2 34.9, squeezenet 28.5, mobilenet 23.8 (chance is 10), in 14 to 30 s a run on two
+CPU cores and 16 to 38 s of compiling: --config.data.examples=10000 --config.epochs=6.
 """
 
 from typing import Any
@@ -21,7 +25,7 @@ def get_config() -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Published nets, at reduced width, on CIFAR-10"
-    config.note = "A trial: 512 training images, 2 epochs. It ranks nothing."
+    config.note = "A trial that these nets train on 32 x 32 pixels. It ranks nothing."
     config.data.name = "cifar10"
     config.data.validation_fraction = 0.02
     config.data.examples = 512
@@ -37,7 +41,7 @@ def get_config() -> ConfigDict:
     config.contenders.squeezenet = ConfigDict(
         {
             "model": {"name": "squeezenet", "width": 0.5},
-            "optimizer": {"learning_rate": (1e-3, 3e-3)},
+            "optimizer": {"learning_rate": (3e-4, 1e-3, 3e-3)},
         }
     )
     for name, width in (("mobilenet", 0.25), ("xception", 0.1), ("resnet50v2", 0.125)):
