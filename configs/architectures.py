@@ -9,9 +9,9 @@ rate each. Adam, 512 images, 2 epochs of 16 steps: a trial that all of it works,
 ranks nothing. The running batch statistics forget faster than published (momentum 0.9,
 not 0.99), since evaluation uses them after 32 steps.
 
-On 10,000 images, 6 epochs (1,836 steps), two seeds, test accuracy: xception 39.2%,
-resnet50v2 34.9, squeezenet 28.5, mobilenet 23.8 (chance is 10), in 14 to 30 s a run on two
-CPU cores and 16 to 38 s of compiling: --config.data.examples=10000 --config.epochs=6.
+With --config.data.examples=10000 --config.epochs=6 (1,836 steps), two seeds, they have
+learned: xception 39.2% on test, resnet50v2 34.9, squeezenet 28.5, mobilenet 23.8; a run
+takes 14 to 30 s on two CPU cores, compiling 16 to 38 s.
 """
 
 from typing import Any
