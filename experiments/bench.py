@@ -130,7 +130,13 @@ def write(
     }
     content = {"suites": suites}
     return workdir.write_results(
-        folder, TITLE, settings, content, sections, lead=(LEAD,), made_with=made_with
+        folder,
+        TITLE,
+        settings,
+        content,
+        sections,
+        lead=(LEAD,) if bars else (),
+        made_with=made_with,
     )
 
 

@@ -24,6 +24,11 @@ SCIPY = "BFGS", "trust-exact"
 #: Of max(1, |best|): how far above the best value a solution may end.
 TOLERANCE = 1e-6
 
+LEGEND = (
+    f"Empty: solved, within {TOLERANCE:g} max(1, |best|) of the least value that any "
+    "method ends at, all by their defaults. nan: no value."
+)
+
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
     """Minimizes every problem by every method; see `experiments.benchmarks`.
@@ -58,7 +63,7 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
             Value(f"problems that {name} solves", int(each.sum()), count)
             for name, each in zip(names, solved.T, strict=True)
         ),
-        blocks=(tabulate(title, rows, left=("problem",)),) if rows else (),
+        blocks=(tabulate(title, rows, ("problem",), (LEGEND,)),) if rows else (),
     )
 
 
