@@ -15,6 +15,7 @@ from experiments.benchmarks.peers import missing, scipy_minimize, sif2jax_proble
 from experiments.benchmarks.suite import SuiteResult, Value
 from experiments.benchmarks.timing import Status
 from optlab import optim
+from optlab.errors import InputError
 from optlab.report.tables import tabulate
 from optlab.solving import Stop, solve
 
@@ -35,12 +36,20 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
 
     Returns:
       Numbers of problems that the methods solve, and a table of those that any misses.
+
+    Raises:
+      InputError: no problem has so few unknowns, or a method needs residuals.
     """
     absent = tuple(note for name in ("sif2jax", "scipy") if (note := missing(name)))
     if absent:
         return SuiteResult(notes=absent)
     with jax.enable_x64(True):
         problems = sif2jax_problems.load(settings["unknowns"])[: settings["problems"]]
+        if not problems:
+            raise InputError(
+                f"no problem has {settings['unknowns']} unknowns or fewer: give a "
+                "larger --config.minimization.unknowns"
+            )
         ends = {}
         for i, problem in enumerate(problems):
             status(f"{problem.name}, {i + 1} of {len(problems)}")
@@ -90,9 +99,13 @@ def _ends(
     """The value where each method ends."""
     stop, found = Stop(steps=steps), {}
     for name in methods:
-        end = solve(
-            optim.make(name), problem.start, stop=stop, value_fn=problem.value_fn
-        )
+        tx = optim.make(name)
+        try:
+            end = solve(tx, problem.start, stop=stop, value_fn=problem.value_fn)
+        except TypeError as error:  # a method that needs residuals
+            raise InputError(
+                f"{name} cannot minimize {problem.name}: {error}"
+            ) from None
         found[name] = float(end.value)
     for name in SCIPY:
         found[f"SciPy {name}"] = scipy_minimize.minimum(

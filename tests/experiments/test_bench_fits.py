@@ -8,6 +8,7 @@ import pytest
 from configs import bench as config
 from experiments.benchmarks import least_squares, minimization
 from experiments.benchmarks.peers import missing, sif2jax_problems
+from optlab.errors import InputError
 from optlab.report import Table
 from optlab.sweep import width
 from optlab.testproblems import nist, samples
@@ -53,7 +54,8 @@ def test_minimization(monkeypatch):
         sif2jax_problems.Problem("left out", bowl, np.zeros(1)),
     ]
     monkeypatch.setattr(minimization, "missing", lambda name: "")
-    monkeypatch.setattr(sif2jax_problems, "load", lambda largest: problems)
+    few = lambda largest: problems if largest > 1 else []  # noqa: E731
+    monkeypatch.setattr(sif2jax_problems, "load", few)
     settings = {"methods": ("newton", "steepest_descent"), "steps": 50}
     settings |= {"unknowns": 12, "problems": 2}
     result = minimization.run(settings, lambda text: None)
@@ -68,6 +70,11 @@ def test_minimization(monkeypatch):
     assert table.columns == ("problem", "best", "steepest_descent")
     assert [row[0] for row in table.rows] == ["rosenbrock"]
     assert all(value.unit == "of 2" for value in result.values)
+    with pytest.raises(InputError, match="no problem has 1 unknowns or fewer"):
+        minimization.run(settings | {"unknowns": 1}, lambda text: None)
+    settings["methods"] = ("levenberg_marquardt",)
+    with pytest.raises(InputError, match="cannot minimize rosenbrock"):
+        minimization.run(settings, lambda text: None)
 
 
 def test_minimization_without_its_problems(monkeypatch):
