@@ -6,9 +6,9 @@
 
 Suites: sweep (many small runs), conv (a step of a convolutional net), least_squares
 (fits of a small net and of NIST's problems), minimization (how many of CUTEst's small
-problems each method solves), scaling (growth with lanes, parameters,
-examples, devices), pruning (steps with masks beside dense ones). On a GPU or TPU, sweep
-and conv are the ones to run.
+problems each method solves), scaling (growth with lanes, parameters, examples,
+devices), pruning (steps with masks beside dense ones). On a GPU or TPU, sweep and conv
+are the ones to run.
 
 A suite runs optlab and its peers in rounds, one after another in one process: the same
 work, data, precision and threads, warm on both sides. Printed are the median of the

@@ -79,7 +79,7 @@ def interpret(
 
     Args:
       program: the program, linear in its values by example.
-      consts: its constants.
+      consts: values of the program's constants.
       arguments: arrays, or `Own` ones.
       attempt: settings.
 
