@@ -235,18 +235,25 @@ def test_on_the_head_with_adam_on_the_rest():
     def residual_fn(p):
         return jnp.tanh(x @ p["body"]) @ p["head"] - y
 
-    start = {
-        "body": 3 * jax.random.normal(jax.random.key(0), (1, 8)),
-        "head": jnp.zeros((8, 1)),
-    }
     tx = optax.partition(
         {"lm": levenberg_marquardt(), "adam": optax.adam(1e-2)},
         {"body": "adam", "head": "lm"},
     )
-    stop = Stop(steps=100)
-    both = solve(tx, start, residual_fn=residual_fn, stop=stop)
-    adam = solve(optax.adam(1e-2), start, residual_fn=residual_fn, stop=stop)
-    assert both.value < 0.01 * adam.value
+
+    def median(tx):
+        def value(key):
+            start = {
+                "body": 3 * jax.random.normal(key, (1, 8)),
+                "head": jnp.zeros((8, 1)),
+            }
+            return solve(
+                tx, start, residual_fn=residual_fn, stop=Stop(steps=100)
+            ).value
+
+        return jnp.median(jax.lax.map(value, jax.random.split(jax.random.key(0), 9)))
+
+    # One start may end ten times as high, by rounding.
+    assert median(tx) < 0.01 * median(optax.adam(1e-2))
 
 
 @pytest.mark.parametrize("rule", RULES)
