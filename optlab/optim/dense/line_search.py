@@ -3,13 +3,19 @@
     phi(t) = f(x - t d),    phi'(0) < 0
     phi(t) <= phi(0) + c1 t phi'(0) + e      sufficient decrease (Armijo)
     |phi'(t)| <= c2 |phi'(0)|                curvature: long enough, and not too long
+    c1 = 0.4 c2
 
 ``low`` has a sufficient decrease and still descends; ``high`` is not finite, has none,
 or ascends. Some length between two such ones fulfils both conditions. e = 10 eps |f|
 accepts the last steps, which improve x but no longer the digits of f.
 
-Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), section 3.5; the role of e:
-Hager, Zhang, SIAM J. Optim. 16 (2005), section 4.
+A plateau fulfils the second condition wherever it is. A large c1 keeps the search off
+it: a step's decrease must be that share of what the slope promises, of which a parabola
+gives the half. c1 < c2, so that both can be met.
+
+Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), section 3.5, and equation
+3.11 (Goldstein) for a c1 of this size; the role of e: Hager, Zhang, SIAM J. Optim. 16
+(2005), section 4.
 """
 
 from collections.abc import Callable
@@ -21,7 +27,7 @@ import jax.numpy as jnp
 from optlab.optim.dense.lift import Objective
 from optlab.optim.info import Info
 
-SUFFICIENT_DECREASE = 1e-4  # c1
+SUFFICIENT_DECREASE = 0.4  # c1 / c2
 MAX_EVALUATIONS = 40
 # A trial keeps a distance from the bracket's ends, as a share of its width; without an
 # upper end, the length grows by a factor in the range GROWTH.
@@ -89,6 +95,7 @@ def search(
     zero, infinity = jnp.zeros((), x.dtype), jnp.full((), jnp.inf, x.dtype)
     start = Point(zero, value, -jnp.vdot(gradient, d), gradient)
     rounding = 10 * jnp.finfo(x.dtype).eps * jnp.abs(value)
+    promised = SUFFICIENT_DECREASE * curvature * start.slope  # for each unit of t
 
     def going(state):
         return ~state.done & (state.k < MAX_EVALUATIONS)
@@ -97,7 +104,7 @@ def search(
         f, g = value_and_grad(x - state.t * d)
         new = Point(state.t, f, -jnp.vdot(g, d), g)
         finite = jnp.isfinite(f) & jnp.all(jnp.isfinite(g))
-        limit = value + SUFFICIENT_DECREASE * new.t * start.slope + rounding
+        limit = value + new.t * promised + rounding
         pays = finite & (f <= limit)
         too_short = pays & (new.slope < curvature * start.slope)
         too_long = ~pays | (new.slope > -curvature * start.slope)
@@ -112,7 +119,7 @@ def search(
     end = jax.lax.while_loop(going, trial, begin)
     # Guard: a gain that is only rounding counts where the slope says so too, and not
     # where the evaluations ran out; else a search in vain would look like progress.
-    paid = end.low.value <= value + SUFFICIENT_DECREASE * end.low.t * start.slope
+    paid = end.low.value <= value + end.low.t * promised
     return _where(end.done | paid, end.low, start), end.k
 
 
