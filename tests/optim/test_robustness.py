@@ -10,7 +10,7 @@ from optlab.testproblems.unconstrained import PROBLEMS
 
 EVERYBODY = ["beale", "helical_valley", "brown_dennis", "cliff"]
 SOLVES = {
-    "newton": [*EVERYBODY, "brown_badly_scaled", "biggs_exp6", "meyer", "watson"],
+    "newton": [*EVERYBODY, "brown_badly_scaled", "gulf_research", "meyer", "watson"],
     "bfgs": [*EVERYBODY, "powell_badly_scaled", "wood", "gulf_research", "meyer"],
     "newton_cg": [*EVERYBODY, "powell_singular", "penalty_1"],
     "dfp": [*EVERYBODY, "extended_rosenbrock", "freudenstein_roth"],

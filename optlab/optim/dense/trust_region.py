@@ -3,14 +3,17 @@
     s minimizes m(s) = -g.s + s.H s / 2  over |s| <= radius        (the trial is x - s)
     rho = (f(x) - f(x - s)) / -m(s)
     radius+ = |s| / 4      where rho < 1/4
-              10 radius    where rho > 3/4 and s ends at the boundary
+              20 radius    where rho > 3/4 and s ends at the boundary
 
-One update is one trial: a rejected step is a zero update, and the next tries again in
-a smaller region. Newton and Newton-CG differ only in how they minimize m.
+The step is taken where rho > 0.01. One update is one trial: a rejected step is a zero
+update, and the next tries again in a smaller region. Newton and Newton-CG differ only
+in how they minimize m.
 
-Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
-the radius. A factor of ten solves more problems: the norm may change with x, and the
-same region then has another radius than a step ago.
+Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
+the radius; Conn, Gould, Toint, Trust-Region Methods, SIAM 2000, section 6.1 (0.01). A
+factor of twenty solves more problems: the norm may change with x, and the same region
+then has another radius than a step ago. Such a region may reach a plateau far away,
+where the step gains next to nothing of what the model predicts.
 """
 
 from collections.abc import Callable
@@ -25,6 +28,9 @@ from optlab.optim.dense.linear import norm
 from optlab.optim.dense.trial import judge
 from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
+
+SUFFICIENT = 0.01  # least gain ratio of a step that is taken
+GROWTH = 20.0  # of the radius
 
 
 class TrustRegionState(NamedTuple):
@@ -54,7 +60,7 @@ def next_radius(
     """
     poor = ~(ratio >= 0.25)
     at_boundary = length >= 0.9 * radius
-    grown = jnp.where((ratio > 0.75) & at_boundary, 10 * radius, radius)
+    grown = jnp.where((ratio > 0.75) & at_boundary, GROWTH * radius, radius)
     return jnp.where(poor, 0.25 * length, jnp.minimum(grown, max_radius))
 
 
@@ -80,7 +86,7 @@ def scale_by_trust_region(
         ratio, accepted = judge(f, f - objective.value_fn(x - s), trial.predicted)
         # A step that changes no digit of x has no smaller one to try.
         unmoved = jnp.all(x - s == x)
-        accepted = accepted & usable & ~unmoved
+        accepted = accepted & (ratio > SUFFICIENT) & usable & ~unmoved
         next_ = next_radius(state.radius, trial.length, ratio, max_radius)
         info = Info(
             loss=f,
