@@ -246,9 +246,7 @@ def test_on_the_head_with_adam_on_the_rest():
                 "body": 3 * jax.random.normal(key, (1, 8)),
                 "head": jnp.zeros((8, 1)),
             }
-            return solve(
-                tx, start, residual_fn=residual_fn, stop=Stop(steps=100)
-            ).value
+            return solve(tx, start, residual_fn=residual_fn, stop=Stop(steps=100)).value
 
         return jnp.median(jax.lax.map(value, jax.random.split(jax.random.key(0), 9)))
 
