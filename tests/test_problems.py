@@ -90,7 +90,7 @@ def test_a_regression_is_judged_as_scikit_learn_does(monkeypatch, shape):
     given = dataclasses.replace(
         problem, outputs=lambda _, __, indices: outputs[indices]
     )
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 16)
+    monkeypatch.setattr(training.evaluation, "EVALUATION_BATCH", 16)
     found = training.evaluate(given, {}, {}, load, examples=37)
     expected = r2_score(targets, outputs, multioutput="variance_weighted")
     np.testing.assert_allclose(found["R2"], expected, rtol=1e-3)

@@ -227,7 +227,7 @@ def test_the_remainder_is_of_the_shuffle_not_of_the_data():
 
 @pytest.mark.parametrize(("most", "shares"), [(1, 1), (4, 1), (4, 3), (256, 1)])
 def test_a_partial_last_batch_does_not_bend_the_mean(monkeypatch, most, shares):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", most)
+    monkeypatch.setattr(training.evaluation, "EVALUATION_BATCH", most)
     this = problem("classes")
     split = jax.tree.map(jnp.asarray, this.dataset.validation)
     params, state = this.init(KEY)
