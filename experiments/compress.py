@@ -28,7 +28,7 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli, sizes
-from experiments.compression import activations, files, page, stages, thresholds
+from experiments.compression import activations, files, page, stages, tables, thresholds
 from experiments.compression.files import Written, write_nets
 from experiments.compression.stages import Nets
 from experiments.workdir import claim, write_results
@@ -116,10 +116,10 @@ def main(given: cli.Given) -> None:
     if parents is None:
         console.print("train the dense parents", style="dim")
         parents = stages.train_dense(settings, problem, stages.seeds_of(settings))
-    measure = page.Measure(problem.metrics[0])
+    measure = tables.Measure(problem.metrics[0])
     contenders, made = compress(parents, student, settings, folder, console)
     size = 4 * sum(leaf[0].size for leaf in jax.tree.leaves(parents.params))
-    report.show_table(page.contender_table(contenders, size, measure), console)
+    report.show_table(tables.contender_table(contenders, size, measure), console)
     studies = study(parents, settings, measure, console)
     content = {
         "dense_bytes": size,
@@ -136,7 +136,7 @@ def main(given: cli.Given) -> None:
         content,
         page.sections(contenders, made, studies, settings, measure),
         lead=[
-            page.conclusion(contenders, size, measure),
+            tables.conclusion(contenders, size, measure),
             *([settings["note"]] if settings["note"] else []),
         ],
     )
@@ -318,7 +318,7 @@ def compress(
 
 
 def study(
-    dense: Nets, settings: Mapping[str, Any], measure: page.Measure, console: Console
+    dense: Nets, settings: Mapping[str, Any], measure: tables.Measure, console: Console
 ) -> page.Studies:
     """Measures what the page shows beside the files.
 

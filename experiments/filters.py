@@ -27,7 +27,7 @@ from rich.console import Console
 from experiments import cli, sizes
 from experiments.compression import filters, stages
 from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
-from experiments.compression.page import Measure, plus_minus
+from experiments.compression.tables import Measure, plus_minus
 from experiments.workdir import claim, write_results
 from optlab import ranges, report
 from optlab.compare import recipe

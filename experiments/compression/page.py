@@ -1,6 +1,5 @@
-"""Tables and figures of a compression."""
+"""The page of a compression: its sections and figures."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,41 +9,21 @@ import numpy as np
 from experiments.compression import activations
 from experiments.compression.files import Written
 from experiments.compression.stages import Nets
+from experiments.compression.tables import (
+    WHOLE_WAY,
+    Measure,
+    contender_table,
+    layer_table,
+    plus_minus,
+)
 from experiments.compression.thresholds import Curve, kept_at
 from optlab import compress
 from optlab.compress.low_rank import Factors, paying_rank, rank_for
-from optlab.problems import Metric
-from optlab.report import Picture, Section, Table, tabulate
+from optlab.report import Picture, Section, tabulate
 from optlab.report.figures import compression as figures
-from optlab.report.wording import p_value
-from optlab.results.statistics import holm, mean_interval, paired_p
-
-
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """A deciding metric as an error: lower is better."""
-
-    metric: Metric
-
-    @property
-    def label(self) -> str:
-        """Words of an axis or header."""
-        if self.metric.percent and self.metric.higher:
-            return "test error %"
-        return f"test {self.metric.name}"
-
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """Turns values of the metric into errors."""
-        if not self.metric.higher:
-            return values
-        return 100 * (1 - values) if self.metric.percent else -values
-
 
 #: Most layers whose histograms stand side by side.
 MOST_HISTOGRAMS = 6
-
-#: The contender that goes through all stages.
-WHOLE_WAY = "P+Q+H"
 
 #: Ways to choose the weights that go.
 MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
@@ -56,150 +35,6 @@ class Studies(NamedTuple):
     thresholds: Mapping[str, Curve]  # way to choose weights -> nets; may be empty
     scan: np.ndarray  # [seeds, layers, sparsities], validation
     activations: Mapping[int, Mapping[str, np.ndarray]]  # bits -> range -> [seeds]
-
-
-def contender_table(
-    contenders: Sequence[Written], dense_bytes: int, measure: Measure
-) -> Table:
-    """Tabulates error against bytes on disk, a row a contender.
-
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the table.
-
-    Returns:
-      The table, with differences from the dense parent, paired by seed.
-    """
-    dense, *others = contenders
-    differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
-    corrected = [np.nan, *holm([paired_p(each.tolist()) for each in differences])]
-    rows = []
-    for each, p in zip(contenders, corrected, strict=True):
-        size = float(each.bytes.mean())
-        change = mean_interval(measure.of(each.values) - measure.of(dense.values))
-        own = each is dense
-        row = {
-            "contender": each.name,
-            "bytes\non disk": f"{size:,.0f}",
-            "times\nsmaller": f"{dense_bytes / size:.1f}x",
-            measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
-            "minus\ndense": "-" if own else f"{change.mean:+.2f}",
-            "95% interval": "-"
-            if own
-            else f"[{change.low:+.2f}, {change.high:+.2f}]".replace(
-                "[+nan, +nan]", "one seed: none"
-            ),
-            "Holm's\np": p_value(p),
-        }
-        rows.append(row)
-    seeds = len(dense.values)
-    notes = [
-        f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval, differences paired by "
-        "seed. Times smaller: than the dense net's numbers at four bytes each. Every "
-        "file is written, read back, and what was read is evaluated."
-    ]
-    return tabulate("Error against bytes on disk", rows, ["contender"], notes)
-
-
-def conclusion(
-    contenders: Sequence[Written], dense_bytes: int, measure: Measure
-) -> str:
-    """Says in a sentence what the whole way saves and costs.
-
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the sentence.
-
-    Returns:
-      The sentence.
-    """
-    dense = contenders[0]
-    small = next(each for each in contenders if each.name == WHOLE_WAY)
-    size, errors = float(small.bytes.mean()), measure.of(small.values)
-    change = mean_interval(errors - measure.of(dense.values))
-    interval = f", 95% interval [{change.low:+.2f}, {change.high:+.2f}]"
-    seeds = len(errors)
-    return (
-        f"Pruned, shared and in Huffman codes ({WHOLE_WAY}) the net takes {size:,.0f} "
-        f"bytes, {dense_bytes / size:.1f} times less than its dense parent's numbers. "
-        f"{measure.label.capitalize()}: {plus_minus(errors)}, the parent's "
-        f"{plus_minus(measure.of(dense.values))}; the difference, paired by seed, is "
-        f"{change.mean:+.2f}{interval if seeds > 1 else ''} "
-        f"({seeds} seed{'s' * (seeds > 1)})."
-    )
-
-
-def plus_minus(values: np.ndarray) -> str:
-    """Writes the mean of ``[seeds]`` with half of its 95% interval, if it has one."""
-    interval = mean_interval(values)
-    half = (interval.high - interval.low) / 2
-    text = f"{interval.mean:.2f}"
-    return text if np.isnan(half) else f"{text} ± {half:.2f}"
-
-
-def layer_table(written: Written) -> Table:
-    """Tabulates the bytes of a file by array, for the first seed.
-
-    Args:
-      written: a contender whose files are compressed nets.
-
-    Returns:
-      The table: share stored, bits of a weight and of an index, bytes of each part.
-    """
-    data = written.first.read_bytes()
-    entries = compress.stored(data)
-    rows, accounted = [], 0
-    for each in entries:
-        total = each.codes + each.gaps + each.tables
-        accounted += total
-        rows.append(
-            _layer_row(
-                each.path.removeprefix("params/"),
-                each.size,
-                f"{100 * each.kept / max(each.size, 1):.1f}",
-                [
-                    f"{8 * n / max(each.kept, 1):.2f}" if n else "-"
-                    for n in (each.codes, each.gaps)
-                ],
-                [each.codes, each.gaps, each.tables, total],
-            )
-        )
-    head, size = len(data) - accounted, sum(each.size for each in entries)
-    rows.append(_layer_row("names, shapes, head", 0, "-", ["-", "-"], [0, 0, 0, head]))
-    kept = sum(each.kept for each in entries)
-    sums = [
-        sum(getattr(e, part) for e in entries) for part in ("codes", "gaps", "tables")
-    ]
-    rows.append(
-        _layer_row(
-            "file", size, f"{100 * kept / size:.1f}", ["-", "-"], [*sums, len(data)]
-        )
-    )
-    title = f"{written.name} by layer, first seed"
-    notes = [
-        "Stored: numbers with a code of their own, which are those that are not zero, "
-        "or all of them where that takes fewer bytes than indices do."
-    ]
-    return tabulate(title, rows, ["array"], notes)
-
-
-def _layer_row(
-    name: str, size: int, kept: str, bits: Sequence[str], sizes: Sequence[int]
-) -> dict[str, str]:
-    codes, gaps, tables, total = (f"{each:,}" if each else "-" for each in sizes)
-    return {
-        "array": name,
-        "numbers": f"{size:,}" if size else "-",
-        "stored\n%": kept,
-        "bits a\nweight": bits[0],
-        "bits an\nindex": bits[1],
-        "values,\nbytes": codes,
-        "indices,\nbytes": gaps,
-        "codebook,\ntables": tables,
-        "total,\nbytes": total,
-    }
 
 
 def sections(

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.compression import files, page
+from experiments.compression import files, tables
 from optlab import compress
 from optlab.problems import Metric
 from optlab.report.figures import compression as figures
@@ -165,9 +165,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):
 
 def test_errors_are_of_the_deciding_metric():
     of = lambda outputs, targets: None  # noqa: E731
-    accuracy = page.Measure(Metric("accuracy", True, True, of))
+    accuracy = tables.Measure(Metric("accuracy", True, True, of))
     assert accuracy.of(np.array([0.98])) == pytest.approx([2.0])
-    assert page.Measure(Metric("mse", False, False, of)).of(np.array([0.5])) == [0.5]
+    assert tables.Measure(Metric("mse", False, False, of)).of(np.array([0.5])) == [0.5]
 
 
 def test_differences_are_paired_by_seed(tmp_path):
@@ -175,15 +175,15 @@ def test_differences_are_paired_by_seed(tmp_path):
         size = np.full(3, 1000)
         return files.Written(name, "", size, np.array(values), tmp_path)
 
-    measure = page.Measure(Metric("accuracy", True, True, lambda *_: None))
+    measure = tables.Measure(Metric("accuracy", True, True, lambda *_: None))
     dense = written("dense", 0.98, 0.96, 0.97)
     other = written("P", 0.979, 0.959, 0.969)
-    table = page.contender_table([dense, other], 4000, measure)
+    table = tables.contender_table([dense, other], 4000, measure)
     row = dict(zip(table.columns, table.rows[1], strict=True))
     assert row["minus\ndense"] == "+0.10"
     assert row["95% interval"] == "[+0.10, +0.10]"
     assert row["times\nsmaller"] == "4.0x"
-    said = page.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
+    said = tables.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
     assert "1,000 bytes, 4.0 times less" in said
     assert "is +0.10, 95% interval [+0.10, +0.10] (3 seeds)" in said
 
