@@ -162,3 +162,13 @@ def test_refuses_a_hessian_that_does_not_fit():
 def test_an_unknown_mode_is_near_to_a_known_one():
     with pytest.raises(InputError, match="did you mean saddle_free"):
         newton(indefinite="saddlefree")
+
+
+def test_takes_no_step_to_a_far_plateau():
+    def falling(x):  # a curvature of 2.5e-4 promises 125 at 0.002, where 0.5 is left
+        return jnp.sum(jax.nn.sigmoid(-x))
+
+    x, state = one_update(newton(), jnp.array([0.002]), falling)
+    assert x == 0.002
+    assert not state.info.accepted
+    assert 0 < state.info.gain_ratio < 0.01

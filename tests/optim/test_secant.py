@@ -191,3 +191,14 @@ def test_the_search_meets_both_conditions_from_any_first_length(t):
     assert f(x - point.t * g) <= f(x) - 1e-4 * point.t * g @ g
     assert abs(jax.grad(f)(x - point.t * g) @ g) <= 0.1 * g @ g
     assert evaluations <= MAX_EVALUATIONS
+
+
+def test_no_search_ends_on_a_plateau():
+    def falling(x):  # at the first trial, 1, nothing is left of value and slope
+        return jnp.sum(jnp.exp(-50 * x))
+
+    x = jnp.zeros(1)
+    value, gradient = jax.value_and_grad(falling)(x)
+    end, _ = search(jax.value_and_grad(falling), x, value, gradient, -jnp.ones(1), 1.0)
+    assert 0 < end.t < 0.06  # 1 - exp(-50 t) >= 0.36 * 50 t
+    assert end.slope < -1e-3
