@@ -28,7 +28,10 @@ def rounding_of(value: jax.Array) -> jax.Array:
 
 
 def judge(
-    value: jax.Array, decrease: jax.Array, predicted: jax.Array
+    value: jax.Array,
+    decrease: jax.Array,
+    predicted: jax.Array,
+    sufficient: float = SUFFICIENT,
 ) -> tuple[jax.Array, jax.Array]:
     """Computes the gain ratio of a tried step, and decides whether to take it.
 
@@ -36,6 +39,7 @@ def judge(
       value: f(x), scalar.
       decrease: f(x) - f(x + s), scalar; one that is not finite is a rejection.
       predicted: m(0) - m(s), scalar, positive where the model is convex.
+      sufficient: greatest ratio that is still refused.
 
     Returns:
       The ratio rho (NaN where a decrease is not finite) and the bool ``accepted``.
@@ -49,4 +53,4 @@ def judge(
     rounding = rounding_of(value)
     ratio = (decrease + rounding) / (predicted + rounding)
     ratio = jnp.where(jnp.isfinite(decrease), ratio, jnp.nan)
-    return ratio, (ratio > SUFFICIENT) & (predicted >= 0)
+    return ratio, (ratio > sufficient) & (predicted >= 0)

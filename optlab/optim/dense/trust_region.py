@@ -9,11 +9,11 @@ The step is taken where rho > 0.01. One update is one trial: a rejected step is 
 update, and the next tries again in a smaller region. Newton and Newton-CG differ only
 in how they minimize m.
 
-Sources: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
-the radius; Conn, Gould, Toint, Trust-Region Methods, SIAM 2000, section 6.1 (0.01). A
-factor of twenty solves more problems: the norm may change with x, and the same region
-then has another radius than a step ago. Such a region may reach a plateau far away,
-where the step gains next to nothing of what the model predicts.
+Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
+the radius and takes any threshold below 1/4. A factor of twenty solves more problems:
+the norm may change with x, and the same region then has another radius than a step ago.
+Such a region may reach a plateau far away, where the step gains next to nothing of what
+the model predicts.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ from optlab.optim.dense.trial import judge
 from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
-SUFFICIENT = 0.01  # least gain ratio of a step that is taken
-GROWTH = 20.0  # of the radius
+SUFFICIENT = 0.01  # greatest gain ratio of a step that is refused
+GROWTH = 20.0  # factor of the radius
 
 
 class TrustRegionState(NamedTuple):
@@ -83,10 +83,11 @@ def scale_by_trust_region(
         usable = jnp.all(jnp.isfinite(trial.step)) & jnp.all(jnp.isfinite(g))
         s = jnp.where(usable, trial.step, 0.0)
         f = objective.value
-        ratio, accepted = judge(f, f - objective.value_fn(x - s), trial.predicted)
+        decrease = f - objective.value_fn(x - s)
+        ratio, accepted = judge(f, decrease, trial.predicted, SUFFICIENT)
         # A step that changes no digit of x has no smaller one to try.
         unmoved = jnp.all(x - s == x)
-        accepted = accepted & (ratio > SUFFICIENT) & usable & ~unmoved
+        accepted = accepted & usable & ~unmoved
         next_ = next_radius(state.radius, trial.length, ratio, max_radius)
         info = Info(
             loss=f,
