@@ -99,6 +99,33 @@ def test_nielsen_grows_ever_faster_and_shrinks_with_the_gain():
     assert v == 2.0
 
 
+def test_nielsen_trusts_a_step_that_gains_too_much_no_more_than_one_too_little():
+    for ratio, expected in ((1.0, 1 / 3), (1.25, 1 - 0.5**3), (1.5, 1.0), (9.0, 1.0)):
+        nu, _ = next_damping("nielsen", 1.0, 2.0, ratio, jnp.array(True), (1 / 3, 2.0))
+        np.testing.assert_allclose(nu, expected, rtol=1e-6)
+
+
+def test_a_wide_net_whose_curvature_grows_is_fitted_from_small_weights():
+    # Where a step that gains too much lowers the damping, some end at 2e-3 to 5e-2.
+    x = jnp.linspace(-1.0, 1.0, 100)
+
+    def residual_fn(p):
+        hidden = jnp.tanh(x[:, None] * p["v"] + p["c"])
+        return (hidden @ p["w"] - jnp.sin(4 * x)) / 10
+
+    def end(seed):
+        v, w = 0.03 * jax.random.normal(jax.random.key(seed), (2, 1333))
+        solution = solve(
+            levenberg_marquardt(),
+            {"v": v, "c": jnp.zeros(1333), "w": w},
+            residual_fn=residual_fn,
+            stop=Stop(gradient=-1.0, step=-1.0, rounding=-1, steps=20),
+        )
+        return 0.5 * float(jnp.sum(residual_fn(solution.params) ** 2))
+
+    assert max(end(seed) for seed in range(8)) < 1e-3
+
+
 def test_geodesic_correction_by_hand():
     # r = x^2 at 1: J = 2, v = 1/2, r'' v v = 1/2, a = 1/4, s = v + a / 2 = 5/8.
     tx = levenberg_marquardt(damping=1e-6, geodesic=True)

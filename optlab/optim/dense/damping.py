@@ -1,15 +1,17 @@
 """Damping of Levenberg-Marquardt: rules for its size, and its scaling.
 
     trainlm   nu+ = decrease * nu          after an accepted step, increase * nu else
-    nielsen   nu+ = nu * max(decrease, 1 - (2 rho - 1)^3)    after an accepted step
+    nielsen   nu+ = nu * max(decrease, 1 - (2 q - 1)^3)      after an accepted step
               nu+ = nu * v, v+ = 2 v       after the first, second, ... rejection
+              q = rho up to 1, and max(2 - rho, 1/2) beyond
     D         c I with c = g.G g / g.g, the curvature along the gradient;
               d = diag(G), its maximum so far, or a maximum that fades;
               balanced: d min(sqrt(max(d) / d), 10) of the last one
 
 Sources: Hagan, Menhaj, IEEE Trans. Neural Networks 5 (1994), as in MATLAB's trainlm;
-Nielsen, IMM-REP-1999-05, DTU, eq. (2.8); Marquardt, SIAM J. Appl. Math. 11 (1963);
-More, The Levenberg-Marquardt Algorithm, LNM 630 (1978), section 6 (the maximum).
+Nielsen, IMM-REP-1999-05, DTU, eq. (2.8), where q = rho; Marquardt, SIAM J. Appl. Math.
+11 (1963); More, The Levenberg-Marquardt Algorithm, LNM 630 (1978), section 6 (the
+maximum).
 """
 
 from typing import Any
@@ -37,6 +39,9 @@ def next_damping(
 ) -> tuple[jax.Array, jax.Array]:
     """Computes the damping after a trial, and Nielsen's growth factor.
 
+    A step that gains twice what the model promised agrees with it as little as one that
+    gains nothing: by Nielsen's rule beyond 1 too, the next steps would be rejected.
+
     Args:
       rule: key of ``RULES``.
       nu: damping of the trial.
@@ -58,7 +63,8 @@ def next_damping(
     decrease, increase = factors
     if rule == "trainlm":
         return nu * jnp.where(accepted, decrease, increase), growth
-    shrink = jnp.maximum(decrease, 1 - (2 * ratio - 1) ** 3)
+    agreement = jnp.where(ratio > 1, jnp.maximum(2 - ratio, 0.5), ratio)
+    shrink = jnp.maximum(decrease, 1 - (2 * agreement - 1) ** 3)
     nu = nu * jnp.where(accepted, shrink, growth)
     return nu, jnp.where(accepted, increase, 2 * growth)
 
