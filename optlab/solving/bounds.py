@@ -146,6 +146,11 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
         given = jax.tree.leaves_with_path(getattr(bounds, side))
         given = {_name(path): bound for path, bound in given}
         for name, bound in given.items():
+            if name not in leaves and not any(leaves):
+                raise InputError(
+                    f"solve: bounds.{side} is a tree, and the parameters are one "
+                    f"array: give an array, jnp.array({getattr(bounds, side)!r})"
+                )
             if name not in leaves:
                 raise InputError(
                     f"solve: bounds.{side} has {name or 'a bare number'!r}, which is "

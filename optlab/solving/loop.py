@@ -94,6 +94,10 @@ def solve(
     and functions (the same objects) with other numbers in ``params``, ``args``,
     ``bounds`` or ``stop`` cost no compilation.
 
+    By default a run ends (``GRADIENT``) where the gradient is small beside f: in
+    float32 too early for a last digit where f has a large constant in it, or where a
+    sum of squares is badly conditioned. ``Stop(gradient=0.0)`` goes on.
+
     A rejected step fulfils neither the criterion of length nor that of decrease; a
     method that has no smaller step to try reports it (``STALLED``).
 
@@ -101,7 +105,9 @@ def solve(
     and of what the functions close over, by the implicit function theorem, in forward
     and reverse mode: the derivative is that of the minimizer, so the run has to have
     reached it. All parameters count as free: one that ``tx`` leaves as it is belongs in
-    ``args``. The start then counts as a constant. Without ``args``, forward mode
+    ``args``. The start then counts as a constant. Of many minimizers, as with fewer
+    residuals than parameters, the derivative is that of the nearest one, which need not
+    be the one that ``tx`` finds. Without ``args``, forward mode
     (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop, and reverse mode
     (``jax.grad``) is refused by ``lax.while_loop``.
 
@@ -154,10 +160,10 @@ def solve(
     sides = None if bounds is None else boxes.resolve(bounds, params)
     with_relative = stopping.uses_relative(stop)
     if sum(function is not None for function in given[:3]) > 1:
-        names, values = _compiled_values(given, has_aux)(params, args)
-        objective.compare(tuple(names), tuple(values))
+        objective.compare(_compiled_values(given, has_aux)(params, args))
     run = _compiled(_Static(tx, given, has_aux, history, with_relative))
-    return run(params, args, sides, stop)
+    with objective.explained("solve"):
+        return run(params, args, sides, stop)
 
 
 @functools.lru_cache(KEPT)
@@ -167,15 +173,12 @@ def _compiled(static: _Static) -> Callable[..., Solution]:
 
 @functools.lru_cache(KEPT)
 def _compiled_values(given: objective.Given, has_aux: bool) -> Callable:
-    names = []
-
     @jax.jit
     def values(params, args):
         bound = objective.bind(given, args, has_aux, params)
-        names[:] = [name for name, _ in bound.values]
-        return [value_of(params) for _, value_of in bound.values]
+        return {name: value_of(params) for name, value_of in bound.values.items()}
 
-    return lambda params, args: (lambda found: (names, found))(values(params, args))
+    return values
 
 
 def _run(
@@ -206,9 +209,13 @@ def _run(
     relative = _relative(whole.residual_fn, box) if with_relative else None
     solution = _loop(tx, start, free, relative, stop, history)
     if implicitly:
+        held_fn = free.residual_fn
         _, free, box = problem(args, sides)
-        gradient_fn = jax.grad(lambda x: free.value_and_aux(x)[0])
-        x = implicit.minimizer(gradient_fn, constant(solution.params))
+        x = constant(solution.params)
+        try:
+            x = _differentiable(free, held_fn, x)
+        except (TypeError, NotImplementedError):  # a function without forward mode
+            x = implicit.constant(x, (args, sides), objective.NO_FORWARD_MODE)
         value, aux = implicit.replace_derivative(
             constant((solution.value, solution.aux)), free.value_and_aux(x)
         )
@@ -217,6 +224,15 @@ def _run(
         params = box.params(solution.params)
         solution = solution._replace(params=params, at_bound=box.at_bound(params))
     return solution._replace(reason=stopping.Ending(solution.reason))
+
+
+def _differentiable(free: objective.Objective, held_fn: Callable | None, x: Any) -> Any:
+    """Gives a minimizer the derivatives of the implicit function theorem."""
+    if free.residual_fn is not None and held_fn is not None:
+        found = implicit.least_squares_minimizer(free.residual_fn, held_fn, x)
+        if found is not None:
+            return found
+    return implicit.minimizer(jax.grad(lambda x: free.value_and_aux(x)[0]), x)
 
 
 def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:
@@ -231,7 +247,7 @@ def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:
         functions["output_fn"], functions["output_loss_fn"] = boxes.curved(
             box, output_fn, functions["output_loss_fn"]
         )
-    return objective.Objective(inside(bound.value_and_aux), functions, values=())
+    return objective.Objective(inside(bound.value_and_aux), functions, values={})
 
 
 def _relative(residual_fn: Callable | None, box: boxes.Box | None) -> stopping.Relative:
@@ -271,7 +287,7 @@ def _loop(
     def reason_at(value, norm, optimal, steps, *others):
         reason = jnp.int32(Reason.RUNNING)
         for code, holds in (  # the last that holds wins
-            (Reason.STEPS, steps >= stop.steps),
+            (Reason.STEPS, (steps >= stop.steps) & (stop.steps >= 0)),
             *others,
             (Reason.GRADIENT, (norm <= absolute) | optimal),
             (Reason.TARGET, value <= stop.target),
@@ -291,16 +307,7 @@ def _loop(
         s, x = optax.tree.norm(change), optax.tree.norm(now.params)
         (value, aux), grad = value_and_grad(params)
         norm = _max_norm(grad)
-        infos = diagnostics.find(state)
-        accepted = _any([i.accepted for i in infos], empty=True) | (s > 0)
-        # Of several methods, each for a part, one that is done waits for the others,
-        # but not for one whose part is empty.
-        trying = [
-            ~i.stalled & (i.evaluations > before.evaluations)
-            for i, before in zip(infos, diagnostics.find(now.state), strict=True)
-        ]
-        stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
-        stalled = stalled & ~_any(trying, empty=False)
+        accepted, stalled = _outcome(now.state, state, s > 0)
 
         steps = now.steps + 1
         drop = jnp.abs(now.value - value)
@@ -348,6 +355,20 @@ def _loop(
     watch = stopping.begin(value, relative.init(start) if relative else ())
     going = lambda carry: carry.now.reason == Reason.RUNNING  # noqa: E731
     return jax.lax.while_loop(going, body, _Carry(first, grad, watch)).now
+
+
+def _outcome(before: Any, after: Any, moved: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Tells whether an update was a step, and whether no method has one left to try."""
+    infos = diagnostics.find(after)
+    accepted = _any([i.accepted for i in infos], empty=True) | moved
+    # Of several methods, each for a part, one that is done waits for the others, but
+    # not for one whose part is empty.
+    trying = [
+        ~i.stalled & (i.evaluations > earlier.evaluations)
+        for i, earlier in zip(infos, diagnostics.find(before), strict=True)
+    ]
+    stalled = _any([i.stalled for i in infos], empty=False) & ~accepted
+    return accepted, stalled & ~_any(trying, empty=False)
 
 
 def _check_arguments(tx: Any, history: Any) -> None:

@@ -1,6 +1,7 @@
 """The functions of a minimization: their arguments bound, their outputs checked."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import jax
@@ -12,6 +13,33 @@ from jax.flatten_util import ravel_pytree
 from optlab.curvature import real_parts
 from optlab.errors import InputError, near
 from optlab.optim.dense.lift import gathered, half_square
+
+#: Said where a function has a ``custom_vjp``, such as that of ``odeint``.
+NO_FORWARD_MODE = (
+    "forward-mode derivatives are needed here (jax.jvp), and a function in the "
+    "objective defines reverse mode only (jax.custom_vjp): take it out or give it a "
+    "custom_jvp; optlab.adam() and optlab.bfgs() need no forward mode"
+)
+
+#: Said where a function has a loop of unknown length.
+NO_REVERSE_MODE = (
+    "the gradient of the objective is needed, and a loop of unknown length in it "
+    "(jax.lax.while_loop) has no reverse mode: use jax.lax.scan"
+)
+
+
+@contextlib.contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Says in words which derivatives a function does not have."""
+    try:
+        yield
+    except (NotImplementedError, TypeError, ValueError) as error:
+        text = str(error)
+        if "forward-mode autodiff" in text or "custom_lin" in text:
+            raise InputError(f"{where}: {NO_FORWARD_MODE}") from error
+        if "Reverse-mode differentiation does not work" in text:
+            raise InputError(f"{where}: {NO_REVERSE_MODE}") from error
+        raise
 
 
 class Functions(TypedDict, total=False):
@@ -37,7 +65,7 @@ class Objective(NamedTuple):
 
     value_and_aux: Callable  # params -> (scalar f, aux)
     functions: dict[str, Callable]  # by name, as an optimizer's update takes them
-    values: tuple[tuple[str, Callable], ...]  # params -> f, one for each given function
+    values: dict[str, Callable]  # params -> f, by the name of each given function
 
     @property
     def residual_fn(self) -> Callable | None:
@@ -89,6 +117,16 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
             if has_aux and not (isinstance(found, tuple) and len(found) == 2):
                 raise InputError(f"solve: has_aux=True, but {name} returns no pair")
             outputs, aux = found if has_aux else (found, None)
+            if not all(map(_is_numeric, jax.tree.leaves(aux))):
+                raise InputError(
+                    f"solve: {name} returns {aux!r} beside its value, and aux holds "
+                    "arrays and numbers"
+                )
+            if isinstance(outputs, tuple) and name == "value_fn":
+                raise InputError(
+                    "solve: value_fn returns a tuple; pass has_aux=True where the "
+                    "first part is the value"
+                )
             _require_numbers(name, outputs)
             outputs = finish(outputs) if finish else outputs
             shapes.append(jax.tree.map(jnp.shape, outputs))
@@ -133,7 +171,7 @@ def bind(given: Given, args: tuple[Any, ...], has_aux: bool, params: Any) -> Obj
     return Objective(
         value_and_aux=next(iter(ways.values())),
         functions=functions,
-        values=tuple((name, lambda p, w=w: w(p)[0]) for name, w in ways.items()),
+        values={name: lambda p, w=w: w(p)[0] for name, w in ways.items()},
     )
 
 
@@ -148,10 +186,8 @@ def check_args(args: Any) -> None:
         raise InputError(
             f"solve: args is a {type(args).__name__}; give a tuple: args=(x,)"
         )
-    numbers = bool | int | float | complex | np.number | np.bool_
     for path, leaf in jax.tree.leaves_with_path(args):
-        array = isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "OSU"
-        if not (array or isinstance(leaf, numbers | jax.Array)):
+        if not _is_numeric(leaf):
             where = jax.tree_util.keystr(path)
             raise InputError(
                 f"solve: args{where} is {leaf!r}; args hold arrays and numbers, and "
@@ -159,16 +195,16 @@ def check_args(args: Any) -> None:
             )
 
 
-def compare(names: tuple[str, ...], values: tuple[jax.Array, ...]) -> None:
+def compare(values: Mapping[str, jax.Array]) -> None:
     """Refuses functions that give different values at the start, where it is known."""
-    first = values[0]
-    for name, value in zip(names[1:], values[1:], strict=True):
-        if isinstance(first, Tracer) or isinstance(value, Tracer):
+    first, *others = (name for name in Given._fields if name in values)
+    for name in others:
+        if isinstance(values[first], Tracer) or isinstance(values[name], Tracer):
             return
-        f, g = float(first), float(value)
+        f, g = float(values[first]), float(values[name])
         if not np.isclose(f, g, rtol=1e-3, equal_nan=True):
             raise InputError(
-                f"solve: {names[0]} gives {f:.6g} at the start, but {name} gives "
+                f"solve: {first} gives {f:.6g} at the start, but {name} gives "
                 f"{g:.6g}; they must agree, and the value of residuals is "
                 "0.5 * sum(residuals**2)"
             )
@@ -183,11 +219,13 @@ def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> A
     except (
         jax.errors.NonConcreteBooleanIndexError,
         jax.errors.ConcretizationTypeError,
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
     ) as error:
         raise InputError(
-            f"solve: {name} needs a number that is known only when it runs, for a "
-            "shape or a Python branch: use jnp.where, and zeros in place of rows to "
-            "leave out"
+            f"solve: {name} needs a number that is known only when it runs: use "
+            "jax.numpy in place of numpy, math and float(), jnp.where in place of a "
+            "branch, and zeros in place of rows to leave out"
         ) from error
     except TypeError as error:
         if any(isinstance(each, list) for each in args):
@@ -198,8 +236,16 @@ def _call(name: str, function: Callable, first: Any, args: tuple[Any, ...]) -> A
         raise
 
 
+def _is_numeric(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray):  # bfloat16 and the like are of kind V
+        return leaf.dtype.kind in "biufcV" and leaf.dtype.names is None
+    numbers = bool | int | float | complex | np.number | np.bool_
+    return isinstance(leaf, numbers | jax.Array)
+
+
 def _require_numbers(name: str, outputs: Any) -> None:
-    if not any(jnp.size(leaf) for leaf in jax.tree.leaves(outputs)):
+    leaves = jax.tree.leaves(outputs)
+    if not all(map(_is_numeric, leaves)) or not any(map(jnp.size, leaves)):
         raise InputError(f"solve: {name} returns {outputs!r}, which holds no number")
 
 

@@ -124,6 +124,9 @@ class Ending:
     def __int__(self) -> int:
         return int(self.code)
 
+    def __bool__(self) -> bool:
+        return bool(self.code)
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self.code)
 

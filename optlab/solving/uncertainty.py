@@ -17,6 +17,7 @@ Sources: Seber, Wild, Nonlinear Regression, section 2.1.2 (C); Bates, Watts, A R
 Offset Orthogonality Convergence Criterion, Technometrics 23 (1981).
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from jax.flatten_util import ravel_pytree
 
 from optlab import curvature
 from optlab.errors import InputError
+from optlab.optim.dense.lift import require_floating
+from optlab.optim.dense.linear import norm
 from optlab.solving import objective
 from optlab.solving.loop import Solution
 
@@ -88,8 +91,14 @@ def uncertainties(
     """
     if isinstance(params, Solution):
         raise InputError("uncertainties: params is a Solution: give solution.params")
+    if not callable(residual_fn):
+        raise InputError(
+            f"uncertainties: residual_fn must be a function, not {residual_fn!r}"
+        )
     objective.check_args(args)
     given = objective.gather({"residual_fn": residual_fn})
+    params = jax.tree.map(lambda p: float(p) if type(p) is int else p, params)
+    require_floating("uncertainties", params, "pass what was not fitted in args")
     # Factorizations exist in no shorter type than float32.
     wide = lambda p: jnp.promote_types(jnp.result_type(p, float), jnp.float32)  # noqa: E731
     params = jax.tree.map(lambda p: jnp.asarray(p, wide(p)), params)
@@ -100,9 +109,11 @@ def uncertainties(
                 "uncertainties: at_bound is no tree like params: give solution.at_bound"
             )
         held = ravel_pytree(at_bound)[0] != 0
-    return _of(given, has_aux, absolute_sigma, params, args, held)
+    with objective.explained("uncertainties"):
+        return _of(given, has_aux, absolute_sigma, params, args, held)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _of(given, has_aux, absolute_sigma, params, args, held) -> Uncertainties:
     bound = objective.bind(given, args, has_aux, params)
     x, unravel = ravel_pytree(params)
@@ -147,13 +158,13 @@ def estimate(
     fixed = jnp.zeros(x.size, bool) if held is None else held
     observations = jnp.sum(jnp.any(J != 0, 1) | (r != 0)).astype(jnp.int32)
     J = jnp.where(fixed, 0.0, J)  # noqa: N806
-    lengths = jnp.linalg.norm(J, axis=0)
+    lengths = jax.vmap(norm, 1)(J)
     c = jnp.where(lengths > 0, lengths, 1.0)
     U, S, Vt = jnp.linalg.svd(J / c, full_matrices=False)  # noqa: N806
     used = max(J.shape) * eps * jnp.max(S, initial=0) < S
     rank = jnp.sum(used).astype(jnp.int32)
     freedom = observations - rank
-    size = jnp.linalg.norm(r)
+    size = norm(r)
     s = jnp.where(freedom > 0, size / jnp.sqrt(jnp.maximum(freedom, 1)), jnp.nan)
     scale = jnp.ones_like(s) if absolute_sigma else s
 
@@ -168,10 +179,10 @@ def estimate(
     covariance = jnp.where(both, covariance, unknown)
 
     left = jnp.where(used, U.T @ r, 0.0)
-    explained = jnp.linalg.norm(left) / jnp.sqrt(jnp.maximum(rank, 1))
+    explained = norm(left) / jnp.sqrt(jnp.maximum(rank, 1))
     random = size / jnp.sqrt(jnp.maximum(freedom, 1))
-    moves = eps**0.5 * jnp.linalg.norm(lengths * x)
-    rounding, tiny = jnp.linalg.norm(left) <= moves, size <= moves
+    moves = eps**0.5 * norm(lengths * x)
+    rounding, tiny = norm(left) <= moves, size <= moves
     return Uncertainties(
         standard_errors=jnp.sqrt(jnp.diag(covariance)),
         covariance=covariance,

@@ -1,5 +1,6 @@
 """Arguments of the functions: traced, checked, and no reason to compile again."""
 
+import math
 import re
 
 import jax
@@ -7,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 
 import optlab
 from optlab.errors import InputError
 from optlab.solving import Bounds, Reason, Stop, solve
+from optlab.solving.stopping import Ending
 
 X = jnp.linspace(0.0, 2.0, 30)
 START = {"height": 1.0, "rate": 1.0}
@@ -83,6 +86,8 @@ def test_a_reason_prints_its_name_alone_and_in_lanes():
     assert str(lanes) == "[GRADIENT, NON_FINITE]"
     assert str(lanes[1]) == "NON_FINITE"
     assert str(Reason.STEP) == "STEP"
+    assert run(1.0)
+    assert not Ending(jnp.int32(Reason.RUNNING))
 
 
 def test_a_tree_of_shapes_prints():
@@ -155,6 +160,33 @@ def growing(calls):
             {"value_fn": None, "residual_fn": growing([])},
             "residual_fn gave the shape (1,), and now (2,); it must be the same",
         ),
+        (
+            {"value_fn": lambda x: float(np.exp(x) @ x)},
+            "value_fn needs a number that is known only when it runs: use jax.numpy",
+        ),
+        (
+            {"value_fn": lambda x: math.exp(x[0])},
+            "value_fn needs a number that is known only when it runs: use jax.numpy",
+        ),
+        ({"value_fn": lambda x: (x @ x, x)}, "value_fn returns a tuple; pass has_aux"),
+        (
+            {"value_fn": lambda x: (x @ x, "x"), "has_aux": True},
+            "value_fn returns 'x' beside its value, and aux holds arrays and numbers",
+        ),
+        ({"value_fn": lambda x: "x"}, "value_fn returns 'x', which holds no number"),
+        ({"args": (np.array(["2020"], "datetime64[D]"),)}, "args[0] is array(['2020"),
+        (
+            {"bounds": Bounds(lower=[0.0, 0.0])},
+            "bounds.lower is a tree, and the parameters are one array: give an array",
+        ),
+        (
+            {
+                "value_fn": lambda x: lax.while_loop(
+                    lambda s: s < 9, lambda s: s + 1, x[0]
+                )
+            },
+            "the gradient of the objective is needed, and a loop of unknown length in",
+        ),
     ],
 )
 def test_what_cannot_work_is_one_line(arguments, message):
@@ -162,6 +194,39 @@ def test_what_cannot_work_is_one_line(arguments, message):
     with pytest.raises(InputError, match=re.escape(f"solve: {message}")) as refusal:
         solve(optax.sgd(0.1), jnp.ones(2), **arguments)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("leaf", ["x", jnp.tanh], ids=["text", "function"])
+def test_a_parameter_that_is_no_array_is_one_line(leaf):
+    with pytest.raises(InputError, match=r"solve: parameter \['a'\] is a .*floating"):
+        solve(optax.sgd(0.1), {"a": leaf}, value_fn=lambda x: 1.0)
+
+
+@jax.custom_vjp
+def reverse_only(x, y):
+    """A product that defines its gradient and no forward mode, as ``odeint`` does."""
+    return x * y
+
+
+reverse_only.defvjp(
+    lambda x, y: (x * y, (x, y)), lambda kept, ct: (ct * kept[1], ct * kept[0])
+)
+
+
+def test_a_function_with_reverse_mode_only_is_minimized_but_not_differentiated():
+    def residual_fn(p, t):
+        return reverse_only(p * jnp.ones(2), t) - 2 * t
+
+    def end(t, tx):
+        return solve(tx, 1.0, residual_fn=residual_fn, args=(t,)).params
+
+    t = jnp.array([1.0, 2.0])
+    for tx in (optlab.bfgs(), optax.adam(0.1)):
+        np.testing.assert_allclose(end(t, tx), 2.0, rtol=1e-3)
+    with pytest.raises(InputError, match="forward-mode derivatives are needed here"):
+        jax.grad(lambda t: end(t, optlab.bfgs()))(t)
+    with pytest.raises(InputError, match="solve: forward-mode derivatives are"):
+        end(t, optlab.levenberg_marquardt())
 
 
 def test_a_list_in_args_is_explained_where_the_function_fails_on_it():

@@ -70,6 +70,23 @@ def test_a_nonlinear_fit_agrees_with_finite_differences(float64):
     np.testing.assert_allclose(lanes[0], gradient[0], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("solver", ["qr", "cholesky"])
+def test_a_badly_conditioned_fit_loses_no_direction_in_float32(solver):
+    # The condition of V is 2e4, and its square is beyond float32.
+    t = jnp.linspace(0.0, 1.0, 40)
+    V = jnp.vander(t, 7)  # noqa: N806
+    tx = optlab.levenberg_marquardt(solver=solver)
+
+    def values(y):
+        fit = solve(tx, jnp.zeros(7), residual_fn=lambda p, y: V @ p - y, args=(y,))
+        return V @ fit.params
+
+    y = jnp.sin(5 * t) + 0.1 * jnp.cos(40 * t)
+    exact = np.vander(t, 7) @ np.linalg.pinv(np.vander(t, 7))
+    for mode in (jax.jacrev, jax.jacfwd):
+        np.testing.assert_allclose(mode(values)(y), exact, atol=1e-3)
+
+
 def test_at_a_bound_the_others_move_alone(float64):
     def params(y):
         bounds = Bounds(upper=jnp.array([0.1, jnp.inf]))

@@ -36,6 +36,7 @@ OFF = Stop(gradient=-1.0, step=-1.0, steps=20)
         (OFF, Reason.STEPS, 20),
         (OFF._replace(gradient=4.0), Reason.GRADIENT, 0),
         (OFF._replace(steps=0), Reason.STEPS, 0),
+        (OFF._replace(steps=-1, target=1.0), Reason.TARGET, 2),
     ],
 )
 def test_each_criterion(stop, reason, steps):

@@ -136,6 +136,23 @@ def test_masked_rows_and_complex_residuals_are_counted_right():
     np.testing.assert_allclose(both.standard_errors, short.standard_errors, rtol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e20, 1.0, 1e-24])
+def test_squares_do_not_overflow(unit):
+    t, y = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.5, 2.0])
+    fit = lambda p: unit * (p * t - y)  # noqa: E731
+    found = uncertainties(fit, 6.0 / 7.0)
+    np.testing.assert_allclose(found.standard_errors, (27 / 784) ** 0.5, rtol=1e-5)
+    assert found.converged
+    assert not uncertainties(fit, 5.0).converged
+
+
+def test_wrong_parameters_and_functions_are_one_line():
+    with pytest.raises(InputError, match="uncertainties: residual_fn must be a func"):
+        uncertainties(None, 1.0)
+    with pytest.raises(InputError, match="is complex64; give floating-point"):
+        uncertainties(lambda p: jnp.stack([p.real, p.imag]), 1 + 2j)
+
+
 def test_wrong_residuals_are_one_line():
     with pytest.raises(InputError, match=r"args is a list; give a tuple: args=\(x,\)"):
         uncertainties(lambda p: p, jnp.ones(2), args=[1])

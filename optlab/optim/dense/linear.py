@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
+from jax import lax
 
 SOLVERS = ("cholesky", "qr", "cg")
 # Conjugate gradients end at this residual, relative to the gradient, or after this many
@@ -143,9 +144,9 @@ def norm(v: jax.Array) -> jax.Array:
     """
     largest = jnp.max(jnp.abs(v), initial=0.0)
     usable = (largest > 0) & jnp.isfinite(largest)
-    return jnp.where(
-        usable, largest * jnp.linalg.norm(v / jnp.where(usable, largest, 1.0)), largest
-    )
+    # The compiler may move a constant factor of v out of the sum of squares, unscaled.
+    v = lax.optimization_barrier(v / jnp.where(usable, largest, 1.0))
+    return jnp.where(usable, largest * jnp.linalg.norm(v), largest)
 
 
 def unit_diagonal(diagonal):
