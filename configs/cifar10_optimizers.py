@@ -25,7 +25,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import InputError
+from optlab.errors import check_choice
 
 # optimizer, batch size, test accuracy, training loss, validation loss, seconds
 _TALK: tuple[tuple[Any, ...], ...] = (
@@ -44,8 +44,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     Args:
       variant: ``full``, or ``reduced``.
     """
-    if variant not in ("full", "reduced"):
-        raise InputError(f"no variant {variant!r} of this config; known: full, reduced")
+    check_choice("variant", variant, ("full", "reduced"))
     config: Any = digits_optimizers.get_config()
     config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
     config.data.name = "cifar10"

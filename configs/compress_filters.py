@@ -31,7 +31,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import cifar10_optimizers, compress
-from optlab.errors import InputError
+from optlab.errors import check_choice
 
 #: Names after the colon of --config.
 VARIANTS = ("digits", "cifar10_reduced", "cifar10")
@@ -39,9 +39,7 @@ VARIANTS = ("digits", "cifar10_reduced", "cifar10")
 
 def get_config(variant: str = "digits") -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    if variant not in VARIANTS:
-        known = ", ".join(VARIANTS)
-        raise InputError(f"no variant {variant!r} of this config; known: {known}")
+    check_choice("variant", variant, VARIANTS)
     own: Any = compress.get_config()
     config: Any = ConfigDict({key: own[key] for key in compress.PARENT})
     config.title = "Filters of a net of digits, pruned"

@@ -38,7 +38,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import compress
-from optlab.errors import InputError
+from optlab.errors import check_choice
 
 #: Names after the colon of --config.
 VARIANTS = ("lenet300", "lenet300_60x", "lenet5")
@@ -51,9 +51,7 @@ SOURCE = (
 
 def get_config(variant: str = "lenet300") -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    if variant not in VARIANTS:
-        known = ", ".join(VARIANTS)
-        raise InputError(f"no variant {variant!r} of this config; known: {known}")
+    check_choice("variant", variant, VARIANTS)
     config: Any = compress.get_config()
     config.data.name = "mnist"
     config.data.validation_fraction = 1 / 60

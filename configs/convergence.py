@@ -70,8 +70,8 @@ def get_config() -> ConfigDict:
         ("gauss_newton", "quadratic", 3, 2,
          "section 10.3; linear where residuals remain, f(x*) > 0"),
         ("levenberg_marquardt", "superlinear", 3, 2,
-         "section 10.3, as its damping falls tenfold a step; linear where residuals "
-         "remain"),
+         "section 10.3, as its damping falls to a third with every step that gains "
+         "what was predicted; linear where residuals remain"),
     ):  # fmt: skip
         config.theory[method] = ConfigDict(
             {"order": order, "seconds": seconds, "memory": memory, "remark": remark}

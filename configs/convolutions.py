@@ -33,7 +33,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import InputError, near
+from optlab.errors import check_choice
 
 VARIANTS = ("digits", "cifar10", "cifar10_reduced")
 KINDS = ("standard", "depthwise", "pointwise", "separable")
@@ -45,8 +45,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
+    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.title = "Standard and separable convolutions"
     config.model = ConfigDict({"name": "fcn", "features": (16, 32)})

@@ -36,7 +36,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import InputError, near
+from optlab.errors import check_choice
 
 VARIANTS = ("digits", "floor")
 
@@ -47,8 +47,7 @@ def get_config(variant: str = "digits") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
+    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.model = ConfigDict({"name": "mlp", "hidden": ()})
     config.tune_seeds = 1

@@ -36,7 +36,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import InputError, near
+from optlab.errors import check_choice
 
 VARIANTS = ("stated", "factors")
 
@@ -62,8 +62,7 @@ def get_config(variant: str = "stated") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    if variant not in VARIANTS:
-        raise InputError(f"no variant {variant!r}; {near(variant, VARIANTS)}")
+    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.title = "Sigmoid, squared error and SGD; or ReLU, cross-entropy and Adam"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})

@@ -28,12 +28,12 @@ import numpy as np
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, overrides
 from experiments.workdir import claim, write_results
 from optlab import backprop, names
 from optlab.errors import InputError
 from optlab.models.mlp import ACTIVATIONS
-from optlab.report import Picture, Section, Steps, Table, show_table
+from optlab.report import Picture, Section, Steps, Table, show_table, tabulate
 from optlab.report.figures.graph import draw_graph, steps
 from optlab.report.figures.matrices import matrices
 
@@ -44,9 +44,8 @@ ACTIVATION = flags.DEFINE_string("activation", "sigmoid", "Activation of the net
 SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the net's weights and example.", lower_bound=0
 )
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where the page goes; by default a folder of runs/ for each input."
-)
+flags.declare_key_flag("workdir")
+WORKDIR = cli.WORKDIR
 
 #: Most nodes of a graph that is also drawn step by step.
 MOST_STEPS = 30
@@ -57,7 +56,7 @@ MOST_UNITS = 64
 EXAMPLE = 'python -m experiments.backprop "((a+b)*(c+d))**2" a=1 b=2 c=3 d=4'
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Words or a net in, tables and a page out."""
     if bool(given.words) == (NET.value is not None):
         raise InputError(f"give an expression or --net, as in: {EXAMPLE}")
@@ -125,10 +124,10 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
             raise InputError(
                 f"{text}: {computed} is {node.value:g}: give other numbers"
             )
-    nodes, edges = graph_tables(graph)
+    tables = graph_tables(graph)
     checked = against_jax(largest)
     console = Console()
-    for table in (nodes, edges):
+    for table in tables:
         show_table(table, console)
         console.print()
     console.print(checked)
@@ -143,7 +142,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         "derivative times the gradient at the edge's end.",
         f"The graph of {text}; the tables below hold its numbers.",
     )
-    content = (Section("The graph", (whole, nodes, edges)),)
+    content = (Section("The graph", (whole, *tables)),)
     if len(graph.nodes) <= MOST_STEPS:
         frames = tuple(
             Picture(f"step-{i}", step.figure, step.words, step.words)
@@ -188,48 +187,44 @@ def difference(
                for a, b in pairs)  # fmt: skip
 
 
-def graph_tables(graph: backprop.Graph) -> tuple[Table, Table]:
+def graph_tables(graph: backprop.Graph) -> list[Table]:
     """Tabulates nodes and edges.
 
     Args:
       graph: the graph.
 
     Returns:
-      Table of the nodes with value and gradient; table of the edges with the local
-      derivative and what it hands back.
+      Table of the nodes with value and gradient; table of the edges, where there are
+      any, with the local derivative and what it hands back.
     """
     output = graph.nodes[graph.output].name
-    nodes = Table(
-        title="Nodes: values forward, gradients backward",
-        columns=("node", "computed as", "value", f"gradient\nd{output}/dnode"),
-        align="llrr",
-        rows=tuple(
-            (node.name, node.formula, f"{node.value:.6g}", f"{node.gradient:.6g}")
-            for node in graph.nodes
-        ),
-        groups=("",) * len(graph.nodes),
-    )
-    rows = []
+    nodes = [
+        {
+            "node": node.name,
+            "computed as": node.formula,
+            "value": f"{node.value:.6g}",
+            f"gradient\nd{output}/dnode": f"{node.gradient:.6g}",
+        }
+        for node in graph.nodes
+    ]
+    title = "Nodes: values forward, gradients backward"
+    tables = [tabulate(title, nodes, ["node", "computed as"])]
+    edges = []
     for edge in graph.edges:
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
-        handed = edge.derivative * target.gradient
-        rows.append(
-            (
-                f"{source.name} -> {target.name}",
-                f"d{target.name}/d{source.name}",
-                f"{edge.derivative:.6g}",
-                f"{edge.derivative:.6g} * {target.gradient:.6g} = {handed:.6g}",
-            )
-        )
-    edges = Table(
-        title="Edges: local derivatives",
-        columns=("edge", "derivative", "its value", "part of the gradient"),
-        align="llrr",
-        rows=tuple(rows),
-        groups=("",) * len(rows),
-        notes=("A node's gradient is the sum of the parts of the edges out of it.",),
-    )
-    return nodes, edges
+        value, handed = f"{edge.derivative:.6g}", edge.derivative * target.gradient
+        row = {
+            "edge": f"{source.name} -> {target.name}",
+            "derivative": f"d{target.name}/d{source.name}",
+            "its value": value,
+            "part of the gradient": f"{value} * {target.gradient:.6g} = {handed:.6g}",
+        }
+        edges.append(row)
+    if edges:
+        title = "Edges: local derivatives"
+        note = "A node's gradient is the sum of the parts of the edges out of it."
+        tables.append(tabulate(title, edges, ["edge", "derivative"], [note]))
+    return tables
 
 
 def against_jax(largest: float) -> str:
@@ -343,28 +338,19 @@ def net_table(inputs: jax.Array, layers: Sequence[backprop.Layer]) -> Table:
         "dw": ("dC/dW", "delta a(before)^T"),
         "db": ("dC/db", "delta"),
     }
-    rows, groups = [("a", "inputs", matrix(inputs.T))], ["layer 0"]
+    first = {"quantity": "a", "computed as": "inputs", "value": matrix(inputs.T)}
+    rows, groups = [first], ["layer 0"]
     for number, layer in enumerate(layers, 1):
         for key, (name, formula) in formulas.items():
             if key == "delta" and layer is layers[-1]:
                 formula = "(a - y) * activation'(z)"
             value = getattr(layer, key)
-            rows.append(
-                (
-                    name,
-                    formula,
-                    matrix(value.T if key in ("z", "a", "delta") else value),
-                )
-            )
+            text = matrix(value.T if key in ("z", "a", "delta") else value)
+            rows.append({"quantity": name, "computed as": formula, "value": text})
             groups.append(f"layer {number}")
-    return Table(
-        title="Forward from the first layer, delta backward from the last",
-        columns=("quantity", "computed as", "value"),
-        align="lll",
-        rows=tuple(rows),
-        groups=tuple(groups),
-        notes=("z, a and delta are columns, written as rows here.",),
-    )
+    title = "Forward from the first layer, delta backward from the last"
+    notes = ["z, a and delta are columns, written as rows here."]
+    return tabulate(title, rows, list(first), notes, groups)
 
 
 def matrix(values: jax.Array) -> str:

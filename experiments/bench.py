@@ -28,7 +28,7 @@ from absl import flags
 from rich.console import Console
 from rich.text import Text
 
-from experiments import cli, sizes, workdir
+from experiments import cli, overrides, sizes, workdir
 from experiments.benchmarks import SUITES, tables
 from experiments.benchmarks.peers import versions
 from experiments.benchmarks.suite import SuiteResult
@@ -39,11 +39,9 @@ from optlab.report.figures.ratios import Bar, ratio_bars
 
 CONFIG = cli.define_config("configs/bench.py")
 flags.declare_key_flag("config")
+flags.declare_key_flag("workdir")
 SUITE = flags.DEFINE_string(
     "suite", None, f"Suites to run, with commas: {', '.join(SUITES)}; by default all."
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
 )
 
 TITLE = "optlab beside its peers"
@@ -58,17 +56,17 @@ CAPTION = (
 )
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Runs the suites of a command line."""
     names = _chosen(SUITE.value)
-    config = cli.settings(CONFIG.value, given)
+    config = overrides.settings(CONFIG.value, given)
     settings = {name: config[name] for name in names if name in config}
     if unknown := [name for name in names if name not in settings]:
         raise InputError(
             f"this config has no block {unknown[0]!r}: see configs/bench.py"
         )
     sizes.check(settings, CONFIG.value.to_dict())
-    folder = workdir.claim(WORKDIR.value, "bench", settings)
+    folder = workdir.claim(cli.WORKDIR.value, "bench", settings)
     # Programs that a peer compiles again must be compiled, not read from a disk.
     jax.config.update("jax_enable_compilation_cache", False)
     console, found = Console(), {}

@@ -51,7 +51,7 @@ from typing import Any
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, processes
+from experiments import cli, overrides, processes
 from experiments.recorder import Recorder, check_names
 from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
@@ -62,13 +62,9 @@ from optlab.results import claims
 
 CONFIG = cli.define_config("configs/digits_optimizers.py")
 flags.declare_key_flag("config")
-DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared tensorflow-datasets, or of tables."
-)
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("workdir")
 DOWNLOAD = flags.DEFINE_bool("download", False, "Prepare a missing data set first.")
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
-)
 PARALLEL = flags.DEFINE_string(
     "parallel",
     "jit",
@@ -88,9 +84,9 @@ KEYS = (
 )  # fmt: skip
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Flags and config in, a comparison's results out."""
-    settings = choose(cli.settings(CONFIG.value, given), given)
+    settings = choose(overrides.settings(CONFIG.value, given), given)
     protocol = Protocol(
         tune_seeds=settings["tune_seeds"],
         report_seeds=settings["report_seeds"],
@@ -100,7 +96,9 @@ def main(given: cli.Given) -> None:
     contenders = compare.make_contenders(
         {key: settings[key] for key in recipe.KEYS},
         recipe.overrides(settings),
-        lambda settings: recipe.load_dataset(settings, DATA_DIR.value, DOWNLOAD.value),
+        lambda settings: recipe.load_dataset(
+            settings, cli.DATA_DIR.value, DOWNLOAD.value
+        ),
         Search(settings["search"], settings["points"]),
     )
     compare.check(contenders, protocol)
@@ -117,12 +115,12 @@ def main(given: cli.Given) -> None:
         compare.compare(contenders, protocol, compare.Together(compare.Observer()))
         return
     console = Console()
-    workdir = claim(WORKDIR.value, "compare", settings)
+    workdir = claim(cli.WORKDIR.value, "compare", settings)
     recorder = Recorder(
         workdir,
         Console(stderr=True),
         results.environment(sys.orig_argv),
-        DATA_DIR.value,
+        cli.DATA_DIR.value,
         TENSORBOARD.value,
     )
     with recorder:
@@ -146,7 +144,7 @@ def main(given: cli.Given) -> None:
     console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
 
 
-def choose(settings: dict[str, Any], given: cli.Given) -> dict[str, Any]:
+def choose(settings: dict[str, Any], given: overrides.Given) -> dict[str, Any]:
     """Completes the optimizers of a config.
 
     Args:
@@ -214,7 +212,7 @@ def check_report(settings: Mapping[str, Any]) -> None:
 
 
 def title(
-    settings: dict[str, Any], given: cli.Given, contenders: Sequence[Contender]
+    settings: dict[str, Any], given: overrides.Given, contenders: Sequence[Contender]
 ) -> str:
     """Names the comparison by its config, or plainly where that became untrue.
 

@@ -27,7 +27,7 @@ import numpy as np
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, sizes
+from experiments import cli, overrides, sizes
 from experiments.compression import activations, files, page, stages, tables, thresholds
 from experiments.compression.files import Written, write_nets
 from experiments.compression.stages import Nets
@@ -44,12 +44,9 @@ flags.declare_key_flag("config")
 TRAINED = flags.DEFINE_multi_string(
     "trained", [], "File of a net that a comparison kept; repeat it for several seeds."
 )
-DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared tensorflow-datasets, or of tables."
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
-)
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("workdir")
+DATA_DIR, WORKDIR = cli.DATA_DIR, cli.WORKDIR
 
 _SHARES = Range(
     ranges.NUMBERS,
@@ -93,9 +90,9 @@ PUBLISHED = {
 }
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Flags and config in, files, table and page out."""
-    settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
+    settings, defaults = overrides.settings(CONFIG.value, given), CONFIG.value.to_dict()
     if "prune" not in settings or "share" not in settings:
         raise InputError("this config is no compression's: see configs/compress.py")
     # Whatever the file has: no thresholds may be wanted, and 0 is a seed.
@@ -135,10 +132,8 @@ def main(given: cli.Given) -> None:
         settings,
         content,
         page.sections(contenders, made, studies, settings, measure),
-        lead=[
-            tables.conclusion(contenders, size, measure),
-            *([settings["note"]] if settings["note"] else []),
-        ],
+        note=settings["note"],
+        lead=[tables.conclusion(contenders, size, measure)],
     )
 
 

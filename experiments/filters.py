@@ -24,7 +24,7 @@ import numpy as np
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, sizes
+from experiments import cli, overrides, sizes
 from experiments.compression import filters, stages
 from experiments.compression.filters import GREEDY, INDEPENDENT, SCRATCH, Removed
 from experiments.compression.tables import Measure, plus_minus
@@ -40,12 +40,9 @@ from optlab.report.figures.filters import Cost, filter_curves
 
 CONFIG = cli.define_config("configs/compress_filters.py")
 flags.declare_key_flag("config")
-DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared tensorflow-datasets, or of tables."
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
-)
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("workdir")
+DATA_DIR, WORKDIR = cli.DATA_DIR, cli.WORKDIR
 
 RANGES = {
     "first_seed": stages.FIRST_SEED,
@@ -63,9 +60,9 @@ LEAD = (
 )
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Flags and config in, tables and page out."""
-    settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
+    settings, defaults = overrides.settings(CONFIG.value, given), CONFIG.value.to_dict()
     if "shares" not in settings or "retrain" not in settings:
         raise InputError(
             "this config prunes no filters: see configs/compress_filters.py"
@@ -96,11 +93,8 @@ def main(given: cli.Given) -> None:
         settings,
         content,
         [Section("Error and cost", (_picture(found, measure, settings), *tables))],
-        lead=[
-            conclusion(found, measure),
-            LEAD,
-            *([settings["note"]] if settings["note"] else []),
-        ],
+        note=settings["note"],
+        lead=[conclusion(found, measure), LEAD],
     )
 
 

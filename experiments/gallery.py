@@ -6,12 +6,13 @@ r"""Runs the experiments of a course one after another, and writes one page of t
   python -m experiments.gallery --config=mycourse.py --workdir=runs/mycourse
 
 Each card of the config is an experiment's own command line; it runs as a process of its
-own in a folder of the gallery's folder. The page, index.html, has a card each: title,
+own in a folder of the gallery's folder, runs/gallery unless --workdir names another.
+The page, index.html, has a card each: title,
 claims with their verdicts, a figure, time, command, and a link to the experiment's own
 page. It is written anew after each card. The folder is static: put it on any web
 server, or open the page from disk.
 
-All of it takes about 25 minutes on two CPU cores. The same command again goes on where
+All of it takes about 20 minutes on two CPU cores. The same command again goes on where
 a stopped gallery was, inside an experiment too, and runs no finished card twice. A card
 whose experiment fails shows the last line that it printed (all of it is in logs/), the
 others go on, and the exit code is 1.
@@ -20,28 +21,31 @@ others go on, and the exit code is 1.
 from absl import flags
 from rich.console import Console
 
-from experiments import cards, cli, workdir
+from experiments import cards, cli, overrides, workdir
 from optlab import ranges
 from optlab.errors import InputError
 
 CONFIG = cli.define_config("configs/gallery.py")
 flags.declare_key_flag("config")
+flags.declare_key_flag("workdir")
 ONLY = flags.DEFINE_list(
     "only", None, "Cards to run, such as nets,paths; by default all."
 )
 RUN = flags.DEFINE_bool("run", True, "Run; --norun writes the page of what has run.")
-WORKDIR = flags.DEFINE_string("workdir", "runs/gallery", "Folder of the gallery.")
+
+#: Where results go by default.
+FOLDER = "runs/gallery"
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Cards in, a page out."""
-    settings = cli.settings(CONFIG.value, given)
+    settings = overrides.settings(CONFIG.value, given)
     if "cards" not in settings:
         raise InputError("this config has no cards: see configs/gallery.py")
     ranges.check("config", {"title": ranges.TEXT}, settings)
     title, course = settings["title"], cards.read_cards(settings["cards"])
     chosen = cards.choose(course, ONLY.value) if RUN.value else []
-    folder = workdir.claim(WORKDIR.value, "gallery", {"title": title})
+    folder = workdir.claim(cli.WORKDIR.value or FOLDER, "gallery", {"title": title})
     cards.check_versions(folder, course)
     failed = []
     for name in cards.run_cards(course, folder, chosen, Console(stderr=True)):

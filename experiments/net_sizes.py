@@ -80,6 +80,7 @@ def step_bytes(
       Bytes of parameters, gradient, state, and the dense matrices that the method says
       it needs.
 
+    >>> from optlab import optim
     >>> shapes = {"w": jax.ShapeDtypeStruct((30, 100), jnp.float32)}
     >>> step_bytes(optim.make("adam"), shapes, 10) // (4 * 3000)  # w, g and two moments
     4

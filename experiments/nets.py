@@ -14,7 +14,7 @@ Everything is traced, nothing allocated. Every line of the config is a flag:
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, net_sizes, sizes, workdir
+from experiments import cli, net_sizes, overrides, sizes, workdir
 from experiments.studies.convergence.tables import memory
 from optlab import machine, names, optim, report
 from optlab.errors import InputError
@@ -24,14 +24,12 @@ from optlab.report.figures.memory import Need, memory_by_net
 
 CONFIG = cli.define_config("configs/nets.py")
 flags.declare_key_flag("config")
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
-)
+flags.declare_key_flag("workdir")
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Config in, tables and a page out."""
-    settings = cli.settings(CONFIG.value, given)
+    settings = overrides.settings(CONFIG.value, given)
     if "nets" not in settings or "width" not in settings:
         raise InputError("this config is none of published nets: see configs/nets.py")
     checked = {key: value for key, value in settings.items() if key != "optimizers"}
@@ -42,7 +40,7 @@ def main(given: cli.Given) -> None:
         name: optim.make(name, **options)
         for name, options in settings["optimizers"].items()
     }
-    folder = workdir.claim(WORKDIR.value, "nets", settings)
+    folder = workdir.claim(cli.WORKDIR.value, "nets", settings)
     console, found = Console(), []
     with Console(stderr=True).status("tracing") as spinner:
         for name in settings["nets"]:

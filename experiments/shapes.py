@@ -22,24 +22,20 @@ import jax.numpy as jnp
 from absl import flags
 from rich.console import Console
 
-from experiments import cli
+from experiments import cli, overrides
 from experiments.workdir import claim, write_results
 from optlab.errors import InputError
 from optlab.models.cost import multiply_adds
 from optlab.models.layers import Conv
 from optlab.models.pooling import max_pool
-from optlab.report import Picture, Section, Table, show_table
+from optlab.report import Picture, Section, Table, show_table, tabulate
 from optlab.report.figures.sizes import Output, output_squares
 
 SIDE = flags.DEFINE_integer("side", 100, "Pixels along a side of an image.", 1)
 CHANNELS = flags.DEFINE_integer("channels", 3, "Channels of an image.", 1)
 FEATURES = flags.DEFINE_integer("features", 1, "Filters of a convolution.", 1)
-WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "Where the page goes; by default a folder of runs/ for each table.",
-    allow_override=True,  # tests import this module beside another experiment
-)
+flags.declare_key_flag("workdir")
+WORKDIR = cli.WORKDIR
 
 #: Windows and strides of the default table.
 WINDOWS = ((1, 1), (3, 1), (3, 2), (4, 1), (10, 1))
@@ -61,7 +57,7 @@ class Size(NamedTuple):
     multiply_adds: int  # for one image
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Words in, a table out."""
     side, channels, features = SIDE.value, CHANNELS.value, FEATURES.value
     if given.words:
@@ -228,34 +224,28 @@ def picture(side: int, sizes: Sequence[Size]) -> Picture:
 
 def tabulated(side: int, channels: int, features: int, sizes: Sequence[Size]) -> Table:
     """Tabulates rows, a block a group."""
+    rows = []
+    for each in sizes:
+        quotient = f"({side} - {each.window} + {each.padded}) / {each.stride}"
+        row = {
+            "F": str(each.window),
+            "S": str(each.stride),
+            "2P": str(each.padded),
+            "(W - F + 2P) / S + 1": f"{quotient} + 1 = {each.formula}",
+            "layer": str(each.layer),
+            "agree": "yes" if each.layer == each.formula else "NO",
+            "parameters": f"{each.parameters:,}",
+            "multiply-adds": f"{each.multiply_adds:,}",
+        }
+        rows.append(row)
     plural = "s" * (features > 1)
-    return Table(
-        title=f"Images of {side} x {side} x {channels}, {features} filter{plural}",
-        columns=(
-            "F", "S", "2P", "(W - F + 2P) / S + 1", "layer", "agree", "parameters",
-            "multiply-adds",
-        ),
-        align="rrrlrlrr",
-        rows=tuple(
-            (
-                str(each.window),
-                str(each.stride),
-                str(each.padded),
-                f"({side} - {each.window} + {each.padded}) / {each.stride} + 1 = "
-                f"{each.formula}",
-                str(each.layer),
-                "yes" if each.layer == each.formula else "NO",
-                f"{each.parameters:,}",
-                f"{each.multiply_adds:,}",
-            )
-            for each in sizes
-        ),
-        groups=tuple(each.group for each in sizes),
-        notes=(
-            "Quotients are rounded down; where 2P is odd, one zero more stands at the "
-            "end. The layer's size is read off its shapes (jax.eval_shape).",
-        ),
-    )  # fmt: skip
+    title = f"Images of {side} x {side} x {channels}, {features} filter{plural}"
+    note = (
+        "Quotients are rounded down; where 2P is odd, one zero more stands at the "
+        "end. The layer's size is read off its shapes (jax.eval_shape)."
+    )
+    left, groups = ("(W - F + 2P) / S + 1", "agree"), [each.group for each in sizes]
+    return tabulate(title, rows, left, [note], groups)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@
   python -m experiments.solve --config=configs/paths.py
   python -m experiments.solve --config.optimizers=levenberg_marquardt,bfgs
 
-The config names the study: NIST's nonlinear regressions (the default, where DIR holds
-the .dat files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets
-(where DIR holds tables of numbers), orders of convergence and costs, paths over
-contours, or gradients by layer. Tables are printed, and a page is written into the
-working directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer
-also takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
+The config names the study: NIST's nonlinear regressions (the default, where DIR, or
+else $OPTLAB_NIST_DIR, holds the .dat files of
+https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets (where DIR holds
+tables of numbers), orders of convergence and costs, paths over contours, or gradients
+by layer. Tables are printed, and a page is written into the working directory. Every
+line of the config is a flag: --config.KEY=VALUE; an optimizer also takes its other
+arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 
 Several processes, started as those of experiments.compare, share out the starts and
 rates of small nets, and the methods or nets of the other studies; convergence alone,
@@ -21,29 +22,23 @@ which measures times, runs in each of them alike.
 from absl import flags
 from rich.console import Console
 
-from experiments import cli, processes, sizes
+from experiments import cli, overrides, processes, sizes
 from experiments.studies import STUDIES
 from experiments.studies.context import Context
 from optlab.errors import InputError, near
 
 CONFIG = cli.define_config("configs/nist.py")
 flags.declare_key_flag("config")
-DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of the data: NIST's .dat files ($OPTLAB_NIST_DIR by default), or tables.",
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where results go; by default a folder of runs/ for each config."
-)
+flags.declare_key_flag("data_dir")
+flags.declare_key_flag("workdir")
 
 #: Sections of a config whose numbers may be swept, and so are no sizes.
 SWEPT = ("optimizers", "learning_rate")
 
 
-def main(given: cli.Given) -> None:
+def main(given: overrides.Given) -> None:
     """Runs the study of a config."""
-    settings, defaults = cli.settings(CONFIG.value, given), CONFIG.value.to_dict()
+    settings, defaults = overrides.settings(CONFIG.value, given), CONFIG.value.to_dict()
     study = settings.get("study", "")
     if study not in STUDIES:
         raise InputError(
@@ -54,7 +49,7 @@ def main(given: cli.Given) -> None:
     sizes.check(checked, defaults)
     processes.require_same(settings)
     leads = processes.leads()
-    context = Context(study, DATA_DIR.value, WORKDIR.value, Console(), leads)
+    context = Context(study, cli.DATA_DIR.value, cli.WORKDIR.value, Console(), leads)
     STUDIES[study](settings, context)
 
 

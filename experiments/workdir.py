@@ -180,6 +180,7 @@ def write_results(
     content: Mapping[str, Any],
     sections: Sequence[Section],
     *,
+    note: str = "",
     lead: Sequence[str] = (),
     made_with: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
@@ -189,9 +190,10 @@ def write_results(
       folder: working directory.
       title: title of the page.
       config: config as nested plain data.
-      content: results, beside title, lead, config and environment in
+      content: results, beside title, note, lead, config and environment in
         ``results.json``.
       sections: sections of the page, which ends with one on how to repeat the run.
+      note: text in a frame above all else; may be empty.
       lead: paragraphs before the first section.
       made_with: versions of further packages, and other facts on the run.
 
@@ -199,12 +201,12 @@ def write_results(
       The path of the page.
     """
     facts = environment(sys.orig_argv) | dict(made_with or {})
-    said = {"title": title, "lead": tuple(lead)}
+    said = {"title": title, "note": note, "lead": tuple(lead)}
     everything = {**said, "environment": facts, "config": config, **content}
     text = json.dumps(plain(everything), indent=1, allow_nan=False)
     write_atomic(folder / "results.json", text)
     repeat = Facts(facts), Listing("Config", json.dumps(config, indent=2))
     sections = (*sections, Section("How to repeat it", repeat))
-    page = write_page(folder, title, sections, lead=lead)
+    page = write_page(folder, title, sections, note, lead)
     print(f"page: {page}")
     return page

@@ -21,7 +21,7 @@ import optax
 from experiments.benchmarks.peers import nlls_gram_fits, somax_steps
 from experiments.benchmarks.suite import Ratio, Value
 from experiments.benchmarks.timing import Status, interleaved
-from optlab import data, optim
+from optlab import data, losses, optim
 from optlab.optim.contract import extra_args
 from optlab.solving import Stop, solve
 
@@ -86,6 +86,10 @@ def _steps(repeats: int, status: Status) -> list[Ratio | Value]:
     order = (order % len(labels)).reshape(STEPS, BATCH_SIZE)
     start = weights(inputs.shape[1], HIDDEN, 10)
     arguments = start, inputs[order], labels[order]
+
+    def loss(params):
+        return losses.cross_entropy(net(params, inputs), labels).mean()
+
     found: list[Ratio | Value] = []
     for solver, peer in SOMAX.items():
         programs = {
@@ -93,7 +97,6 @@ def _steps(repeats: int, status: Status) -> list[Ratio | Value]:
             f"somax {peer}": somax_steps.make_steps(peer, net, DAMPING),
         }
         work = f"Gauss-Newton, {solver}, {STEPS} batches of {BATCH_SIZE} digits"
-        loss = lambda params: cross_entropy(net(params, inputs), labels)  # noqa: E731
         found += _compared(work, programs, [arguments], loss, repeats, status)
     return found
 
@@ -104,7 +107,7 @@ def _own_steps(solver: str) -> Callable[..., Any]:
     def step(carry, batch):
         (params, state), (x, y) = carry, batch
         output_fn = lambda params: net(params, x)  # noqa: E731
-        loss_fn = lambda z: cross_entropy(z, y)  # noqa: E731
+        loss_fn = lambda z: losses.cross_entropy(z, y).mean()  # noqa: E731
         value_fn = lambda params: loss_fn(output_fn(params))  # noqa: E731
         value, g = jax.value_and_grad(value_fn)(params)
         functions = {"output_fn": output_fn, "output_loss_fn": loss_fn}
@@ -166,9 +169,3 @@ def weights(
         "w": draw(second, (hidden, outputs)),
         "b": jnp.zeros(outputs),
     }
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Computes the mean cross-entropy of integer labels."""
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return losses.mean()

@@ -16,7 +16,7 @@ from experiments.compression.tables import (
     layer_table,
     plus_minus,
 )
-from experiments.compression.thresholds import Curve, kept_at
+from experiments.compression.thresholds import kept_at
 from optlab import compress
 from optlab.compress.low_rank import Factors, paying_rank, rank_for
 from optlab.report import Picture, Section, tabulate
@@ -32,7 +32,7 @@ MAGNITUDE, LEARNED = "magnitude", "learned thresholds"
 class Studies(NamedTuple):
     """Errors beside those of the files."""
 
-    thresholds: Mapping[str, Curve]  # way to choose weights -> nets; may be empty
+    thresholds: Mapping[str, figures.Curve]  # way to choose weights -> nets; or empty
     scan: np.ndarray  # [seeds, layers, sparsities], validation
     activations: Mapping[int, Mapping[str, np.ndarray]]  # bits -> range -> [seeds]
 
@@ -58,67 +58,66 @@ def sections(
     """
     dense, pruned, shared = (each.of(0)["params"] for each in nets)
     size = 4 * sum(leaf.size for leaf in jax.tree.leaves(dense))
-    by_name = {each.name: each for each in contenders}
-    points = [
-        figures.Point(each.name, each.bytes, measure.of(each.values))
-        for each in contenders
-    ]
-    points += [
-        figures.Point(
-            each["name"], np.array([each["bytes"]]), np.array([each["error"]]), True
-        )
-        for each in settings["published"]
-    ]
-    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", WHOLE_WAY)}
-    described = [{"contender": e.name, "file": e.description} for e in contenders]
-    sources = [f"Published: {each['source']}." for each in settings["published"]]
     found = [
-        Section(
-            "Error against bytes",
-            (
-                Picture(
-                    "error_by_bytes",
-                    figures.error_by_bytes(points, settings["title"], measure.label),
-                    "Left and low is better. The dotted line is the dense parent.",
-                    f"{measure.label} against bytes of the file for each contender",
-                ),
-                contender_table(contenders, size, measure),
-                tabulate("Contenders", described, ["contender", "file"]),
-                *dict.fromkeys(sources),
-            ),
-        ),
-        Section(
-            "What each stage bought",
-            (
-                Picture(
-                    "stages",
-                    figures.stage_bars(
-                        steps, size, "Bytes of the file, stage by stage"
-                    ),
-                    "P: float32 values of the weights that are left, and their "
-                    "positions. Q: values become codes. H: frequent codes become "
-                    "shorter. First seed.",
-                    "bytes of values, indices, tables and the rest after each stage",
-                ),
-                layer_table(by_name[WHOLE_WAY]),
-            ),
-        ),
+        _errors(contenders, size, settings, measure),
+        _stages(contenders, size),
         Section("Weights", (_histograms(dense, pruned, shared),)),
     ]
     if studies.thresholds:
         strengths = settings["thresholds"]["strengths"]
         found.append(_thresholds(studies.thresholds, strengths, measure))
     names = [name.removesuffix("/kernel") for name in compress.kernel_names(dense)]
-    lines = [
-        figures.Sensitivity(name, studies.scan[:, i]) for i, name in enumerate(names)
+    found += [
+        _sensitivity(names, studies.scan, settings["scan"]["sparsities"], measure),
+        _activations(studies.activations, measure),
     ]
-    found.append(_sensitivity(lines, settings["scan"]["sparsities"], measure))
-    found.append(_activations(studies.activations, measure))
     if picture := _masks(pruned, nets[0].problem):
         found.append(Section("What the first layer looks at", (picture,)))
     if picture := _spectra(dense, settings["low_rank"]["energy"]):
         found.append(Section("Singular values", (picture,)))
     return found
+
+
+def _errors(
+    contenders: Sequence[Written],
+    size: int,
+    settings: Mapping[str, Any],
+    measure: Measure,
+) -> Section:
+    """Shows what all contenders cost and do, beside published figures."""
+    points = [
+        figures.Point(each.name, each.bytes, measure.of(each.values))
+        for each in contenders
+    ]
+    for each in settings["published"]:
+        numbers = (np.array([each[key]]) for key in ("bytes", "error"))
+        points.append(figures.Point(each["name"], *numbers, published=True))
+    figure = figures.error_by_bytes(points, settings["title"], measure.label)
+    caption = "Left and low is better. The dotted line is the dense parent."
+    alt = f"{measure.label} against bytes of the file for each contender"
+    described = [{"contender": e.name, "file": e.description} for e in contenders]
+    sources = [f"Published: {each['source']}." for each in settings["published"]]
+    content = (
+        Picture("error_by_bytes", figure, caption, alt),
+        contender_table(contenders, size, measure),
+        tabulate("Contenders", described, ["contender", "file"]),
+        *dict.fromkeys(sources),
+    )
+    return Section("Error against bytes", content)
+
+
+def _stages(contenders: Sequence[Written], size: int) -> Section:
+    """Shows the parts of a file after each stage."""
+    by_name = {each.name: each for each in contenders}
+    steps = {name: _parts(by_name[name]) for name in ("P", "P+Q", WHOLE_WAY)}
+    figure = figures.stage_bars(steps, size, "Bytes of the file, stage by stage")
+    caption = (
+        "P: float32 values of the weights that are left, and their positions. Q: "
+        "values become codes. H: frequent codes become shorter. First seed."
+    )
+    alt = "bytes of values, indices, tables and the rest after each stage"
+    picture = Picture("stages", figure, caption, alt)
+    return Section("What each stage bought", (picture, layer_table(by_name[WHOLE_WAY])))
 
 
 def _parts(written: Written) -> dict[str, int]:
@@ -172,7 +171,7 @@ def _histograms(dense: Any, pruned: Any, shared: Any) -> Picture:
 
 
 def _thresholds(
-    curves: Mapping[str, Curve], strengths: Sequence[float], measure: Measure
+    curves: Mapping[str, figures.Curve], strengths: Sequence[float], measure: Measure
 ) -> Section:
     """Compares learned thresholds with magnitude, in as many epochs."""
     learned, rows = curves[LEARNED], []
@@ -210,9 +209,13 @@ def _thresholds(
 
 
 def _sensitivity(
-    lines: Sequence[figures.Sensitivity], sparsities: Sequence[float], measure: Measure
+    names: Sequence[str],
+    scan: np.ndarray,
+    sparsities: Sequence[float],
+    measure: Measure,
 ) -> Section:
     """Shows the scan of the dense nets, a layer at a time."""
+    lines = [figures.Sensitivity(name, scan[:, i]) for i, name in enumerate(names)]
     figure = figures.sensitivity(
         np.array(sparsities), lines, "Sensitivity of each layer to pruning",
         measure.label.replace("test", "validation"),

@@ -9,7 +9,7 @@ from experiments.compression.files import Written
 from optlab import compress
 from optlab.problems import Metric
 from optlab.report import Table, tabulate
-from optlab.report.wording import p_value
+from optlab.report.wording import p_value, signed
 from optlab.results.statistics import holm, mean_interval, paired_p
 
 #: The contender that goes through all stages.
@@ -35,6 +35,12 @@ class Measure:
             return values
         return 100 * (1 - values) if self.metric.percent else -values
 
+    def change(self, values: np.ndarray, dense: np.ndarray) -> tuple[str, str]:
+        """Writes how much more the error is than the dense parents', see `signed`."""
+        if not self.metric.higher:
+            return signed(mean_interval(values - dense), percent=False)
+        return signed(mean_interval(dense - values), self.metric.percent)
+
 
 def contender_table(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
@@ -55,19 +61,15 @@ def contender_table(
     rows = []
     for each, p in zip(contenders, corrected, strict=True):
         size = float(each.bytes.mean())
-        change = mean_interval(measure.of(each.values) - measure.of(dense.values))
+        change, interval = measure.change(each.values, dense.values)
         own = each is dense
         row = {
             "contender": each.name,
             "bytes\non disk": f"{size:,.0f}",
             "times\nsmaller": f"{dense_bytes / size:.1f}x",
             measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
-            "minus\ndense": "-" if own else f"{change.mean:+.2f}",
-            "95% interval": "-"
-            if own
-            else f"[{change.low:+.2f}, {change.high:+.2f}]".replace(
-                "[+nan, +nan]", "one seed: none"
-            ),
+            "minus\ndense": "-" if own else change,
+            "95% interval": "-" if own else interval or "one seed: none",
             "Holm's\np": p_value(p),
         }
         rows.append(row)
@@ -96,15 +98,14 @@ def conclusion(
     dense = contenders[0]
     small = next(each for each in contenders if each.name == WHOLE_WAY)
     size, errors = float(small.bytes.mean()), measure.of(small.values)
-    change = mean_interval(errors - measure.of(dense.values))
-    interval = f", 95% interval [{change.low:+.2f}, {change.high:+.2f}]"
+    change, interval = measure.change(small.values, dense.values)
     seeds = len(errors)
     return (
         f"Pruned, shared and in Huffman codes ({WHOLE_WAY}) the net takes {size:,.0f} "
         f"bytes, {dense_bytes / size:.1f} times less than its dense parent's numbers. "
         f"{measure.label.capitalize()}: {plus_minus(errors)}, the parent's "
         f"{plus_minus(measure.of(dense.values))}; the difference, paired by seed, is "
-        f"{change.mean:+.2f}{interval if seeds > 1 else ''} "
+        f"{change}{', 95% interval ' * bool(interval)}{interval} "
         f"({seeds} seed{'s' * (seeds > 1)})."
     )
 

@@ -1,7 +1,7 @@
 """Learned thresholds beside pruning by magnitude: error against weights kept."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 from experiments.compression import stages
 from experiments.compression.stages import Nets
 from optlab import compress
-
-
-class Curve(NamedTuple):
-    """Nets of several sizes, made in one way."""
-
-    kept: np.ndarray  # [seeds, points]: share of the kernels' weights
-    values: np.ndarray  # [seeds, points]: deciding metric on the test split
+from optlab.report.figures.compression import Curve
 
 
 def by_magnitude(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve:
@@ -30,7 +24,8 @@ def by_magnitude(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve:
       seeds: ``[seeds]``.
 
     Returns:
-      A point a sparsity; all are lanes of one program.
+      A point a sparsity, with the deciding metric on the test split; all are lanes of
+      one program.
     """
 
     def lane(seed, params, model_state, sparsity):
@@ -54,7 +49,7 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
       seeds: ``[seeds]``.
 
     Returns:
-      A point a strength; all are lanes of one program.
+      A point a strength, with the same metric; all are lanes of one program.
     """
     prune, own = settings["prune"], settings["thresholds"]
     epochs = prune["pruning_epochs"]

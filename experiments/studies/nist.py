@@ -81,20 +81,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             fits = [Fit(**each) for each in done["fits"]]
             tables.append(_fits_table(method, fits, needed))
             context.show(tables[-1])
-            digits = digits_of[method] = np.concatenate([each.digits for each in fits])
-            spread = np.concatenate([each.error_digits for each in fits])
-            sharp = digits >= PARAMETERS
-            row = {
-                "method": method,
-                "solved": f"{(digits >= needed).sum()}/{digits.size}",
-                "median\nLRE": f"{np.median(digits):.1f}",
-                "st. errors": f"{(spread[sharp] >= ERRORS).sum()}/{sharp.sum()}",
-                "steps": str(sum(each.steps.sum() for each in fits)),
-                "evaluations": str(sum(each.evaluations.sum() for each in fits)),
-                "compile": f"{done['compile']:.1f} s",
-                "run": f"{sum(each.seconds for each in fits):.1f} s",
-            }
-            totals.append(row)
+            digits_of[method] = np.concatenate([each.digits for each in fits])
+            totals.append(_total(method, fits, needed, done["compile"]))
     note = (
         f"Solved: {needed:g} digits of every parameter agree with the certified ones "
         "(LRE: log relative error of the worst one). Standard errors: fits with "
@@ -212,6 +200,25 @@ def _fits_table(method: str, fits: Sequence[Fit], needed: float) -> Table:
         for i in range(len(each.digits))
     ]
     return tabulate(method, rows, ["problem", "solved", "ended by"])
+
+
+def _total(
+    method: str, fits: Sequence[Fit], needed: float, seconds: float
+) -> dict[str, str]:
+    """Sums up the fits of a method, compiled in some seconds, as a row of a table."""
+    digits = np.concatenate([each.digits for each in fits])
+    spread = np.concatenate([each.error_digits for each in fits])
+    sharp = digits >= PARAMETERS
+    return {
+        "method": method,
+        "solved": f"{(digits >= needed).sum()}/{digits.size}",
+        "median\nLRE": f"{np.median(digits):.1f}",
+        "st. errors": f"{(spread[sharp] >= ERRORS).sum()}/{sharp.sum()}",
+        "steps": str(sum(each.steps.sum() for each in fits)),
+        "evaluations": str(sum(each.evaluations.sum() for each in fits)),
+        "compile": f"{seconds:.1f} s",
+        "run": f"{sum(each.seconds for each in fits):.1f} s",
+    }
 
 
 def _check_folder(folder: Path, names: Iterable[str]) -> None:

@@ -36,6 +36,14 @@ CENTER = np.array([2.0, 1.0])
 #: Points of the drawn grid along each axis.
 GRID = 80
 
+#: Text above the table of steps on a constant slope.
+ON_A_SLOPE = (
+    "Where the gradient is the same everywhere, momentum adds up a geometric series: "
+    "its steps grow to 1 / (1 - beta) plain ones. AdaGrad divides by the root of the "
+    "sum of all squares, so that its t-th step is 1 / sqrt(t) of its first: it slows "
+    "down where there is no reason to."
+)
+
 
 class Walk(NamedTuple):
     """A method's path on a problem, at the best point of its grid."""
@@ -74,10 +82,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             for problem, method in itertools.product(problems, methods)
         ]
     )
-    with (
-        jax.enable_x64(True),
-        context.progress() as bar,
-    ):
+    with jax.enable_x64(True), context.progress() as bar:
         task = bar.add_task("", total=len(problems) * len(methods))
         for problem in problems:
             walks = []
@@ -88,31 +93,17 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             table = _walks_table(problem, walks)
             context.show(table)
             sections.append(_section(problem, walks, table, settings))
-            # A walk that diverged ends at NaN, which no comparison puts last.
-            ends = [np.nan_to_num(each.values[-1], nan=np.inf) for each in walks]
-            best = walks[int(np.argmin(ends))]
-            said.append(
-                f"{problem.name}: {best.method} is lowest after {settings['steps']} "
-                f"steps, {report.number(best.values[-1])} above the minimum"
-            )
+            said.append(f"{problem.name}: {_best(walks)}")
             records += [
                 {"problem": problem.name, "method": each.method, "point": each.point,
                  "values": each.values}
                 for each in walks
             ]  # fmt: skip
         slopes = slope_rows(settings["betas"], settings["slope_steps"])
-    table = report.tabulate(
-        f"A constant slope: step {settings['slope_steps']} against a step of SGD",
-        slopes, ["method"],
-    )  # fmt: skip
+    title = f"A constant slope: step {settings['slope_steps']} against a step of SGD"
+    table = report.tabulate(title, slopes, ["method"])
     context.show(table)
-    text = (
-        "Where the gradient is the same everywhere, momentum adds up a geometric "
-        "series: its steps grow to 1 / (1 - beta) plain ones. AdaGrad divides by the "
-        "root of the sum of all squares, so that its t-th step is 1 / sqrt(t) of its "
-        "first: it slows down where there is no reason to."
-    )
-    sections.append(report.Section("On a constant slope", (text, table)))
+    sections.append(report.Section("On a constant slope", (ON_A_SLOPE, table)))
     fast = " and ".join(
         f"{row['ratio']} times with beta {row['beta']}"
         for row in slopes
@@ -181,15 +172,13 @@ def walk(method: Method, problem: Problem, steps: int) -> Walk:
     }
     start = jnp.asarray(problem.start)
 
-    @jax.jit
-    @jax.vmap
-    def walks(point):
+    def walk_at(point):
         tx = method.optimizer(point)
         path = trace(tx, jax.value_and_grad(problem.value_fn), start, steps)
         return path, jax.vmap(problem.value_fn)(path)
 
-    if not values:
-        values = {"": jnp.zeros(1)}
+    # Where nothing is swept no value has the one point's axis: its size is given.
+    walks = jax.jit(jax.vmap(walk_at, axis_size=len(method.points)))
     points, found = jax.device_get(walks(values))
     ends = np.where(np.isfinite(found[:, -1]), found[:, -1], np.inf)
     best = int(np.argmin(ends))
@@ -274,6 +263,17 @@ def _walks_table(problem: Problem, walks: Sequence[Walk]) -> report.Table:
         rows.append(row)
     title = f"{problem.name}: value above the minimum"
     return report.tabulate(title, rows, ["method"])
+
+
+def _best(walks: Sequence[Walk]) -> str:
+    """Says which walk ends lowest."""
+    # A walk that diverged ends at NaN, which no comparison puts last.
+    ends = [np.nan_to_num(each.values[-1], nan=np.inf) for each in walks]
+    best = walks[int(np.argmin(ends))]
+    return (
+        f"{best.method} is lowest after {len(best.values) - 1} steps, "
+        f"{report.number(best.values[-1])} above the minimum"
+    )
 
 
 def _rate(walk: Walk) -> str:

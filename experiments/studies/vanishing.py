@@ -1,7 +1,7 @@
 """Gradients of each layer's weights and dead units, before training and after it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +22,7 @@ from optlab.results import mean_band
 from optlab.sweep import compiler, parallel
 from optlab.training import init_run
 
-#: Activations of one number that are drawn, by name.
+#: Activations of one number, by name.
 SCALARS = ACTIVATIONS | {
     "prelu": lambda x: jnp.where(x > 0, x, 0.25 * x),
     "softmax": lambda x: jax.nn.softmax(jnp.stack([x, 0 * x, 0 * x]))[0],
@@ -92,35 +92,13 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
     context.show(table)
     deepest = max(settings["depths"])
     drawn = [each for each in found if each.depth == deepest]
-    picture = report.Picture(
-        "layers",
-        by_layer(
-            f"{deepest} hidden layers",
-            [Line(each.name, each.slopes) for each in drawn],
-            [Line(each.name, each.dead) for each in drawn],
-            [Line(each.name, each.dead_after) for each in drawn],
-        ),
-        "Median over the seeds; the band holds their middle half. A gradient of 0, as "
-        "before a binary step, is not drawn. Dead: without a slope on any example.",
-        "Gradient and dead units by layer; the table holds their means.",
-    )
-    shapes = report.Picture(
-        "activations",
-        with_derivatives("Activations and their derivatives", curves),
-        "A binary step has the derivative 0, so that nothing arrives before it; a "
-        "logistic unit's is at most 1/4, so that 20 layers leave less than 1e-12 of a "
-        "gradient; that of ReLU is 0 or 1. A softmax's is of its first output by its "
-        "first input, the two other inputs being 0; PReLU's slope below 0 is learned, "
-        "and drawn where it starts.",
-        "A panel an activation: its values as a line, its derivative dashed.",
-    )
     lead = "; ".join(f"{each.name} {report.number(each.ratio)}" for each in drawn)
     content = {"nets": [each._asdict() for each in found]}
     context.write(
         folder, settings, content,
         (
-            report.Section("Layer by layer", (picture, table)),
-            report.Section("The activations", (shapes,)),
+            report.Section("Layer by layer", (_layers_figure(drawn), table)),
+            report.Section("The activations", (_activations_figure(curves),)),
         ),
         lead=(
             f"Gradient of the first layer as a multiple of the last one's, {deepest} "
@@ -162,11 +140,15 @@ def make_net(
       units: units of each.
 
     Returns:
-      The module, and its activation as a function of arrays.
+      The module, and its activation as a function of arrays; PReLU's with the slope
+      that it starts from.
+
+    Raises:
+      InputError: an option is wrong, or the activation is unknown.
     """
     options = {key: net[key] for key in net if key not in ("name", "clip")}
     module = models.make("mlp", classes=10, hidden=(units,) * depth, **options)
-    return module, ACTIVATIONS[options["activation"]]
+    return module, names.find("activation", options["activation"], SCALARS)
 
 
 def make_optimizer(
@@ -278,6 +260,34 @@ def measure(
     slope = jax.grad(lambda z: activation(z).sum())
     dead = [jnp.mean(jnp.all(slope(z) == 0, axis=1)) for z in entered]
     return jnp.stack(slopes), jnp.stack(dead)
+
+
+def _layers_figure(drawn: Sequence[Found]) -> report.Picture:
+    return report.Picture(
+        "layers",
+        by_layer(
+            f"{drawn[0].depth} hidden layers",
+            [Line(each.name, each.slopes) for each in drawn],
+            [Line(each.name, each.dead) for each in drawn],
+            [Line(each.name, each.dead_after) for each in drawn],
+        ),
+        "Median over the seeds; the band holds their middle half. A gradient of 0, as "
+        "before a binary step, is not drawn. Dead: without a slope on any example.",
+        "Gradient and dead units by layer; the table holds their means.",
+    )
+
+
+def _activations_figure(curves: Sequence[Curve]) -> report.Picture:
+    return report.Picture(
+        "activations",
+        with_derivatives("Activations and their derivatives", curves),
+        "A binary step has the derivative 0, so that nothing arrives before it; a "
+        "logistic unit's is at most 1/4, so that 20 layers leave less than 1e-12 of a "
+        "gradient; that of ReLU is 0 or 1. A softmax's is of its first output by its "
+        "first input, the two other inputs being 0; PReLU's slope below 0 is learned, "
+        "and drawn where it starts.",
+        "A panel an activation: its values as a line, its derivative dashed.",
+    )
 
 
 def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:

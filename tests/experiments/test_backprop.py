@@ -30,6 +30,13 @@ def test_a_function_of_a_module_is_drawn(run, tmp_path):
     assert re.search(r"^x +0 +0\.5$", done.stdout, re.MULTILINE)
 
 
+def test_a_variable_alone_has_no_edges(run, tmp_path):
+    done = run("experiments.backprop", "a", "a=3", f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^a +3 +1$", done.stdout, re.MULTILINE)
+    assert "Edges" not in done.stdout
+
+
 def test_a_net_is_printed_in_matrices(run, tmp_path):
     words = ("--net=3,4,2", "--activation=tanh", f"--workdir={tmp_path / 'page'}")
     done = run("experiments.backprop", *words)

@@ -7,9 +7,6 @@ import sys
 
 import pytest
 
-from experiments import cli
-from optlab.errors import InputError
-
 ROOT = pathlib.Path(__file__).parents[2]
 
 #: Words to the line that they are answered with.
@@ -94,8 +91,8 @@ BAD_INPUT = {
     "--config=nofile.py": "no config file 'nofile.py': name a file",
     "--config=configs/nist.py": "is no comparison's: it has no '.*'",
     "--workdir=README.md/x": "--workdir=README.md/x cannot be written: Not a dir",
-    "--config=experiments/cli.py": "'experiments/cli.py' defines no get_config",
-    "--config=configs/cifar10_optimizers.py:tiny": "no variant 'tiny' of this config; "
+    "--config=experiments/sizes.py": "'experiments/sizes.py' defines no get_config",
+    "--config=configs/cifar10_optimizers.py:tiny": "no variant 'tiny'; "
     "known: full, reduced",
     "--config=configs/digits_optimizers.py:tiny": "has no variants: leave out :tiny",
 }
@@ -129,86 +126,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path):
     assert sorted(ROOT.glob("runs/*")) == before
 
 
-# In this process
-
-
-DEFAULT = "--config=configs/digits_optimizers.py"
-
-
-def given(monkeypatch, *words):
-    """What is taken off a command line, and what is left of it."""
-    monkeypatch.setattr(sys, "argv", ["compare", *words])
-    found = cli._take_given(["compare", *words])
-    return found, sys.argv[1:]
-
-
-def settings(monkeypatch, *words, config="digits_optimizers"):
-    file = f"configs/{config}.py"
-    found, left = given(monkeypatch, f"--config={file}", *words)
-    assert left == [f"--config={file}"]
-    return cli.settings(cli._read_config(file), found)
-
-
-def test_overrides_are_taken_off_the_command_line(monkeypatch):
-    found = settings(
-        monkeypatch,
-        "--config.optimizers=adam, own.module.name",
-        "--config.optimizers.own.module.name.rate=(0.1,)",
-        "--config.optimizers.adam.b1=(0.8,0.9)",
-        "--config.model.dropout=(0.0,0.2)",
-        "--config.batch_size=(32,64)",
-        "--config.augment=flip,crop",
-        "--config.augment.crop.padding=2",
-        "--config.title=2",
-        "--config.data.size=(8,8)",
-    )
-    assert list(found["optimizers"]) == ["adam", "own.module.name"]
-    assert found["optimizers"]["own.module.name"] == {"rate": (0.1,)}
-    assert found["optimizers"]["adam"]["b1"] == (0.8, 0.9)
-    assert found["model"]["dropout"] == (0.0, 0.2)
-    assert found["model"]["dense"] == 32
-    assert found["batch_size"] == (32, 64)
-    assert found["augment"] == {"flip": {}, "crop": {"padding": 2}}
-    assert found["title"] == "2"
-    assert found["data"]["size"] == (8, 8)
-
-
-def test_another_name_drops_the_options_of_the_old_part(monkeypatch):
-    words = "--config.model.name=mlp", "--config.model.hidden=(9,)"
-    assert settings(monkeypatch, *words)["model"] == {"name": "mlp", "hidden": (9,)}
-    same = settings(monkeypatch, "--config.model.name=cnn")
-    assert same["model"]["dense"] == 32
-
-
-def test_contenders_are_chosen_and_changed(monkeypatch):
-    words = "--config.contenders=relu", "--config.contenders.relu.model.hidden=(5,)"
-    found = settings(monkeypatch, *words, config="two_recipes")["contenders"]
-    assert list(found) == ["relu"]
-    assert found["relu"]["model"] == {"activation": "relu", "hidden": (5,)}
-
-
-def test_a_config_without_open_sections_takes_no_new_keys(monkeypatch):
-    with pytest.raises(InputError, match=r"unknown config key 'optimizers\.adam\.b1'"):
-        settings(monkeypatch, "--config.optimizers.adam.b1=1", config="bench")
+def test_an_override_may_stand_before_the_config(refused):
+    words = "--config.title=2026", "--config.problems=bale", "--config=configs/paths.py"
+    for order in (words, words[::-1]):
+        refused("experiments.solve", order, "no 'bale'; did you mean beale")
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("x = 1", "defines no get_config"),
-        ("def get_config(): return {}", "returns no ConfigDict but dict"),
-        ("x = 1\nimport no_such_module", "fails in line 2: ModuleNotFoundError"),
-        ("def get_config():\n  return {}['a']", "fails in line 2: KeyError: 'a'"),
-        ("import json\ndef get_config():\n  json.loads('{')", "fails in line 3: JSON"),
-        ("def f():\n  1 / 0\n\ndef get_config():\n  f()", "fails in line 2: Zero"),
-        ("def", "is no Python"),
-    ],
+    ("module", "word"),
+    [("shapes", "config"), ("shapes", "config.side"), ("bench", "data_dir")],
 )
-def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
-    path = tmp_path / "mine.py"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        cli._read_config(str(path))
+def test_a_flag_of_other_experiments_is_unknown(refused, module, word):
+    message = f"error: Unknown command line flag '{word}'"
+    refused(f"experiments.{module}", (f"--{word}=1",), message)
 
 
 def test_every_core_is_a_device_unless_the_user_says_how_many(a_core_a_device):

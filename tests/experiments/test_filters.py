@@ -52,7 +52,10 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
             "prune its single weights instead",
         ),
         (("--config=configs/compress.py",), "prunes no filters: see"),
-        (("--config=configs/compress_filters.py:cifar",), "known: digits, cifar10_red"),
+        (
+            ("--config=configs/compress_filters.py:cifar",),
+            "no variant 'cifar'; did you mean cifar10?",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(refused, arguments, message):

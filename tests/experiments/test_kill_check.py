@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from experiments import kill_check
+from tests.experiments import kill_check
 
 ROWS = [{"contender": "adam", "loss": "0.5"}]
 
@@ -37,24 +37,3 @@ def test_a_killed_comparison_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     lines = []
     assert kill_check.check(1, tmp_path, random.Random(3), lines.append) == 1
     assert lines[0].endswith("same bits")
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ((), "error: give the number of kills: python -m experiments.kill_check 50"),
-        (("ten",), "error: give the number of kills"),
-        (("0",), "error: give the number of kills"),
-        (("5", "6"), "error: give the number of kills"),
-        (("5", "--seed=x"), "error: flag --seed=x: invalid literal"),
-        (
-            ("5", "--sed=3"),
-            "error: Unknown command line flag 'sed'. Did you mean: seed",
-        ),
-    ],
-)
-def test_a_mistake_is_one_line(run, words, message):
-    found = run("experiments.kill_check", *words)
-    assert found.returncode == 1
-    assert found.stderr.startswith(message)
-    assert found.stderr.count("\n") == 1

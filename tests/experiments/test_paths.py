@@ -34,6 +34,15 @@ def test_the_rate_that_ends_lowest_is_kept():
     assert np.isfinite(walk.points).all()
 
 
+@pytest.mark.usefixtures("float64")
+def test_where_nothing_is_swept_the_one_point_is_walked():
+    problem = paths.make_problem("beale", 1.0)
+    fixed = paths.walk(make_method("sgd", {"learning_rate": 0.01}, ()), problem, 5)
+    swept = paths.walk(make_method("sgd", {"learning_rate": (0.01,)}, ()), problem, 5)
+    assert fixed.point == {}
+    np.testing.assert_allclose(fixed.points, swept.points, rtol=1e-12)
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9])
 def test_momentum_moves_1_over_1_minus_beta_times_as_fast(beta):
     rows = paths.slope_rows([beta], 300)

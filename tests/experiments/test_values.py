@@ -1,7 +1,7 @@
 """Any value of any key of any config: one line, or it runs; never a traceback.
 
-Each experiment is driven as its command line drives it, in a process of its own (flags
-are defined once a process), up to the moment where it claims its folder and compiles.
+Each experiment is driven as its command line drives it, in a process of its own, up to
+the moment where it claims its folder and compiles.
 """
 
 import pathlib
@@ -24,7 +24,7 @@ sys.argv = [experiment, f"--config={config}"]
 warnings.simplefilter("ignore")
 module = importlib.import_module(f"experiments.{experiment}")
 from absl import flags
-from experiments import cli, workdir
+from experiments import overrides, workdir
 from experiments.studies import nist, small_nets
 from experiments.studies import convergence
 from optlab.compare import recipe
@@ -57,7 +57,7 @@ def load_once(settings, *more):
 
 
 recipe.load_dataset = load_once
-known = recipe.flatten(cli._read_config(config).to_dict())
+known = recipe.flatten(overrides.read_config(config).to_dict())
 more = [word.partition("=")[0].removeprefix("--config.") for word in words]
 keys = sorted({*known, *more, "optimizers.adam.b1", "model.new", "data.size"})
 leaves = (
@@ -80,9 +80,9 @@ values = st.recursive(
 @given(st.sampled_from(keys), values.map(repr) | st.text("abc-1.,()", max_size=6))
 def drive(key, text):
     sys.argv = [experiment, f"--config={config}", *words, f"--config.{key}={text}"]
-    module.CONFIG = types.SimpleNamespace(value=cli._read_config(config))
+    module.CONFIG = types.SimpleNamespace(value=overrides.read_config(config))
     try:
-        module.main(cli._take_given(list(sys.argv)))
+        module.main(overrides.take(sys.argv, known)[0])
     except (Compiles, InputError) as error:
         assert not str(error).count("\n\n"), error
 

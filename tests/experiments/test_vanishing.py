@@ -32,6 +32,16 @@ def test_a_step_has_no_slope_and_smooth_units_have_one(activation, dead):
     assert slopes[-1] > 0
 
 
+def test_an_activation_that_learns_and_one_by_its_path_are_measured():
+    plain, _ = measured({"activation": "tanh"}, 2)
+    own, _ = measured({"activation": "jax.numpy.tanh"}, 2)
+    np.testing.assert_allclose(own, plain, rtol=1e-6)
+    _, dead = measured({"activation": "prelu"}, 2, -jnp.ones((6, 4)))
+    assert not dead.any()  # no unit without a slope below zero
+    with pytest.raises(InputError, match="no activation 'rlu'; did you mean"):
+        measured({"activation": "rlu"}, 2)
+
+
 def test_equal_positive_weights_kill_relus_of_negative_inputs():
     """Every z of the first layer is negative, so that all units are dead."""
     net = {"activation": "relu", "initializer": "ones"}

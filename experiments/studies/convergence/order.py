@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.results.rates import Convergence, convergence
 from optlab.solving import Reason, Stop, solve
 from optlab.testproblems.problem import Problem, least_squares
@@ -76,8 +76,7 @@ def problems(
       InputError: a name is unknown, a condition below 1, or n below 2.
     """
     for name in names:
-        if name not in PROBLEMS:
-            raise InputError(f"no test problem {name!r}; {near(name, PROBLEMS)}")
+        check_choice("test problem", name, PROBLEMS)
     quadratics = [_quadratic(condition, n) for condition in conditions]
     return quadratics + [PROBLEMS[name] for name in names]
 

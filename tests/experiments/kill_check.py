@@ -1,7 +1,7 @@
-r"""Kills comparisons at random moments, goes on, and compares with an undisturbed run.
+"""Kills comparisons at random moments, goes on, and compares with an undisturbed run.
 
-  python -m experiments.kill_check 50
-  python -m experiments.kill_check 10 --seed=7
+  python -m tests.experiments.kill_check 50
+  python -m tests.experiments.kill_check 10 --seed=7
 
 A small comparison (Adam and Levenberg-Marquardt on digits) runs once undisturbed. Then
 it is started again and again, each time in a folder of its own, and killed: at a
@@ -13,6 +13,7 @@ Printed are a line for each kill and how many of them came to the same bits; the
 code is 1 if one did not.
 """
 
+import argparse
 import csv
 import functools
 import os
@@ -29,17 +30,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import flags
 
-from experiments import cli
-from optlab.errors import InputError
 from optlab.results import checkpoint
 
-SEED = flags.DEFINE_integer(
-    "seed", 0, "Seed of the moments and signals.", lower_bound=0
-)
-
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 #: The comparison. Its width is fixed: a timed choice would differ between folders.
 COMMAND = (
@@ -66,19 +60,18 @@ TRAINED = "params", "model_state"
 MOMENTS = ("any", "report", "writing")
 
 
-def main(given: cli.Given) -> None:
+def main() -> None:
     """Reads the number of kills, runs them and says how many ended in the same bits."""
-    words = given.words
-    if len(words) != 1 or not words[0].isdecimal() or int(words[0]) < 1:
-        raise InputError(
-            "give the number of kills: python -m experiments.kill_check 50"
-        )
-    kills = int(words[0])
+    parser = argparse.ArgumentParser(description="Kills comparisons, which go on.")
+    parser.add_argument("kills", type=int, help="number of comparisons")
+    parser.add_argument("--seed", type=int, default=0, help="of moments and signals")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill_check-") as folder:
         say = functools.partial(print, flush=True)
-        same = check(kills, pathlib.Path(folder), random.Random(SEED.value), say)
-    print(f"{same} of {kills} ended in the same rows and parameters, to the bit")
-    sys.exit(same != kills)
+        draw = random.Random(given.seed)
+        same = check(given.kills, pathlib.Path(folder), draw, say)
+    print(f"{same} of {given.kills} ended in the same rows and parameters, to the bit")
+    sys.exit(same != given.kills)
 
 
 def check(
@@ -170,12 +163,9 @@ def _finish(folder: pathlib.Path, name: str) -> tuple[Any, Any]:
     with open(folder / name / "rows.csv", newline="") as file:
         rows = [{k: x for k, x in r.items() if k != "seconds"} for r in
                 csv.DictReader(file)]  # fmt: skip
-    nets = {
-        path.name: {
-            key: checkpoint.read(path)[key] for key in ("params", "model_state")
-        }
-        for path in sorted((folder / name / "nets").iterdir())
-    }
+    files = sorted((folder / name / "nets").iterdir())
+    kept = {path.name: checkpoint.read(path) for path in files}
+    nets = {key: {part: net[part] for part in TRAINED} for key, net in kept.items()}
     return rows, nets
 
 
@@ -193,4 +183,4 @@ def _difference(found: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main, words=True)
+    main()
