@@ -55,6 +55,27 @@ def measured(interval: Interval, metric: Metric) -> str:
     return f"{text} ± {100 * half:.2f}" if metric.percent else f"{text} ± {half:.2g}"
 
 
+def signed(interval: Interval, percent: bool) -> tuple[str, str]:
+    """Formats a mean difference and its interval, with signs.
+
+    Args:
+      interval: mean and bounds.
+      percent: whether they are shares, written in percentage points.
+
+    Returns:
+      The mean, or a dash; the bounds, or nothing.
+
+    >>> signed(Interval(0.01, -0.002, 0.022, 5), percent=True)
+    ('+1.00', '[-0.20, +2.20]')
+    >>> signed(Interval(0.5, float("nan"), float("nan"), 1), percent=False)
+    ('+0.5', '')
+    """
+    scale, form = (100, "{:+.2f}") if percent else (1, "{:+.3g}")
+    mean, low, high = (form.format(scale * x) for x in interval[:3])
+    bounds = f"[{low}, {high}]" if np.isfinite(interval.low) else ""
+    return mean if np.isfinite(interval.mean) else NONE, bounds
+
+
 def unit(metric: Metric) -> str:
     """Names a metric with the unit of its values, such as ``accuracy %``."""
     return in_words(metric.name) + " %" * metric.percent

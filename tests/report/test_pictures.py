@@ -4,10 +4,10 @@ import matplotlib.colors
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from optlab.report.figures import render
 from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.matrices import matrices
 from optlab.report.figures.sizes import Output, output_squares
+from optlab.report.figures.style import render
 
 
 def test_output_squares_are_to_scale():
@@ -18,7 +18,7 @@ def test_output_squares_are_to_scale():
         for panel in figure.axes
     ]
     assert found == [[1, 0.49, 1, 0.98], [1, 0.25]]
-    assert render(figure, "png", dpi=50)
+    assert render(figure, "png")
 
 
 def test_zero_is_white_and_small_matrices_have_their_numbers():

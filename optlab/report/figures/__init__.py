@@ -1,16 +1,7 @@
 """Figures of a comparison: each function takes results and returns a Figure."""
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure
 
-from optlab.report.figures.curves import progress
-from optlab.report.figures.style import render
-from optlab.report.figures.swept import sensitivity
-from optlab.report.figures.target import time_to_target
-
-__all__ = [
-    "Figure",
-    "progress",
-    "render",
-    "sensitivity",
-    "time_to_target",
-]
+from optlab.report.figures.curves import progress as progress
+from optlab.report.figures.swept import sensitivity as sensitivity
+from optlab.report.figures.target import time_to_target as time_to_target

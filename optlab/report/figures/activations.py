@@ -8,9 +8,6 @@ from matplotlib.figure import Figure
 
 from optlab.report.figures import style
 
-#: Panels of a row.
-COLUMNS = 4
-
 
 class Curve(NamedTuple):
     """A function at some points."""
@@ -32,19 +29,14 @@ def with_derivatives(title: str, curves: Sequence[Curve]) -> Figure:
     Returns:
       The figure.
     """
-    rows = -(-len(curves) // COLUMNS)
-    titles = [""] * min(COLUMNS, len(curves))
-    figure, axes = style.panels(
-        title, 2.3 * len(titles), [1.9] * rows, titles, sharex="all", sharey="all"
-    )
-    for panel in axes.flat[len(curves) :]:
-        panel.set_visible(False)
-    for panel, curve in zip(axes.flat, curves, strict=False):
+    count = len(curves)
+    figure, panels = style.wrapped(title, count, min(count, 4), (2.3, 1.9), share="all")
+    for panel, curve in zip(panels, curves, strict=True):
         panel.set_title(style.literal(curve.name.replace("_", " ")))
         panel.axhline(0, color=style.GREY, linewidth=0.6)
         panel.plot(curve.x, curve.values, color=style.PALETTE[0], label="value")
         panel.plot(curve.x, curve.slopes, color=style.PALETTE[1], label="derivative",
                    linestyle="--")  # fmt: skip
         panel.set_ylim(-1.3, 2.3)
-    axes.flat[0].legend(loc="upper left")
+    panels[0].legend(loc="upper left")
     return figure

@@ -1,12 +1,12 @@
 """Figures of compressed nets: error against bytes, stages, weights, masks, ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 from optlab.report.figures import style
 from optlab.results import mean_band
@@ -45,18 +45,11 @@ class Sensitivity(NamedTuple):
     values: np.ndarray  # [seeds, sparsities], lower is better
 
 
-class Kept(Protocol):
+class Curve(NamedTuple):
     """Nets of several sizes, made in one way."""
 
-    @property
-    def kept(self) -> np.ndarray:
-        """Share of the weights kept, ``[seeds, points]``."""
-        ...
-
-    @property
-    def values(self) -> np.ndarray:
-        """Errors, ``[seeds, points]``; lower is better."""
-        ...
+    kept: np.ndarray  # [seeds, points], share of the kernels' weights
+    values: np.ndarray  # [seeds, points], drawn as errors: lower is better
 
 
 def kilobytes(value: float, _: object = None) -> str:
@@ -110,10 +103,8 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
         )  # fmt: skip
         if i == 0:
             panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
-    panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.legend(**style.BESIDE)
+    style.number_ticks(panel.xaxis, text=kilobytes)
     panel.set_xlabel("bytes of the file (log axis)")
     panel.set_ylabel(measure)
     if _spread([point.values for point in points], 2.5):
@@ -191,52 +182,36 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
 
 
 @style.themed
-def mask_images(
-    masks: np.ndarray, title: str, examples: int = 16, columns: int = 4
-) -> Figure:
+def mask_images(masks: np.ndarray, title: str) -> Figure:
     """Draws which inputs the first layer still looks at, in all and unit by unit.
 
     Args:
       masks: ``[units, height, width]``, boolean.
       title: title of the figure.
-      examples: units that are drawn beside the sum, those with most weights first.
-      columns: units in a row.
 
     Returns:
-      The figure.
+      The figure; beside the sum sixteen units, those with most weights first.
     """
-    kept = masks.sum(axis=0)
-    order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:examples]
-    rows = -(-(len(order)) // columns)
+    order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:16]
     figure = Figure(figsize=(9.0, 4.8), layout="constrained")
     bold = {"fontsize": 11.5, "fontweight": "bold"}
     figure.suptitle(style.literal(title), x=0.012, ha="left", **bold)
-    grid = figure.add_gridspec(
-        rows, columns + 1, width_ratios=(columns + 1, *[1] * columns)
-    )
+    grid = figure.add_gridspec(-(-len(order) // 4), 5, width_ratios=(5, 1, 1, 1, 1))
     panel = figure.add_subplot(grid[:, 0])
-    image = panel.imshow(kept, cmap="viridis")
+    image = panel.imshow(masks.sum(axis=0), cmap="viridis")
     panel.set_title("kept weights on each pixel", pad=8)
     figure.colorbar(image, ax=panel, shrink=0.7)
     for i, unit in enumerate(order):
-        small = figure.add_subplot(grid[i // columns, 1 + i % columns])
+        small = figure.add_subplot(grid[i // 4, 1 + i % 4])
         small.imshow(masks[unit], cmap="Greys", vmin=0, vmax=1.3)
         small.set_title(f"unit {unit}", fontsize=7.5, fontweight="normal")
-        _bare(small)
-    _bare(panel)
+        style.bare(small)
+    style.bare(panel)
     return figure
 
 
-def _bare(panel: Axes) -> None:
-    """Takes ticks and grid off an image, and frames it."""
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
-    panel.spines[:].set(visible=True, color=style.GREY, linewidth=0.6)
-
-
 @style.themed
-def kept_curves(curves: Mapping[str, Kept], title: str, measure: str) -> Figure:
+def kept_curves(curves: Mapping[str, Curve], title: str, measure: str) -> Figure:
     """Draws error against the share of weights kept, a line a way to prune.
 
     Args:
@@ -247,23 +222,16 @@ def kept_curves(curves: Mapping[str, Kept], title: str, measure: str) -> Figure:
     Returns:
       The figure.
     """
-    first = next(iter(curves.values()))
-    figure, axes = style.panels(
-        title, 9.0, [3.8], [""], [style.over_seeds([len(first.values)])]
-    )
+    foot = style.over_seeds([len(curve.values) for curve in curves.values()])
+    figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
     panel = axes[0, 0]
-    looks = style.looks(curves)
-    for name, curve in curves.items():
-        kept = 100 * curve.kept.mean(axis=0)
-        order, look = np.argsort(kept), looks[name]
-        style.band(
-            panel, kept[order], curve.values[:, order], color=look.colour,
-            marker=look.marker, ms=5, label=style.literal(name),
-        )  # fmt: skip
+    for name, look in style.looks(curves).items():
+        kept, values = curves[name]
+        share = 100 * kept.mean(axis=0)
+        order = np.argsort(share)
+        style.band(panel, share[order], values[:, order], **look.marked())
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    style.number_ticks(panel.xaxis, (1, 2, 3, 5))
     panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
     panel.set_ylabel(measure)
     panel.legend()
@@ -289,12 +257,8 @@ def sensitivity(
     figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
     panel = axes[0, 0]
     looks = style.looks(layer.name for layer in layers)
-    for layer in layers:
-        look = looks[layer.name]
-        style.band(
-            panel, 100 * sparsities, layer.values, color=look.colour,
-            marker=look.marker, ms=5, label=style.literal(layer.name),
-        )  # fmt: skip
+    for name, values in layers:
+        style.band(panel, 100 * sparsities, values, **looks[name].marked())
     panel.set_ylabel(measure)
     if _spread([layer.values for layer in layers], 10):
         _log_errors(panel, (1, 2, 5))
@@ -306,9 +270,7 @@ def sensitivity(
 def _log_errors(panel: Axes, ticks: Sequence[float]) -> None:
     """Makes the labelled axis of errors logarithmic, with ticks at some multiples."""
     panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=ticks))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    style.number_ticks(panel.yaxis, ticks)
     panel.set_ylabel(f"{panel.get_ylabel()} (log axis)")
 
 

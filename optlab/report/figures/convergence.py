@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from optlab.report.figures import style
 
 _COLUMNS = 3
-_HEIGHT = 2.15
+_SIZE = 11.8 / _COLUMNS, 2.15  # of a panel, in inches
 # Lowest error drawn, as a share of the first one: a last step may hit the minimizer.
 # Errors after the smallest one are left out.
 _LEAST = 1e-17
@@ -41,24 +41,16 @@ def errors_by_step(descents: Sequence[Descent]) -> Figure:
     """
     problems = list(dict.fromkeys(each.problem for each in descents))
     looks = style.looks(each.method for each in descents)
-    rows = -(-len(problems) // _COLUMNS)
-    figure, axes = style.panels(
-        "Distance to the minimizer, by step",
-        11.8,
-        [_HEIGHT] * rows,
-        [""] * _COLUMNS,
-        ["Accepted steps only. A line that leaves its panel on the right goes on."],
-    )
-    panels = list(axes.flat)
-    for panel, problem in zip(panels, problems, strict=False):
+    title = "Distance to the minimizer, by step"
+    foot = "Accepted steps only. A line that leaves its panel on the right goes on."
+    figure, panels = style.wrapped(title, len(problems), _COLUMNS, _SIZE, [foot])
+    for panel, problem in zip(panels, problems, strict=True):
         here = [each for each in descents if each.problem == problem]
         panel.set_title(problem.replace("_", " "))
         _draw(panel, here, looks)
-    for panel in panels[len(problems) :]:
-        panel.set_axis_off()
-    for row in axes:
-        row[0].set_ylabel("error")
-    for panel in panels[max(len(problems) - _COLUMNS, 0) : len(problems)]:
+    for panel in panels[::_COLUMNS]:
+        panel.set_ylabel("error")
+    for panel in panels[-_COLUMNS:]:
         panel.set_xlabel("step")
     lines = [
         Line2D([], [], lw=2.4, **look.line(np.zeros(0))) for look in looks.values()

@@ -88,7 +88,7 @@ def descents(
             drawn.append(_draw(row, each, looks[each.method]))
         row[0].set_ylabel(measure)
         row[0].set_title(GROUPS[group[0].evaluates])
-        row[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+        row[-1].legend(**style.BESIDE)
     for panel in axes.flat:
         panel.axhline(target, color=style.GREY, linewidth=1, linestyle=":")
     quickest = min(each.step_seconds for each in runs)
@@ -134,7 +134,6 @@ def _draw(row: Sequence[Axes], each: Descent, look: style.Look) -> np.ndarray:
         (row[1], counts, by_count),
         (row[2], steps * each.step_seconds, values),
     ):
-        low, median, high = np.percentile(lines, (25, 50, 75), axis=0)
-        panel.plot(x, median, label=each.method, **look.line(x, log=True))
-        panel.fill_between(x, low, high, color=look.colour, alpha=0.12, linewidth=0)
+        line = {"label": each.method, **look.line(x, log=True)}
+        style.middle_half(panel, x, lines, **line)
     return np.median(values, axis=0)

@@ -23,10 +23,9 @@ def digits_by_fit(digits: Mapping[str, np.ndarray], needed: float) -> Figure:
     panel = axes[0, 0]
     for name, look in style.looks(digits).items():
         found = np.sort(np.nan_to_num(digits[name], nan=0.0))[::-1]
-        panel.plot(np.arange(1, found.size + 1), found, color=look.colour, label=name,
-                   marker=look.marker, markersize=3)  # fmt: skip
+        panel.plot(np.arange(1, found.size + 1), found, **look.marked(3))
     panel.axhline(needed, color=style.GREY, linewidth=1, linestyle=":")
     panel.set_xlabel("fits, best first")
     panel.set_ylabel("digits of the worst parameter")
-    panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    panel.legend(**style.BESIDE)
     return figure

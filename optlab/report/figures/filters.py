@@ -48,17 +48,9 @@ def filter_curves(
     left, right = axes[0]
     looks = style.looks([*errors, *(each.name for each in costs)])
     for name, values in errors.items():
-        look = looks[name]
-        style.band(
-            left, 100 * shares, values, color=look.colour, marker=look.marker, ms=5,
-            label=style.literal(name),
-        )  # fmt: skip
-    for each in costs:
-        look = looks[each.name]
-        right.plot(
-            100 * shares, 100 * each.values / each.values[0], color=look.colour,
-            marker=look.marker, ms=5, label=style.literal(each.name),
-        )  # fmt: skip
+        style.band(left, 100 * shares, values, **looks[name].marked())
+    for name, values in costs:
+        right.plot(100 * shares, 100 * values / values[0], **looks[name].marked())
     left.set_ylabel(measure)
     right.set_ylabel("% of the whole net's")
     right.set_ylim(0)

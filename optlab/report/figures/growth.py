@@ -1,7 +1,7 @@
 """Costs against sizes on log axes; the slope of a fitted law is its exponent."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -56,8 +56,8 @@ def growth(title: str, panels: Sequence[Panel], foot: str) -> Figure:
         axis.set_yscale("log")
         for name, sizes, costs, law in panel.growths:
             look = looks[name]
-            points: dict[str, Any] = {"color": look.colour, "marker": look.marker}
-            points |= {"ms": 4.5, "label": f"{name}: $n^{{{law.exponent:.2f}}}$"}
+            points = look.marked(4.5)
+            points["label"] += f": $n^{{{law.exponent:.2f}}}$"
             axis.plot(sizes[: len(costs)], costs, **points, lw=0.6, alpha=0.8)
             ends = [law.smallest, law.largest]
             axis.plot(ends, [extrapolate(law, x) for x in ends], color=look.colour)

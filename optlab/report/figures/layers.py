@@ -37,12 +37,7 @@ def by_layer(
     for panel, lines in zip(axes[:, 0], (slopes, dead, dead_after), strict=True):
         for name, values in lines:
             layers = np.arange(1, values.shape[1] + 1)
-            low, middle, high = np.percentile(values, (25, 50, 75), axis=0)
-            look = looks[name]
-            panel.plot(layers, middle, color=look.colour, marker=look.marker,
-                       markersize=4, label=name)  # fmt: skip
-            panel.fill_between(layers, low, high, color=look.colour, alpha=0.12,
-                               linewidth=0)  # fmt: skip
+            style.middle_half(panel, layers, values, **looks[name].marked(4))
     axes[0, 0].set_yscale("log", nonpositive="mask")
     axes[0, 0].set_ylabel("root mean square gradient")
     for panel, when in ((axes[1, 0], "before"), (axes[2, 0], "after")):
@@ -50,5 +45,5 @@ def by_layer(
         panel.set_ylim(-0.03, 1.03)
     axes[2, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[2, 0].set_xlabel("layer, from the inputs")
-    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    axes[0, 0].legend(**style.BESIDE)
     return figure

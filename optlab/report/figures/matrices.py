@@ -31,9 +31,7 @@ def matrices(title: str, rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure
             values = found[name]
             largest = float(np.abs(values).max()) or 1.0
             panel.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
-            panel.grid(visible=False)
-            panel.set_xticks([])
-            panel.set_yticks([])
+            style.bare(panel)
             if max(values.shape) > WRITTEN:
                 continue
             for (i, j), value in np.ndenumerate(values):

@@ -1,7 +1,7 @@
 """Memory that methods need on nets, beside the memory that there is."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -59,11 +59,8 @@ def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
         # Apart from each other: methods of the same size would hide one another.
         apart = 0.4 * (i / max(len(looks) - 1, 1) - 0.5)
         heights = [row + apart for row in range(len(needs))]
-        marks: dict[str, Any] = {"color": look.colour, "marker": look.marker}
-        panel.plot(
-            [need.sizes[name] for need in needs], heights, ls="", ms=5,
-            label=style.literal(name), alpha=0.9, **marks,
-        )  # fmt: skip
+        held = [need.sizes[name] for need in needs]
+        panel.plot(held, heights, ls="", alpha=0.9, **look.marked())
     panel.set_yticks(range(len(needs)), [style.literal(n.net) for n in needs])
     panel.tick_params(axis="y", length=0)
     ticks = [size for size in _TICKS if low <= size <= high]

@@ -42,21 +42,16 @@ def by_method(title: str, surface: Surface, paths: Sequence[Path]) -> Figure:
     Returns:
       The figure, four panels in a row.
     """
-    rows = -(-len(paths) // 4)
-    columns = min(len(paths), 4)
-    figure, axes = style.panels(
-        title, 2.9 * columns, [2.6] * rows, [""] * columns, sharex="all", sharey="all"
-    )
+    count = len(paths)
+    figure, panels = style.wrapped(title, count, min(count, 4), (2.9, 2.6), share="all")
     looks = style.looks(path.method for path in paths)
-    for panel, path in zip(axes.flat, paths, strict=False):
+    for panel, path in zip(panels, paths, strict=True):
         _contours(panel, surface)
         panel.set_title(style.literal(f"{path.method}, {path.remark}"))
         colour = looks[path.method].colour
         panel.plot(*path.points.T, color=colour, linewidth=1.2, marker=".",
                    markersize=3)  # fmt: skip
         panel.plot(*path.points[-1], "o", color=colour, markersize=6)
-    for panel in axes.flat[len(paths) :]:
-        panel.set_axis_off()
     return figure
 
 
@@ -83,7 +78,7 @@ def together(title: str, surface: Surface, paths: Sequence[Path], step: int) -> 
         panel.plot(*walked.T, color=colour, linewidth=1.3, alpha=0.8)
         panel.plot(*walked[-1], marker, color=colour, markersize=7, label=path.method,
                    markeredgecolor="white", linestyle="")  # fmt: skip
-    panel.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    panel.legend(**style.BESIDE)
     return figure
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from optlab.report.figures import style
 
@@ -73,8 +72,6 @@ def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
     panel.axvline(1, color=style.GREY, lw=1.1)
     panel.grid(visible=False, axis="y")
     panel.tick_params(axis="y", length=0)
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    style.number_ticks(panel.xaxis)
     panel.set_xlabel(label)
     return figure

@@ -25,6 +25,8 @@ PALETTE = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#5A5A5A"
 SECONDS = "seconds of one run alone, compile excluded"
+#: Arguments of ``Axes.legend`` that put it to the right of the panel.
+BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
 
 _THEME = {
     "axes.axisbelow": True,
@@ -64,6 +66,7 @@ class Look(NamedTuple):
     colour: str
     marker: str
     shared: bool = False  # whether another name of the figure has the same colour
+    label: str = ""  # the name, as matplotlib takes it
 
     def line(self, x: np.ndarray, log: bool = False) -> dict[str, Any]:
         """Makes arguments of ``Axes.plot``: colour, five markers where it is shared.
@@ -90,6 +93,11 @@ class Look(NamedTuple):
             at = sorted({first + int(i) for i in np.searchsorted(places, wanted)})
         mark = {"marker": self.marker, "markersize": 5, "markevery": at}
         return {"color": self.colour, **mark}
+
+    def marked(self, size: float = 5) -> dict[str, Any]:
+        """Makes arguments of ``Axes.plot``: label, colour, a marker at every point."""
+        mark = {"marker": self.marker, "markersize": size}
+        return {"label": self.label, "color": self.colour, **mark}
 
 
 Drawing = TypeVar("Drawing", bound=Callable[..., Any])
@@ -124,8 +132,9 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
       Name to look.
     """
     distinct = list(dict.fromkeys(names))
+    many = len(distinct) > 8
     return {
-        name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8], len(distinct) > 8)
+        name: Look(PALETTE[i % 8], MARKERS[(i + i // 8) % 8], many, literal(name))
         for i, name in enumerate(distinct)
     }
 
@@ -209,6 +218,35 @@ def panels(
     return figure, axes
 
 
+def wrapped(
+    title: str,
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    small: Sequence[str] = (),
+    share: Share = "none",
+) -> tuple[Figure, list[Axes]]:
+    """Makes an empty figure of equal panels, row after row.
+
+    Args:
+      title: title of the whole figure.
+      count: number of panels; the rest of the last row stays empty.
+      columns: number of panels in a row.
+      size: width and height of a panel, in inches.
+      small: paragraphs of small print below.
+      share: panels that share both axes, as in ``Figure.subplots``.
+
+    Returns:
+      The figure and its panels.
+    """
+    heights = [size[1]] * -(-count // columns)
+    heads = [""] * columns
+    figure, axes = panels(title, size[0] * columns, heights, heads, small, share, share)
+    for panel in axes.flat[count:]:
+        panel.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
 def over_seeds(counts: Iterable[int]) -> str:
     """Writes the small print of a figure with bands.
 
@@ -283,6 +321,13 @@ def band(
     return mean
 
 
+def middle_half(panel: Axes, x: np.ndarray, values: np.ndarray, **line: Any) -> None:
+    """Draws the median of ``[seeds, n]``, and a band that holds the middle half."""
+    low, median, high = np.percentile(values, (25, 50, 75), axis=0)
+    panel.plot(x, median, **line)
+    panel.fill_between(x, low, high, color=line["color"], alpha=0.12, linewidth=0)
+
+
 def scale(panels: Sequence[Axes], values: Sequence[np.ndarray], metric: Metric) -> None:
     """Fits the limits to the runs, and prints the ticks as the metric is printed.
 
@@ -331,24 +376,41 @@ def log_ticks(axis: Axis, span: float) -> None:
     """
     axis.set_minor_formatter(NullFormatter())
     if span < 300:  # too few powers of ten to read it by them
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        number_ticks(axis)
+
+
+def number_ticks(
+    axis: Axis,
+    multiples: Sequence[float] = (1, 2, 5),
+    text: Callable[[float], str] = "{:g}".format,
+) -> None:
+    """Sets ticks of a log axis at multiples of powers of ten, all of them labelled."""
+    axis.set_major_locator(LogLocator(subs=multiples))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def bare(panel: Axes) -> None:
+    """Takes ticks and grid off an image, and frames it."""
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(visible=False)
+    panel.spines[:].set(visible=True, color=GREY, linewidth=0.6)
 
 
 @themed
-def render(figure: Figure, kind: str, dpi: int = 200) -> bytes:
+def render(figure: Figure, kind: str) -> bytes:
     """Renders a figure to the bytes of a file, the same in every run.
 
     Args:
       figure: figure drawn by one of this package's functions.
       kind: ``svg``, ``png`` or ``pdf``.
-      dpi: resolution of a PNG.
 
     Returns:
       Content of the file, without a date in it.
     """
     file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
+    figure.savefig(file, format=kind, dpi=200, metadata=_NO_DATES[kind])
     return file.getvalue()
 
 

@@ -115,7 +115,7 @@ def _line(
     panel: Axes, curve: Response, values: np.ndarray, share: bool, look: style.Look
 ) -> np.ndarray:
     """Draws one contender and returns its means."""
-    marks: dict[str, Any] = {"color": look.colour, "marker": look.marker, "ms": 4.5}
+    marks = look.marked(4.5)
     if curve.joined:
         alpha = 0.05 if look.shared else 0.16  # of many contenders, bands overlap
         mean = style.band(panel, curve.x, values, share, alpha, **marks)
@@ -247,10 +247,7 @@ def _legend(
     figure: Figure, looks: Mapping[str, style.Look], marked: Collection[str]
 ) -> None:
     grey: dict[str, Any] = {"ls": "", "color": style.GREY}
-    lines = [
-        (name, {"color": look.colour, "marker": look.marker, "ms": 4.5})
-        for name, look in looks.items()
-    ]
+    lines = [(name, look.marked(4.5)) for name, look in looks.items()]
     lines.append(("optimum", {"marker": "o", "ms": 9, "mfc": "none", **grey}))
     if "diverged" in marked:
         lines.append(("diverged", {"marker": "x", "ms": 6, "mew": 1.6, **grey}))

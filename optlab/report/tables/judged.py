@@ -6,12 +6,12 @@ import numpy as np
 
 from optlab.report.tables.plain import Table, tabulate
 from optlab.report.wording import (
-    NONE,
     duration,
     in_words,
     measured,
     number,
     p_value,
+    signed,
     unit,
 )
 from optlab.results import Interval, Results, differences, judge, ranks, summarize
@@ -29,15 +29,13 @@ def difference_table(results: Results) -> Table | None:
     decides, pairs = results.metrics[0], differences(results)
     if not pairs:
         return None
-    scale, form = (100, "{:+.2f}") if decides.percent else (1, "{:+.3g}")
     rows = []
     for pair in pairs:
-        mean, low, high = (form.format(scale * x) for x in pair.interval[:3])
-        two = np.isfinite(pair.interval.low)
+        mean, interval = signed(pair.interval, decides.percent)
         row = {
             "pair": f"{pair.first} - {pair.second}",
             "points" if decides.percent else "difference": mean,
-            "95% interval": f"[{low}, {high}]" if two else "one seed: none",
+            "95% interval": interval or "one seed: none",
             "p": p_value(pair.p),
             "Holm's\np": p_value(pair.corrected),
             "seeds": str(pair.interval.n),
@@ -63,17 +61,13 @@ def claims_table(results: Results) -> Table | None:
     for judged in judge(results):
         percent = metrics.get(judged.by.partition("_")[2], metrics["loss"]).percent
         for test in judged.comparisons:
-            scale, form = (100, "{:+.2f}") if percent else (1, "{:+.3g}")
-            mean, low, high = (form.format(scale * x) for x in test.interval[:3])
-            there, two = test.interval.n > 0, np.isfinite(test.interval.low)
+            mean, interval = signed(test.interval, percent)
             within = f", {test.group}" if test.group else ""
             row = {
                 "compared": f"{test.subject} - {test.against}{within}",
                 "measure": _measure(judged.by) + (", points" if percent else ""),
-                "mean": mean if there else NONE,
-                "95% interval": f"[{low}, {high}]"
-                if two
-                else test.remark or "one seed: none",
+                "mean": mean,
+                "95% interval": interval or test.remark or "one seed: none",
                 "p": p_value(test.p),
                 "seeds": str(test.interval.n),
             }
