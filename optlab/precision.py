@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.problems import Problem
 
 #: Name to the type of a net's values.
@@ -109,8 +109,7 @@ def at(problem: Problem, name: str) -> Problem:
 
 
 def _check(name: str) -> None:
-    if not isinstance(name, str) or name not in PRECISIONS:
-        raise InputError(f"no precision {name!r}; {near(name, PRECISIONS)}")
+    check_choice("precision", name, PRECISIONS)
 
 
 def _check_scope(name: str) -> None:

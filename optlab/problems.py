@@ -8,20 +8,19 @@ decides. Optimizers, sweeps and comparisons see parameters go in and numbers com
 """
 
 import dataclasses
-import inspect
 import math
-import sysconfig
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from optlab import losses
 from optlab.data.dataset import Dataset
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice, first_line, near, origin
 from optlab.losses import Loss
+from optlab.models.functions import functions_of
 
 
 class Metric(NamedTuple):
@@ -32,6 +31,12 @@ class Metric(NamedTuple):
     percent: bool  # whether it is a share in [0, 1], printed as a percentage
     of: Callable[[Any, Any], Any]  # outputs, targets -> tree of arrays [n]
     finish: Callable[[Any], Any] = lambda means: means  # tree of scalars -> scalar
+
+    def met(self, values: np.ndarray, target: float) -> np.ndarray:
+        """Tells which values are at a target or on its better side."""
+        # In the type of the values: 0.95 as float32 is below 0.95 as float64.
+        bound = np.asarray(target, values.dtype)
+        return values >= bound if self.higher else values <= bound
 
 
 class Batch(NamedTuple):
@@ -93,8 +98,7 @@ def outputs_of(kind: str, dataset: Dataset) -> int:
     Raises:
       InputError: the kind is unknown, or does not fit the data set.
     """
-    if not isinstance(kind, str) or kind not in PROBLEMS:
-        raise InputError(f"no kind of problem {kind!r}; {near(kind, PROBLEMS)}")
+    check_choice("kind of problem", kind, PROBLEMS)
     if not isinstance(dataset, Dataset):
         raise InputError(
             f"{type(dataset).__name__} is no data set: make one by data.load(name) or "
@@ -299,7 +303,8 @@ def _problem(
             f"loss is a {type(loss).__name__}, no Loss: give losses.make(name), or "
             "losses.Loss(function)"
         )
-    init, train_outputs, evaluate = _functions_of(module, dataset)
+    one = jax.tree.map(lambda x: x[:1], dataset.train.inputs)
+    init, train_outputs, evaluate = functions_of(module, lambda: dataset.prepare(one))
     problem = Problem(
         dataset=dataset,
         init=init,
@@ -321,12 +326,11 @@ def _problem(
     try:
         found, batch = jax.eval_shape(trial, few)  # compiles nothing
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        if isinstance(error, InputError) or is_of_the_user(error):
+        if isinstance(error, InputError) or origin(error) == "user":
             raise
         shape = jax.tree.map(lambda x: tuple(x.shape[1:]), dataset.train.inputs)
-        first = str(error).strip().splitlines()[0]
         raise InputError(
-            f"this model cannot take inputs of shape {shape}: {first}"
+            f"this model cannot take inputs of shape {shape}: {first_line(error)}"
         ) from error
     sizes = jax.tree.map(lambda x: math.prod(x.shape[1:]) if x.ndim else 0, found)
     if sizes != outputs:
@@ -340,103 +344,3 @@ def _problem(
             f"{jax.tree.map(lambda x: x.shape, values)} for n={found.shape[0]}"
         )
     return problem
-
-
-def is_of_the_user(error: BaseException) -> bool:
-    """Tells whether a user's code, in no package and not optlab, raised an error.
-
-    Args:
-      error: caught error.
-
-    Returns:
-      Whether the file that raised it is the user's.
-    """
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    installed = [sysconfig.get_path(kind) for kind in ("purelib", "stdlib")]
-    ours = __file__.removesuffix("problems.py")
-    return not frame.filename.startswith((*installed, ours))
-
-
-def is_ours(error: BaseException) -> bool:
-    """Tells whether a line of optlab itself raised an error.
-
-    Args:
-      error: caught error.
-
-    Returns:
-      Whether the file that raised it is optlab's.
-    """
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return frame.filename.startswith(__file__.removesuffix("problems.py"))
-
-
-def _functions_of(module: Any, dataset: Dataset) -> tuple[Callable, ...]:
-    """A model's ``init``, ``train_outputs`` and ``outputs`` as pure functions."""
-    import flax.linen as nn
-
-    one = jax.tree.map(lambda x: x[:1], dataset.train.inputs)
-    inputs_of = lambda: dataset.prepare(one)  # noqa: E731
-    if isinstance(module, nn.Module):
-        return _linen(module, inputs_of)
-    if isinstance(module, type):
-        raise InputError(f"the class {module.__name__} is no model: give an instance")
-    is_pair = isinstance(module, tuple) and not hasattr(module, "init")
-    pair: Any = module
-    if not is_pair:
-        pair = [getattr(module, name, None) for name in ("init", "apply")]
-    if len(pair) != 2 or not all(map(callable, pair)):
-        raise InputError(
-            f"{type(module).__name__} is no model: give a flax.linen module, or a pair "
-            "of functions init(key, inputs) and apply(params, inputs); "
-            "help(optlab.problems.classification) shows one for flax.nnx"
-        )
-    model_init, model_apply = pair
-    takes = inspect.signature(model_apply).parameters
-    modes = _modes(takes)
-
-    def train_outputs(params, model_state, inputs, key):
-        extra = {"key": key} if "key" in takes else {}
-        return model_apply(params, inputs, **modes(True), **extra), model_state
-
-    return (
-        lambda key: (model_init(key, inputs_of()), {}),
-        train_outputs,
-        lambda params, model_state, inputs: model_apply(params, inputs, **modes(False)),
-    )
-
-
-#: Argument by which a model is told whether it trains, to its value in training.
-MODES = {"train": True, "training": True, "is_training": True, "deterministic": False}
-
-
-def _modes(takes: Mapping[str, inspect.Parameter]) -> Callable[[bool], dict[str, bool]]:
-    """Finds how a model of this signature is told whether it trains."""
-    named = next((name for name in MODES if name in takes), None)
-    kinds = {parameter.kind for parameter in takes.values()}
-    hands_on = inspect.Parameter.VAR_KEYWORD in kinds
-    # nn.Sequential, whose call takes *args too, hands keywords to one layer alone.
-    if named is None and hands_on and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        named = "train"
-    return lambda trains: {} if named is None else {named: MODES[named] == trains}
-
-
-def _linen(module: Any, inputs_of: Callable[[], Any]) -> tuple[Callable, ...]:
-    modes = _modes(inspect.signature(module.__call__).parameters)
-
-    def init(key):
-        variables = dict(module.init(key, inputs_of(), **modes(False)))
-        return variables.pop("params", {}), variables
-
-    def train_outputs(params, model_state, inputs, key):
-        return module.apply(
-            {"params": params, **model_state},
-            inputs,
-            **modes(True),
-            rngs={"dropout": key},
-            mutable=list(model_state),
-        )
-
-    def outputs(params, model_state, inputs):
-        return module.apply({"params": params, **model_state}, inputs, **modes(False))
-
-    return init, train_outputs, outputs

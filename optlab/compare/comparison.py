@@ -20,6 +20,7 @@ from optlab.errors import InputError
 from optlab.models.cost import multiply_adds
 from optlab.optim.info import find, refuse_evaluation
 from optlab.problems import Metric
+from optlab.ranges import is_whole
 from optlab.results import Entry, choose_point
 from optlab.sweep import Lanes, Lowered, first_lane, parallel, width
 
@@ -103,7 +104,7 @@ def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
     """
     for name in ("tune_seeds", "report_seeds"):
         count = getattr(protocol, name)
-        if not isinstance(count, int) or count < 1:
+        if not is_whole(count) or count < 1:
             raise InputError(f"{name}={count!r} must be a whole number of 1 or more")
     if protocol.width is not None and protocol.width < 1:
         raise InputError(f"width must be 1 or more: {protocol.width}")

@@ -19,9 +19,10 @@ from optlab.compare import recipe, stop
 from optlab.compare.search import Search, draw
 from optlab.compare.search import check as check_search
 from optlab.data import Dataset, augment
-from optlab.errors import InputError
+from optlab.errors import InputError, first_line, origin
 from optlab.losses import LOSSES
-from optlab.problems import Problem, is_of_the_user, is_ours
+from optlab.problems import Problem
+from optlab.ranges import is_whole
 from optlab.sweep import Task
 
 
@@ -86,11 +87,11 @@ def make_contenders(
         ) as error:  # fmt: skip
             # A library's: it refuses what the recipe gives it. A bug in code of the
             # user's, or of ours, keeps its traceback.
-            if is_of_the_user(error) or is_ours(error):
+            if origin(error) != "package":
                 raise
-            first = (str(error).strip().splitlines() or [""])[0]
+            kind = type(error).__name__
             raise InputError(
-                f"{name}: this recipe cannot run: {type(error).__name__}: {first}"
+                f"{name}: this recipe cannot run: {kind}: {first_line(error)}"
             ) from error
     labels = [contender.label for contender in found]
     for label in labels:
@@ -118,7 +119,7 @@ class _Workshop:
             settings, axes, [key for key in axes if _numeric(key, axes[key])]
         )
         others = [key for key in axes if key not in lanes]
-        shared = [key for key in others if not _within(key, own)]
+        shared = [key for key in others if key not in own]
         found = []
         for values in itertools.product(*(axes[key] for key in others)):
             fixed = dict(zip(others, values, strict=True))
@@ -243,7 +244,7 @@ def _takes_sequence(settings: Mapping[str, Any], key: str) -> bool:
     section, _, option = key.rpartition(".")
     first, _, rest = section.partition(".")
     if first == "augment":
-        factory = names.find("augmentation", rest, augment.AUGMENTATIONS)
+        factory = augment.function_of(rest, settings["augment"][rest])
     elif first == "data":
         from optlab.data import load as factory
     elif first in recipe.NAMED and option != "name":
@@ -272,10 +273,6 @@ def _numeric(key: str, values: Sequence[Any]) -> bool:
     return numbers and not flags and key.split(".")[0] in (*recipe.NAMED, "augment")
 
 
-def _within(key: str, own: Mapping[str, Any]) -> bool:
-    return key in own
-
-
 def _said(key: str, value: Any) -> str:
     return f"{key.rpartition('.')[2]} {value}"
 
@@ -291,7 +288,7 @@ def _check_sizes(settings: Mapping[str, Any], dataset: Dataset) -> None:
     examples = sweep.examples_in(dataset.train)
     size, epochs = settings["batch_size"], settings["epochs"]
     for name, count in (("batch_size", size), ("epochs", epochs)):
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        if not is_whole(count) or count < 1:
             raise InputError(f"{name}={count!r} must be a whole number of 1 or more")
     if size > examples:
         raise InputError(

@@ -106,7 +106,9 @@ def fill(settings: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any
     """
     found = dict(settings)
     for key, value in point.items():
-        first, _, rest = key.partition(".")
+        # The name of an entry may have dots itself.
+        first = max((x for x in found if f"{key}.".startswith(f"{x}.")), key=len)
+        rest = key[len(first) + 1 :]
         found[first] = fill(found[first], {rest: value}) if rest else value
     return found
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
+from optlab.ranges import is_whole
 from optlab.sweep import grid
 
 #: Kinds of search.
@@ -31,10 +32,9 @@ def check(search: Search) -> None:
     Raises:
       InputError: see above.
     """
-    if search.kind not in KINDS:
-        raise InputError(f"no search {search.kind!r}; {near(search.kind, KINDS)}")
+    check_choice("search", search.kind, KINDS)
     drawn = search.kind != "grid"
-    if drawn and (not isinstance(search.points, int) or search.points < 1):
+    if drawn and not (is_whole(search.points) and (search.points or 0) >= 1):
         raise InputError(
             f"search={search.kind!r} needs points, a whole number of 1 or more, not "
             f"{search.points!r}"

@@ -111,9 +111,7 @@ def ends(
         met |= _since_least(loss) >= stop.patience
     if stop.target is not None:
         values = evaluations["validation"][metric.name][so_far]
-        # In the type of the values: 0.95 as float32 is below 0.95 as float64.
-        bound = np.asarray(stop.target, values.dtype)
-        met |= values >= bound if metric.higher else values <= bound
+        met |= metric.met(values, stop.target)
     for name in stop.watched:
         met |= evaluations["train"][name][so_far] <= getattr(stop, name)
     met[0] = False  # a rule looks after an epoch

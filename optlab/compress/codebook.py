@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.masks import is_kernel
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.problems import Problem
 
 #: Most bits of a code.
@@ -171,8 +171,7 @@ def share(params: Any, bits: Any, start: str = "linear") -> Any:
     >>> net["kernel"].codes.tolist(), net["kernel"].centroids.round(2).tolist()
     ([[0, 3], [3, 1]], [-2.0, -0.4..., 1.0...])
     """
-    if start not in STARTS:
-        raise InputError(f"no start {start!r} of k-means; {near(start, STARTS)}")
+    check_choice("start of k-means", start, STARTS)
     if not jax.tree.structure(bits).num_nodes > 1:
         bits = jax.tree.map(lambda _: bits, params)
 

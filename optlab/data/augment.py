@@ -161,6 +161,12 @@ AUGMENTATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def function_of(name: str, entry: Mapping[str, Any]) -> Callable[..., Any]:
+    """Finds the function of an entry: ``augmentation`` in it, or else its name."""
+    part = entry.get("augmentation", name)
+    return names.find("augmentation", part, AUGMENTATIONS)
+
+
 def make(
     augmentations: Mapping[str, Mapping[str, Any]],
 ) -> Callable[[jax.Array, Any], Any] | None:
@@ -168,14 +174,16 @@ def make(
 
     Args:
       augmentations: names (keys of ``AUGMENTATIONS`` or dotted paths of custom
-        functions) and strengths, in the order that they are applied in.
+        functions) and strengths, in the order that they are applied in. Under any other
+        name an entry's ``augmentation`` names the function.
 
     Returns:
       Function of keys ``[n]`` and inputs that returns augmented inputs, or None where
       there is no augmentation.
 
     Raises:
-      InputError: a name or the name of a strength is unknown.
+      InputError: a name or the name of a strength is unknown; from the function, where
+        an augmentation gives inputs of other shapes.
 
     >>> augmented = make({"noise": {"std": 0.0}, "flip": {"share": 1.0}})
     >>> images = jnp.arange(4.0).reshape(1, 2, 2, 1)
@@ -183,17 +191,23 @@ def make(
     [1.0, 0.0, 3.0, 2.0]
     """
     steps = []
-    for name, strengths in augmentations.items():
-        augmentation = names.find("augmentation", name, AUGMENTATIONS)
+    for name, entry in augmentations.items():
+        augmentation = function_of(name, entry)
+        strengths = {key: entry[key] for key in entry if key != "augmentation"}
         free = functools.partial(augmentation, None, None)
         names.bind(f"augmentation {name!r}", free, strengths)
-        steps.append(functools.partial(augmentation, **strengths))
+        steps.append((name, functools.partial(augmentation, **strengths)))
 
     def apply(keys: jax.Array, inputs: Any) -> Any:
-        for number, step in enumerate(steps):
+        for number, (name, step) in enumerate(steps):
             # A key of each step, and the same one whatever follows.
             own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-            inputs = step(own, inputs)
+            given, inputs = jax.tree.map(jnp.shape, inputs), step(own, inputs)
+            if (shapes := jax.tree.map(jnp.shape, inputs)) != given:
+                raise InputError(
+                    f"augmentation {name!r} makes inputs of shape {shapes} out of "
+                    f"{given}; it must keep the shape and the number of examples"
+                )
         return inputs
 
     return apply if steps else None

@@ -13,7 +13,7 @@ import numpy as np
 from optlab.data.dataset import Split
 from optlab.data.embedded import EMBEDDED
 from optlab.data.tables import TABLES
-from optlab.errors import InputError, near
+from optlab.errors import InputError, first_line, near
 
 #: Largest image that is decoded.
 MOST_PIXELS = 2**26
@@ -179,7 +179,7 @@ def _check_format(name: str, folder: pathlib.Path) -> None:
 
 
 def _damaged(name: str, where: Any, error: Exception) -> InputError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = first_line(error) or type(error).__name__
     return InputError(
         f"data set {name!r} in {where} cannot be read, it is cut or damaged: prepare "
         f"it again ({first[:200]})"

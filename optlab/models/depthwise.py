@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from optlab import names
-from optlab.errors import InputError
+from optlab.errors import InputError, check_choice
 from optlab.models import initializers
 from optlab.models.layers import Checked, Conv
 
@@ -144,7 +143,7 @@ def cost(
     >>> separable.multiply_adds / standard.multiply_adds == 1 / 64 + 1 / 9
     True
     """
-    names.find("convolution", kind, dict.fromkeys(KINDS))
+    check_choice("convolution", kind, KINDS)
     area = window[0] * window[1]
     weights = {
         "standard": area * inputs * outputs,
@@ -174,7 +173,7 @@ def convolution_of(
     Raises:
       InputError: the kind is unknown, or a multiplier is below one.
     """
-    names.find("convolution", kind, dict.fromkeys(KINDS))
+    check_choice("convolution", kind, KINDS)
     init = initializers.make(initializer, initial_scale)
     if kind == "depthwise":
         multiplier = _multiplier(inputs, outputs)

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from optlab import names
+from optlab.errors import check_choice
 from optlab.models import initializers, normalization
 from optlab.models.depthwise import KINDS, convolution_of
 from optlab.models.layers import Checked, Conv, Dropout
@@ -39,7 +39,7 @@ class FCN(Checked):
     initial_scale: float = 1.0
 
     def __post_init__(self):
-        names.find("convolution", self.convolution, dict.fromkeys(KINDS))
+        check_choice("convolution", self.convolution, KINDS)
         initializers.make(self.initializer)
         normalization.check(self.normalization)
         super().__post_init__()

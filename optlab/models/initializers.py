@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from optlab import names
+from optlab.errors import check_choice
 
 _DRAWS: dict[str, Callable[..., Any]] = {
     f"{rule}_{shape}": getattr(nn.initializers, f"{rule}_{shape}")
@@ -47,7 +47,7 @@ def make(
     >>> round(float(w.std() / 3), 3)  # sqrt(2 / 1000) = 0.0447
     0.045
     """
-    names.find("initializer", name, dict.fromkeys(INITIALIZERS))
+    check_choice("initializer", name, INITIALIZERS)
     if name in _SAME:
         draw = _SAME[name]
     else:

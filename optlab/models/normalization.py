@@ -8,8 +8,7 @@ import warnings
 import flax.linen as nn
 import jax
 
-from optlab import names
-from optlab.errors import InputError
+from optlab.errors import InputError, check_choice
 from optlab.models.shift_scale import PER, Scale, Shift, channel_axis
 
 #: Name to the axes (``per``) of a shift and of a scale after it; None for none.
@@ -51,7 +50,7 @@ def check(name: str) -> None:
             f"normalization {name!r} does not say how many constants there are: "
             f"{', '.join(first)} or {last}"
         )
-    names.find("normalization", name, dict.fromkeys(NORMALIZATIONS))
+    check_choice("normalization", name, NORMALIZATIONS)
 
 
 def normalize(

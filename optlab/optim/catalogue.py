@@ -16,7 +16,7 @@ import optax.contrib
 
 import optlab.names
 from optlab import ranges
-from optlab.errors import InputError
+from optlab.errors import InputError, first_line
 from optlab.optim import registry
 from optlab.optim.arguments import RANGES
 
@@ -84,8 +84,7 @@ def make(name: str, /, **hyperparameters: Any) -> optax.GradientTransformationEx
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
         if isinstance(e, InputError) or not of_optax:
             raise
-        first = str(e).strip().splitlines()[0]
-        raise InputError(f"{name} refuses its arguments: {first}") from e
+        raise InputError(f"{name} refuses its arguments: {first_line(e)}") from e
     if not isinstance(tx, optax.GradientTransformation):
         raise InputError(
             f"{name} returned a {type(tx).__name__}, not an optimizer: return an "

@@ -1,64 +1,35 @@
 """Arrays of lanes, honest statistics of them, and the files that hold both."""
 
-from optlab.results.claims import Comparison, Judgement, judge
-from optlab.results.files import plain, read_json, write_atomic, write_csv, write_json
-from optlab.results.provenance import environment
-from optlab.results.rates import PowerLaw, convergence, extrapolate, power_law
-from optlab.results.records import Entry, Results, Runs
-from optlab.results.statistics import (
-    Difference,
-    Interval,
-    mean_band,
-    median_time,
-    ranks,
-)
-from optlab.results.summary import (
-    Summary,
-    choose_point,
-    differences,
-    distinct,
-    edge,
-    final,
-    median_time_to_target,
-    rank_points,
-    short_names,
-    summarize,
-    swept_names,
-    times_to_target,
-)
-
-__all__ = [
-    "Comparison",
-    "Difference",
-    "Entry",
-    "Interval",
-    "Judgement",
-    "PowerLaw",
-    "Results",
-    "Runs",
-    "Summary",
-    "choose_point",
-    "convergence",
-    "differences",
-    "distinct",
-    "edge",
-    "environment",
-    "extrapolate",
-    "final",
-    "judge",
-    "mean_band",
-    "median_time",
-    "median_time_to_target",
-    "plain",
-    "power_law",
-    "rank_points",
-    "ranks",
-    "read_json",
-    "short_names",
-    "summarize",
-    "swept_names",
-    "times_to_target",
-    "write_atomic",
-    "write_csv",
-    "write_json",
-]
+from optlab.results.claims import Comparison as Comparison
+from optlab.results.claims import Judgement as Judgement
+from optlab.results.claims import judge as judge
+from optlab.results.files import plain as plain
+from optlab.results.files import read_json as read_json
+from optlab.results.files import write_atomic as write_atomic
+from optlab.results.files import write_csv as write_csv
+from optlab.results.files import write_json as write_json
+from optlab.results.provenance import environment as environment
+from optlab.results.rates import PowerLaw as PowerLaw
+from optlab.results.rates import convergence as convergence
+from optlab.results.rates import extrapolate as extrapolate
+from optlab.results.rates import power_law as power_law
+from optlab.results.records import Entry as Entry
+from optlab.results.records import Results as Results
+from optlab.results.records import Runs as Runs
+from optlab.results.statistics import Difference as Difference
+from optlab.results.statistics import Interval as Interval
+from optlab.results.statistics import mean_band as mean_band
+from optlab.results.statistics import median_time as median_time
+from optlab.results.statistics import ranks as ranks
+from optlab.results.summary import Summary as Summary
+from optlab.results.summary import choose_point as choose_point
+from optlab.results.summary import differences as differences
+from optlab.results.summary import distinct as distinct
+from optlab.results.summary import edge as edge
+from optlab.results.summary import final as final
+from optlab.results.summary import median_time_to_target as median_time_to_target
+from optlab.results.summary import rank_points as rank_points
+from optlab.results.summary import short_names as short_names
+from optlab.results.summary import summarize as summarize
+from optlab.results.summary import swept_names as swept_names
+from optlab.results.summary import times_to_target as times_to_target

@@ -42,7 +42,12 @@ from optlab.problems import Metric
 from optlab.ranges import is_number, shown
 from optlab.results.records import Entry, Results
 from optlab.results.statistics import LEVEL, Interval, holm, mean_interval, paired_p
-from optlab.results.summary import epochs_to_target, final, times_to_target
+from optlab.results.summary import (
+    epochs_to_target,
+    final,
+    finite_by_seed,
+    times_to_target,
+)
 
 #: Relations of a claim's subject to the others.
 RELATIONS = ("better", "not_better", "more", "less")
@@ -273,8 +278,7 @@ def _by_seed(entry: Entry, measure: str, results: Results) -> dict[int, float]:
     else:
         split, _, metric = measure.partition("_")
         values = final(report, split, metric)
-    pairs = zip(report.seeds, np.ravel(values).tolist(), strict=True)
-    return {seed: value for seed, value in pairs if np.isfinite(value)}
+    return finite_by_seed(report, values)
 
 
 def _measures(metrics: Sequence[Metric]) -> dict[str, bool]:

@@ -5,7 +5,7 @@ Tuning looks at the validation split alone; what is reported comes from fresh se
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -194,9 +194,7 @@ def epochs_to_target(
       was met. Both ``[seeds]``.
     """
     values = report.evaluations["validation"][metric.name][:, :, 0]
-    # In the type of the values: 0.95 as float32 is below 0.95 as float64.
-    bound = np.asarray(target, values.dtype)
-    met = values >= bound if metric.higher else values <= bound
+    met = metric.met(values, target)
     reached = np.any(met, axis=0)
     return np.where(reached, np.argmax(met, axis=0), report.epochs), reached
 
@@ -313,12 +311,17 @@ def differences(results: Results) -> tuple[Difference, ...]:
       neither diverged are left out.
     """
     decides = results.metrics[0]
-    by_seed = {entry.label: _by_seed(entry, decides.name) for entry in results.entries}
+    reports = {entry.label: entry.report for entry in results.entries if entry.report}
+    by_seed = {
+        label: finite_by_seed(report, final(report, "test", decides.name))
+        for label, report in reports.items()
+    }
     groups = list(dict.fromkeys(entry.group for entry in results.entries))
     pairs, values = [], []
     for group in groups:
         entries = [entry for entry in results.entries if entry.group == group]
-        for a, b in itertools.combinations(entries, 2):
+        reported = [entry for entry in entries if entry.label in by_seed]
+        for a, b in itertools.combinations(reported, 2):
             first, second = by_seed[a.label], by_seed[b.label]
             gaps = [value - second[seed] for seed, value in first.items()
                     if seed in second]  # fmt: skip
@@ -335,10 +338,7 @@ def differences(results: Results) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def _by_seed(entry: Entry, metric: str) -> dict[int, float]:
-    """Final test value by seed, of the report runs that have one."""
-    if entry.report is None:
-        return {}
-    values = final(entry.report, "test", metric)[:, 0]
-    pairs = zip(entry.report.seeds, values.tolist(), strict=True)
+def finite_by_seed(report: Runs, values: Any) -> dict[int, float]:
+    """Seed to its value, one a run at the only point, where it is finite."""
+    pairs = zip(report.seeds, np.ravel(values).tolist(), strict=True)
     return {seed: value for seed, value in pairs if np.isfinite(value)}

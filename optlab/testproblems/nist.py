@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 
 _exp = jnp.exp
 
@@ -163,8 +163,7 @@ def load(name: str, data_dir: str | os.PathLike) -> Regression:
     Raises:
       InputError: the name is unknown, or the folder lacks the file or has another one.
     """
-    if name not in MODELS:
-        raise InputError(f"no NIST problem {name!r}; {near(name, MODELS)}")
+    check_choice("NIST problem", name, MODELS)
     path = pathlib.Path(data_dir) / f"{name}.dat"
     try:
         text = path.read_text(encoding="ascii")

@@ -8,9 +8,10 @@ import pytest
 from jax import test_util
 
 import optlab
-from experiments.compression.thresholds import Curve, kept_at
+from experiments.compression.thresholds import kept_at
 from optlab import compress, data, models, problems
 from optlab.errors import InputError
+from optlab.report.figures.compression import Curve
 
 X = jnp.linspace(-3.0, 3.0, 601)
 

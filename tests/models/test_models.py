@@ -262,6 +262,10 @@ def test_a_custom_model_has_init_and_apply(own):
         ("mlp", {"initial_scale": "x"}, "initial_scale must be a number, not 'x'"),
         ("mlp", {"initial_scale": 1j}, "initial_scale must be a number, not 1j"),
         ("mlp", {"activation": 3}, "the name of the activation must be a text"),
+        ("mlp", {"initializer": "math.sqrt"}, "no initializer 'math.sqrt'; known: "),
+        ("mlp", {"normalization": "math.sqrt"}, "no normalization 'math.sqrt'; know"),
+        ("fcn", {"convolution": "math.sqrt"}, "no convolution 'math.sqrt'; known: "),
+        ("squeezenet", {"bypass": "math.sqrt"}, "no bypass 'math.sqrt'; known: "),
         ("cnn", {"dropout": 1}, "CNN: dropout must be at least 0 and less than 1"),
         ("mlp", {"dropout": "x"}, "MLP: dropout must be a number, not 'x'"),
         (

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from optlab import names
+from optlab.errors import check_choice
 from optlab.models.architectures.blocks import Architecture, conv, max_pool
 
 # Channels of the squeezing and of each of the two expanding convolutions; None: pools.
@@ -63,7 +63,7 @@ class SqueezeNet(Architecture):
     bypass: str = "none"
 
     def __post_init__(self):
-        names.find("bypass", self.bypass, dict.fromkeys(BYPASSES))
+        check_choice("bypass", self.bypass, BYPASSES)
         super().__post_init__()
 
     @property

@@ -15,7 +15,7 @@ is refused: a line search along it fails, and Gauss-Newton would ignore it.
 
 import functools
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec
 
 import jax
@@ -25,7 +25,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import NamedSharding, PartitionSpec
 
 from optlab.curvature.real import complex_again, real_parts
-from optlab.errors import InputError, near
+from optlab.errors import InputError
 
 _P = ParamSpec("_P")
 _Transformation = optax.GradientTransformationExtraArgs
@@ -126,25 +126,16 @@ def require_floating(name: str, params: Any, instead: str) -> None:
     parameters, or hold it outside
     """
     for path, leaf in jax.tree.leaves_with_path(params):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+        try:
+            dtype: Any = jnp.result_type(leaf)
+        except (TypeError, ValueError):  # a text, a function
+            dtype = f"a {type(leaf).__name__}"
+        if isinstance(dtype, str) or not jnp.issubdtype(dtype, jnp.floating):
             where = jax.tree_util.keystr(path) or "(the only one)"
             raise InputError(
-                f"{name}: parameter {where} is {jnp.result_type(leaf)}; "
+                f"{name}: parameter {where} is {dtype}; "
                 f"give floating-point parameters, or {instead}"
             )
-
-
-def check_choice(
-    method: str, argument: str, given: str, known: Collection[str]
-) -> None:
-    """Refuses a name that is not among the known ones.
-
-    >>> check_choice("gauss_newton", "solver", "qrr", ("qr", "cg"))
-    Traceback (most recent call last):
-    optlab.errors.InputError: gauss_newton: no solver 'qrr'; did you mean qr?
-    """
-    if given not in known:
-        raise InputError(f"{method}: no {argument} {given!r}; {near(given, known)}")
 
 
 def lift(
@@ -268,7 +259,7 @@ def _refuse_changed(name, updates, grad):
         raise InputError(
             f"{name}: something before it in the chain (clipping, weight decay) has "
             f"changed the gradient, and {name} follows the objective: chain it after "
-            f"{name}, or add it to the objective"
+            f"{name}, or add it to the objective (of several batches, their sum)"
         )
 
 

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from optlab.optim.dense.lift import Objective
+from optlab.optim.dense.trial import rounding_of
 from optlab.optim.info import Info
 
 SUFFICIENT_DECREASE = 0.4  # c1 / c2
@@ -94,7 +95,7 @@ def search(
     """
     zero, infinity = jnp.zeros((), x.dtype), jnp.full((), jnp.inf, x.dtype)
     start = Point(zero, value, -jnp.vdot(gradient, d), gradient)
-    rounding = 10 * jnp.finfo(x.dtype).eps * jnp.abs(value)
+    rounding = rounding_of(jnp.asarray(value, x.dtype))
     promised = SUFFICIENT_DECREASE * curvature * start.slope  # for each unit of t
 
     def going(state):

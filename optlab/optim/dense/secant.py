@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import optax
 
 from optlab import curvature as curvatures
-from optlab.optim.dense.lift import check_choice, lift
+from optlab.errors import check_choice
+from optlab.optim.dense.lift import lift
 from optlab.optim.dense.line_search import step_along
 from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
@@ -75,7 +76,7 @@ def scale_by_secant(
     formula: Callable, scaling: str, curvature: Any, first_step: Any, *, name: str
 ) -> optax.GradientTransformationExtraArgs:
     """Builds the step t V g of a method by its formula (V, s, r) -> V+; see `bfgs`."""
-    check_choice(name, "scaling", scaling, SCALINGS)
+    check_choice("scaling", scaling, SCALINGS, name)
 
     def init(x):
         n = x.size

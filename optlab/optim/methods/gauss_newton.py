@@ -18,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.errors import check_choice
 from optlab.optim.arguments import checked
 from optlab.optim.dense.damping import next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
-from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
+from optlab.optim.dense.lift import OUTPUTS, lift
 from optlab.optim.dense.linear import SOLVERS
 from optlab.optim.info import Info, initial
 
@@ -44,12 +45,14 @@ def gauss_newton(
 
     Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
     loss that is no sum of squares (cross-entropy), which takes the generalized
-    Gauss-Newton matrix.
+    Gauss-Newton matrix. Pass ``grad``, the gradient itself, too: a change of it before
+    this method (clipping) is then refused, and otherwise ignored.
 
     Use it where the residuals at the solution are small and the start is near, or on
     mini-batches of a small net. A step takes of the order of m n min(m, n)
     operations and m n numbers, with m outputs and n parameters; ``cg`` takes products
-    only, for nets of any size. Not for rank-deficient fits far from the start: try
+    only, for nets of any size. Not for rank-deficient fits far from the start, nor for
+    parameters in units far apart (1 and 1e6), which only ``damping=0`` then moves: try
     `levenberg_marquardt` next.
 
     Args:
@@ -77,7 +80,7 @@ def gauss_newton(
     >>> solution.params.round(4), int(solution.steps) <= 2
     (Array([2., 1.], dtype=float32), True)
     """
-    check_choice("gauss_newton", "solver", solver, SOLVERS)
+    check_choice("solver", solver, SOLVERS, "gauss_newton")
 
     def init(x):
         return GaussNewtonState(length=jnp.ones((), x.dtype), info=initial(x.dtype))

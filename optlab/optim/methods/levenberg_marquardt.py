@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from optlab.errors import InputError
+from optlab.errors import InputError, check_choice
 from optlab.optim.arguments import checked
 from optlab.optim.dense.damping import RULES, SCALINGS, next_damping, next_scale
 from optlab.optim.dense.least_squares import attempt, local, predicted_decrease
-from optlab.optim.dense.lift import OUTPUTS, check_choice, lift
+from optlab.optim.dense.lift import OUTPUTS, lift
 from optlab.optim.dense.linear import SOLVERS
 from optlab.optim.info import Info, initial
 
@@ -55,7 +55,9 @@ def levenberg_marquardt(
     """Builds Levenberg-Marquardt, one trial step for each update.
 
     Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
-    as cross-entropy) ``output_fn`` and ``output_loss_fn``.
+    as cross-entropy) ``output_fn`` and ``output_loss_fn``. Pass ``grad``, the gradient
+    itself, too: a change of it before this method (clipping) is then refused, and
+    otherwise ignored.
 
     Use it first for curve fits and small nets on full batches. On large nets or noisy
     batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
@@ -100,12 +102,12 @@ def levenberg_marquardt(
     >>> solve(levenberg_marquardt(), start, residual_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    check_choice("levenberg_marquardt", "rule", rule, RULES)
+    check_choice("rule", rule, RULES, "levenberg_marquardt")
     by_shape = scaling is None and solver != "cg"
     if scaling is None:
         scaling = "identity" if solver == "cg" else "balanced"
-    check_choice("levenberg_marquardt", "scaling", scaling, SCALINGS)
-    check_choice("levenberg_marquardt", "solver", solver, SOLVERS)
+    check_choice("scaling", scaling, SCALINGS, "levenberg_marquardt")
+    check_choice("solver", solver, SOLVERS, "levenberg_marquardt")
     if solver == "cg" and scaling != "identity":
         raise InputError(
             "levenberg_marquardt: solver='cg' has no matrix to read a diagonal from; "

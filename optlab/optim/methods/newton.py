@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import optax
 
 from optlab import curvature
+from optlab.errors import check_choice
 from optlab.optim.arguments import checked
-from optlab.optim.dense.lift import check_choice
 from optlab.optim.dense.linear import unit_diagonal
 from optlab.optim.dense.more_sorensen import exact_step
 from optlab.optim.dense.trust_region import Trial, scale_by_trust_region
@@ -67,7 +67,7 @@ def newton(
     >>> solve(newton(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock).params.round(4)
     Array([1., 1.], dtype=float32)
     """
-    check_choice("newton", "indefinite", indefinite, INDEFINITE)
+    check_choice("indefinite", indefinite, INDEFINITE, "newton")
 
     def minimize_model(g, x, radius, objective):
         n = x.size
