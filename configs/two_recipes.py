@@ -94,7 +94,7 @@ def get_config(variant: str = "stated") -> ConfigDict:
     config.claims = (
         {"says": "ReLU, cross-entropy and Adam reach 90% in fewer epochs",
          "less": "relu", "than": "sigmoid", "by": "epochs_to_target"},
-        {"says": "They are more accurate after 10 epochs",
+        {"says": "They are more accurate at the end",
          "better": "relu", "than": "sigmoid"},
     )  # fmt: skip
     return config

@@ -56,7 +56,8 @@ from experiments.recorder import Recorder, check_names
 from experiments.workdir import claim
 from optlab import compare, optim, ranges, report, results
 from optlab.compare import Contender, Protocol, Search, recipe
-from optlab.errors import InputError
+from optlab.errors import InputError, check_choice
+from optlab.problems import Metric
 from optlab.report.tables import conclusions
 from optlab.results import claims
 
@@ -106,8 +107,8 @@ def main(given: overrides.Given) -> None:
     # A claim may name a contender of the file that the command line leaves out.
     names = [contender.name for contender in contenders]
     names += recipe.overrides(CONFIG.value.to_dict())
-    claims.check(settings["claims"], names, metrics, settings["target"])
-    check_report(settings)
+    claims.check(settings["claims"], {*names}, metrics, settings["target"])
+    check_report(settings, metrics)
     check_names([contender.label for contender in contenders])
 
     processes.require_same([settings, PARALLEL.value, WIDTH.value])
@@ -182,19 +183,25 @@ def choose(settings: dict[str, Any], given: overrides.Given) -> dict[str, Any]:
     return {**settings, "optimizers": chosen}
 
 
-def check_report(settings: Mapping[str, Any]) -> None:
+def check_report(settings: Mapping[str, Any], metrics: Sequence[Metric]) -> None:
     """Refuses what is only read once all is trained: texts, target, published figures.
 
     Args:
       settings: config as nested plain data.
+      metrics: metrics of the comparison; the first one decides.
 
     Raises:
-      InputError: a value is of another type.
+      InputError: a value is of another type, a target cannot be reached, or a figure
+        has no such name.
     """
     declared = {"title": ranges.TEXT, "note": ranges.TEXT}
     if settings["target"] is not None:
         declared["target"] = ranges.FINITE
     ranges.check("this config", declared, {key: settings[key] for key in declared})
+    if settings["target"] is not None:
+        metrics[0].check_target("target", settings["target"])
+    losses = "train_loss", "validation_loss", "seconds"
+    figures_known = [*(f"test_{metric.name}" for metric in metrics), *losses]
     published = settings["published"]
     if not isinstance(published, tuple | list):
         raise InputError(
@@ -207,7 +214,9 @@ def check_report(settings: Mapping[str, Any]) -> None:
                 f"and not {ranges.shown(figures)}"
             )
         texts = {"contender": ranges.TEXT, "source": ranges.TEXT}
-        numbers = dict.fromkeys({*figures} - {*texts}, ranges.FINITE)
+        for name in {*figures} - {*texts}:
+            check_choice("published figure", name, figures_known)
+        numbers = dict.fromkeys(figures_known, ranges.FINITE)
         ranges.check("published", texts | numbers, figures)
 
 

@@ -9,10 +9,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from optlab.compare.recipe import flatten, override
 from optlab.errors import InputError, check_choice, first_line, near
+from optlab.ranges import shown
 
 OVERRIDE = re.compile(r"--?config\.([^=]+)(?:=(.*))?", re.DOTALL)
 
@@ -25,6 +27,36 @@ OPEN = (
 
 #: Sections whose entries may be chosen: ``--config.optimizers=adam,sgd``.
 SELECTABLE = ("augment", "contenders", "optimizers")
+
+
+def plain(key: str, value: Any) -> Any:
+    """Makes plain data of a config's value: NumPy's numbers and lists as a file's own.
+
+    Args:
+      key: dotted key, for messages.
+      value: value of the key.
+
+    Returns:
+      Numbers, texts, truth values, None, tuples and dictionaries of these.
+
+    Raises:
+      InputError: it is something else.
+
+    >>> plain("rates", [np.float32(0.5), 1])
+    (0.5, 1)
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain(f"{key}.{name}", each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(plain(key, each) for each in value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise InputError(
+        f"config.{key} is {shown(value)}: a config holds numbers, texts, tuples and "
+        "sections; name a function by its dotted path"
+    )
 
 
 class Given(NamedTuple):
@@ -184,7 +216,7 @@ def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
     >>> settings(config, Given(changes, {"optimizers": ("my.lion",)}))
     {'optimizers': {'my.lion': {'b1': (0.8, 0.9)}}, 'schedule': {'name': 'cosine'}}
     """
-    found = config.to_dict()
+    found = {key: plain(key, value) for key, value in config.to_dict().items()}
     known = flatten(found)
     for section, names in given.selected.items():
         if section not in found:
@@ -198,7 +230,8 @@ def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
         section, *inner = key.split(".")
         new = key not in known and not {section, *inner[:-1]} & {*OPEN}
         if section not in found or new:
-            raise InputError(f"unknown config key {key!r}; {near(key, known)}")
+            nearest = near(key, {*known, *found})
+            raise InputError(f"unknown config key {key!r}; {nearest}")
         path = _path(key, found)
         if len(path) == 1 and section in OPEN:
             raise InputError(f"--config.{key} is a section: set --config.{key}.NAME")

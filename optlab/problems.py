@@ -32,6 +32,13 @@ class Metric(NamedTuple):
     of: Callable[[Any, Any], Any]  # outputs, targets -> tree of arrays [n]
     finish: Callable[[Any], Any] = lambda means: means  # tree of scalars -> scalar
 
+    def check_target(self, label: str, target: float) -> None:
+        """Refuses a target that no value of the metric can reach."""
+        if self.percent and not 0 <= target <= 1:
+            raise InputError(
+                f"{label}={target:g}: {self.name} is a share from 0 to 1, 0.95 for 95%"
+            )
+
     def met(self, values: np.ndarray, target: float) -> np.ndarray:
         """Tells which values are at a target or on its better side."""
         # In the type of the values: 0.95 as float32 is below 0.95 as float64.

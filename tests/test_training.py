@@ -426,6 +426,19 @@ def test_what_is_no_problem_or_optimizer_is_one_line(arguments, message):
         training.train(**arguments, epochs=1, batch_size=4)
 
 
+def test_nets_of_a_vmap_are_evaluated_one_by_one():
+    def run(rate):
+        return training.train(problem("line"), optax.sgd(rate), epochs=1, batch_size=4)
+
+    several = jax.vmap(run)(jnp.array([0.1, 0.2]))
+    with pytest.raises(InputError, match="these are several nets, of a vmap: evaluate"):
+        several.evaluate("test")
+    found = jax.vmap(lambda trained: trained.evaluate("test"))(several)
+    np.testing.assert_allclose(
+        found["loss"][1], run(0.2).evaluate("test")["loss"], rtol=1e-5
+    )
+
+
 def test_an_unknown_split_is_one_line(single_runs):
     with pytest.raises(InputError, match="no split 'tset': train, validation or test"):
         single_runs[0, 0].evaluate("tset")

@@ -110,7 +110,10 @@ def check(contenders: Sequence[Contender], protocol: Protocol) -> None:
         raise InputError(f"width must be 1 or more: {protocol.width}")
     if protocol.parallel == "pmap" and jax.process_count() > 1:
         raise InputError("parallel='pmap' runs in one process; choose jit or data")
+    decides = metrics_of(contenders)[0]
     for contender in contenders:
+        if contender.stop.target is not None:
+            decides.check_target("stop.target", contender.stop.target)
         parallel.layout(protocol.parallel, 1, contender.task.batch_size)
         if protocol.parallel == "pmap":
             with contender.scope():
@@ -168,6 +171,7 @@ def _entry(
         compiles=sum(int(history.compiles) for history in (tuned, *reported)),
         compile_seconds=sum(float(h.compile_seconds) for h in (tuned, *reported)),
         sweep_seconds=float(tuned.seconds[-1]),
+        drawn=contender.drawn,
     )
 
 

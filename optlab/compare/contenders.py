@@ -39,6 +39,7 @@ class Contender(NamedTuple):
     stop: stop.Stop
     task: Task
     step: Jaxpr  # program of one training step
+    drawn: bool = False  # whether the points are of a random or halton search
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Makes the context of its precision, in which it is to be used."""
@@ -141,6 +142,7 @@ class _Workshop:
                 stop=stop.make(here["stop"]),
                 task=task,
                 step=step,
+                drawn=self.search.kind != "grid",
             )
             with contender.scope():
                 _check_points(contender)

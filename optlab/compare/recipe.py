@@ -220,6 +220,14 @@ def overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
     {'lion': {'optimizer': {'name': 'my.lion', 'b1': 0.9}}}
     """
     found = dict(settings["contenders"])
+    for label, changes in found.items():
+        if not isinstance(label, str):
+            raise InputError(f"the label of a contender is a text, not {label!r}")
+        if not isinstance(changes, Mapping):
+            raise InputError(
+                f"contender {label!r} is a section of what it changes in the recipe, "
+                f"not {changes!r}"
+            )
     for name, entry in settings["optimizers"].items():
         options = dict(entry)
         label = name.rpartition(".")[2]

@@ -21,8 +21,8 @@ MANY = 15
 
 _PROGRESS = (
     "Top: training loss (solid) and validation loss (dashed). Below, if another metric "
-    "decides: that metric on validation; its axis leaves out the first quarter of the "
-    "run."
+    "decides: that metric on validation; where higher is better, its axis is scaled "
+    "without the first quarter of the run."
 )
 _TIMES = (
     "The same runs against their own wall time: one lane alone on the device, the time "
@@ -30,8 +30,8 @@ _TIMES = (
 )
 _STEPS = (
     "Mini-batch figures of the training steps, smoothed by an exponential moving "
-    "average of 0.99 with its start corrected. The average trails the run by about a "
-    "hundred steps."
+    "average of 0.99 with its start corrected, which weighs about the last hundred "
+    "steps."
 )
 _SENSITIVITY = (
     "Final validation figures of each sweep. The ring is the chosen point; a cross "
@@ -40,6 +40,7 @@ _SENSITIVITY = (
     "values. Lines: the other swept numbers are at their best. Points without a line: "
     "a search that drew all numbers at once."
 )
+_TEST = "the paired t test, or of the sign test where all differences are equal"
 _TARGET = (
     "Bars: Kaplan-Meier median. Dots: runs that reached the target. Open markers with "
     "an arrow: runs that ended before they reached it, which count as longer than "
@@ -140,10 +141,11 @@ def _asked(results: Results) -> str:
     names = list(dict.fromkeys(entry.name for entry in results.entries))
     groups = "; ".join(dict.fromkeys(e.group for e in results.entries if e.group))
     within = f" Compared within each of {groups}." if groups else ""
+    each = "each " if len(names) > 1 else ""
     return (
-        f"{', '.join(names)}: each tuned on the validation split, then its best point "
-        "run again with fresh seeds and reported on the test split. "
-        f"{wording.in_words(results.metrics[0].name).capitalize()} decides, "
+        f"{', '.join(names)}: {each}tuned on the validation split, then its best point "
+        "run again with fresh seeds and reported on the test split. Decided by "
+        f"{wording.in_words(results.metrics[0].name)}: "
         f"{'higher' if results.metrics[0].higher else 'lower'} is better.{within}"
     )
 
@@ -155,7 +157,7 @@ def _differences(results: Results) -> list[Block]:
     text = (
         "Runs of one seed share their initial parameters, where these have the same "
         "shapes, and their data order, so the difference is taken seed by seed. p is "
-        "that of the paired t test; Holm's p corrects it for the number of pairs, "
+        f"that of {_TEST}; Holm's p corrects it for the number of pairs, "
         f"{len(pairs.rows)} here, so that one false separation or more has a chance of "
         "at most 5%. The verdict goes by Holm's p. Each interval holds 95% by itself: "
         "it may leave out zero where the verdict separates nothing."
@@ -169,7 +171,7 @@ def _claims(results: Results) -> list[Block]:
         return []
     text = (
         "Each claim stood in the config before the run. Values are compared seed by "
-        "seed, on fresh seeds; p is that of the paired t test. A claim about several "
+        f"seed, on fresh seeds; p is that of {_TEST}. A claim about several "
         "contenders holds where it holds of each. Held and contradicted: Holm's p, "
         "corrected for the number of claims, is below 5%. Not shown: these seeds "
         "decide neither, which is no evidence against the claim."

@@ -48,6 +48,7 @@ class Entry(NamedTuple):
     compiles: int  # training programs compiled
     compile_seconds: float
     sweep_seconds: float  # wall time of tuning, compile excluded
+    drawn: bool = False  # whether the points are of a random or halton search
 
 
 class Results(NamedTuple):

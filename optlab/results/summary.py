@@ -268,7 +268,8 @@ def _summary(results: Results, entry: Entry, names: Mapping[str, str]) -> Summar
         )
     spent = spent[np.isfinite(spent)]
     best = None if entry.best is None else entry.points[entry.best]
-    at_edge = edge(entry.points, entry.best)
+    # The last one of some draws says nothing of the ends of their range.
+    at_edge = {} if entry.drawn else edge(entry.points, entry.best)
     lost = 0 if report is None else int(report.diverged.sum())
     remarks = ["all lanes diverged"] if best is None else []
     for key, end in at_edge.items():

@@ -56,9 +56,18 @@ class Trained:
 
         Returns:
           Metric's name to a scalar.
+
+        Raises:
+          InputError: there is no such split, or these are several nets.
         """
         if split not in ("train", "validation", "test"):
             raise InputError(f"no split {split!r}: train, validation or test")
+        one, _ = jax.eval_shape(self.problem.init, jax.random.key(0))
+        if jax.tree.map(jnp.shape, one) != jax.tree.map(jnp.shape, self.params):
+            raise InputError(
+                "these are several nets, of a vmap: evaluate each, "
+                f"jax.vmap(lambda trained: trained.evaluate({split!r}))(trained)"
+            )
         examples = getattr(self.problem.dataset, split)
         return evaluate_split(self.problem, self.params, self.model_state, examples)
 

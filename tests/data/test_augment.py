@@ -94,6 +94,22 @@ def test_a_mistake_says_what_would_be_right(name, strengths, message):
         augment.make({name: strengths})(keys(), distinct_images())
 
 
+def test_an_entry_names_its_function_where_its_name_is_another():
+    images = distinct_images()
+    entry = {"augmentation": "optlab.data.augment.noise", "std": 0.5}
+    named = augment.make({"strong": entry})(keys(), images)
+    plain = augment.make({"noise": {"std": 0.5}})(keys(), images)
+    np.testing.assert_array_equal(named, plain)
+
+
+@pytest.mark.parametrize("change", [lambda x: x[..., :1, :], lambda x: x[1:]])
+def test_an_augmentation_that_changes_the_shape_is_named(change, monkeypatch):
+    cut = lambda keys, inputs: change(inputs)  # noqa: E731
+    monkeypatch.setitem(augment.AUGMENTATIONS, "cut", cut)
+    with pytest.raises(InputError, match="augmentation 'cut' makes inputs of shape"):
+        augment.make({"cut": {}})(keys(), distinct_images())
+
+
 def test_an_augmentation_of_images_refuses_vectors():
     with pytest.raises(InputError, match=r"'crop' is for images .* \(16, 3\)"):
         augment.make({"crop": {}})(keys(), jnp.ones((16, 3)))

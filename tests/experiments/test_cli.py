@@ -46,6 +46,12 @@ BAD_INPUT = {
     "--config.published=5": "published must be a tuple of figures, not 5",
     "--config.published=(5,)": "figures is a mapping with 'contender', .* not 5",
     "--config.target=abc": "target=abc is not a number",
+    "--config.target=95": "target=95: accuracy is a share from 0 to 1, 0.95 for 95%",
+    "--config.stop.target=2": r"stop.target=2: accuracy is a share from 0 to 1",
+    "--config.published=({'contender':'adam','test_acuracy':1},)": "no published "
+    "figure 'test_acuracy'; did you mean test_accuracy",
+    "--config.optimisers=adam": "unknown config key 'optimisers'; did you mean opti"
+    "mizers",
     "--config.optimizers=lion --config.optimizers.lion.weight_decay=abc": "weight_dec"
     "ay must be a number or a schedule, not 'abc'",
     "--config.optimizers=lbfgs --config.optimizers.lbfgs.memory_size=-1": "lbfgs .*"

@@ -1,8 +1,11 @@
 """Overrides of a config, as they are read off a command line and applied."""
 
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from experiments import overrides
+from experiments.overrides import Given
 from optlab.compare.recipe import flatten
 from optlab.errors import InputError
 
@@ -74,3 +77,14 @@ def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         overrides.read_config(str(path))
+
+
+def test_a_config_may_hold_numbers_of_numpy_and_lists():
+    config = ConfigDict({"rates": np.geomspace(1, 4, 3), "sizes": [np.int64(3)]})
+    assert overrides.settings(config, Given()) == {"rates": (1, 2, 4), "sizes": (3,)}
+
+
+def test_a_function_in_a_config_is_one_line():
+    config = ConfigDict({"optimizer": {"learning_rate": abs}})
+    with pytest.raises(InputError, match="config.optimizer.learning_rate is <buil"):
+        overrides.settings(config, Given())

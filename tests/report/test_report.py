@@ -365,6 +365,8 @@ def test_the_best_point_names_its_keys_and_marks_the_edge(make_results):
     table = tables.summary_table(results)
     assert table.rows[0][7] == "0.01*, dropout 0.2"
     assert "best learning_rate 0.01 is at the lower edge" in table.notes[0]
+    drawn = results._replace(entries=(entry._replace(best=1, drawn=True),))
+    assert not any("edge" in note for note in tables.summary_table(drawn).notes)
 
 
 def test_contenders_are_listed_with_their_settings(make_results):
@@ -478,7 +480,7 @@ def test_the_page_escapes_and_says_everything(page):
         "abc<123>",
         '"cnn & co"',
         "reduced: 10 examples",
-        "Accuracy decides, higher is better.",
+        "Decided by accuracy: higher is better.",
         "Tuned with seeds 0, 1, 2; reported with seeds 10, 11, 12, 13.",
         "lamb, batch_size 64: all lanes diverged",
         "12 programs compiled",

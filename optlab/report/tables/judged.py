@@ -77,7 +77,9 @@ def claims_table(results: Results) -> Table | None:
     if not rows:
         return None
     title = "Claims, judged by differences paired by seed"
-    return tabulate(title, rows, ["compared", "measure"], groups=groups)
+    misses = any(judged.by.endswith("to_target") for judged in judge(results))
+    notes = ["A run that misses the target counts as all of its epochs."] * misses
+    return tabulate(title, rows, ["compared", "measure"], notes, groups)
 
 
 def _measure(name: str) -> str:
