@@ -42,10 +42,14 @@ RANGES: dict[str, Range] = {
 }
 
 
+#: Types that `checked` looks at; of others the factory says more.
+_KINDS = ranges.NUMBER, ranges.WHOLE, ranges.FLAG.kind
+
+
 def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
     """Makes a factory refuse numbers that are out of their range in ``RANGES``.
 
-    Tracers pass. The factory itself checks its texts and truth values.
+    Tracers pass. The factory itself checks its texts and schedules.
 
     Args:
       factory: function that builds an optimizer.
@@ -64,7 +68,7 @@ def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
     declared = {
         argument: range_
         for argument, range_ in ranges.of_signature(factory, RANGES).items()
-        if argument in RANGES and RANGES[argument].kind in (ranges.NUMBER, ranges.WHOLE)
+        if argument in RANGES and RANGES[argument].kind in _KINDS
     }
 
     @functools.wraps(factory)

@@ -37,6 +37,8 @@ class Bounds(NamedTuple):
     from the names of leaves (``"layer.scale"``). A bound is a number or an array that
     fits its leaf; infinite ones are none. A start on a bound is moved inside, by 0.25%
     of the interval where there are two, else by 0.5% of the larger of |start| and 1.
+    Bounds that cross or exclude the start are refused; under ``jit``, where no number
+    is known, such a run ends at once with ``Reason.NON_FINITE``.
 
     >>> Bounds(lower={"rate": 0.0}, upper={"rate": 1.0, "height": 5.0}).lower
     {'rate': 0.0}
@@ -58,7 +60,10 @@ class Box(NamedTuple):
         return jax.tree.map(_to_params, u, *self)
 
     def free(self, params: Any) -> Any:
-        """Maps parameters to free variables; those on a bound are moved inside."""
+        """Maps parameters to free variables, those on a bound moved inside.
+
+        Outside, and between bounds that cross, they are NaN.
+        """
         return jax.tree.map(_to_free, params, *self)
 
     def at_bound(self, params: Any) -> Any:
@@ -212,6 +217,7 @@ def _to_free(p, low, high, length):
     # Before the roots, whose derivative is infinite at the bound. NaN stays.
     limit = max(ON_BOUND, float(jnp.finfo(p.dtype).eps))
     share = jnp.where(share <= limit, INSIDE, share)
+    share = jnp.where((p < low) | (p > high), jnp.nan, share)
     # From the nearer bound, without the cancellation of arcsin(share - 1).
     angle = 2 * jnp.arcsin(jnp.sqrt(jnp.minimum(share, 1.0) / 2))
     both = jnp.where(above < below, angle - _QUARTER, _QUARTER - angle)

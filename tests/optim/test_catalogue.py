@@ -169,6 +169,18 @@ def test_learning_rates_of_every_kind(rate):
     assert first_update(optim.make("sgd", learning_rate=rate), g=1.0) == expected
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        (optim.levenberg_marquardt, {"geodesic": "no"}, "True or False, not 'no'"),
+        (optim.bold_driver, {"learning_rate": abs}, "must be a number, not <built-in"),
+    ],
+)
+def test_a_factory_itself_refuses_what_it_cannot_take(method, arguments, message):
+    with pytest.raises(InputError, match=message):
+        method(**arguments)
+
+
 def test_defaults_are_in_their_ranges():
     for name, method in optim.METHODS.items():
         parameters = inspect.signature(method).parameters

@@ -192,6 +192,19 @@ def test_bounds_that_cannot_hold_are_one_line(bounds, message):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(("low", "high"), [(2.0, 0.5), (1.5, 3.0)])
+def test_under_jit_bounds_that_cannot_hold_end_the_run_at_once(low, high):
+    @jax.jit
+    def run(low, high):
+        bounds = Bounds(jnp.array([low, -jnp.inf]), jnp.array([high, jnp.inf]))
+        tx, value_fn = optlab.bfgs(), lambda x: x @ x
+        return solve(tx, jnp.ones(2), value_fn=value_fn, bounds=bounds)
+
+    found = run(low, high)
+    assert found.reason == Reason.NON_FINITE
+    assert found.steps == 0
+
+
 def test_two_parameters_of_one_name_are_one_line():
     params = {"a.b": jnp.ones(()), "a": {"b": jnp.ones(())}}
     with pytest.raises(InputError, match="two parameters have the same one"):

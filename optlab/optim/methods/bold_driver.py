@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab import ranges
 from optlab.optim.arguments import checked
 from optlab.optim.dense.lift import lift
 from optlab.optim.info import Info, initial
@@ -56,6 +57,11 @@ def bold_driver(
     >>> solve(bold_driver(), jnp.ones(2), value_fn=bowl).params.round(3) + 0
     Array([0., 0.], dtype=float32)
     """
+    ranges.check(
+        "bold_driver",
+        {"learning_rate": ranges.Range(ranges.NUMBER, "0 or more", lambda x: x >= 0)},
+        {"learning_rate": learning_rate},
+    )
 
     def init(x):
         rate = jnp.asarray(learning_rate, x.dtype)
