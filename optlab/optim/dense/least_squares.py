@@ -67,56 +67,21 @@ def local(
     if solver == "qr" and not squares:
         raise InputError(f"{name}: solver='qr' needs residual_fn; use 'cholesky'")
     m, n = jax.eval_shape(output_fn, x).size, x.size
-    dual, entries = m < n, None
 
     def curve(z):  # l'(z) and v -> H v
         return (z, lambda v: v) if squares else jax.linearize(jax.grad(loss_fn), z)
 
     if solver == "cg":
-        z, push, pull = _products(output_fn, x)
-        u, H = curve(z)  # noqa: N806
-        product, evaluations = lambda v: pull(H(push(v))), 2
-        factorize = lambda nu, scale: (  # noqa: E731
-            lambda u: cg_solve(product, nu * scale, pull(u))
-        )
-    elif dual and solver == "cholesky" and not diagonal:
+        parts = _by_products(output_fn, curve, x)
+    elif m < n and solver == "cholesky" and not diagonal:
         shapes = [(m, m)] * (1 if squares else 3)  # K, its factor, H K
         curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
-        z, K, passes = curvature.counted_gram(output_fn, x)  # noqa: N806
-        _, push, pull = _products(output_fn, x)
-        u, H = curve(z)  # noqa: N806
-        evaluations = passes + 1
-        factorize = lambda nu, scale: _dual(  # noqa: E731
-            K / scale, H, nu, lambda w: pull(w) / scale, squares
-        )
+        parts = _by_gram(output_fn, curve, x, squares)
     else:
         shapes = _shapes(m, n, solver, squares)
         curvature.require_memory(name, shapes, x.dtype, f"{name}(solver='cg')")
-        z, J, evaluations = curvature.counted_jacobian(output_fn, x)  # noqa: N806
-        # u @ J, for J.T @ u is six times as slow on a CPU.
-        push, pull = (lambda v: J @ v), (lambda u: u @ J)
-        u, H = curve(z)  # noqa: N806
-        HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
-        entries = jnp.sum(J * HJ, 0) if diagonal else None
-        if solver == "qr" and dual:
-            solver_of = lambda nu, scale: dual_qr_solver(J, nu, scale)  # noqa: E731
-        elif solver == "qr":
-            solver_of = lambda nu, scale: qr_solver(J, nu * scale)  # noqa: E731
-        elif dual:
-            solver_of = None
-        else:
-            G = J.T @ HJ  # noqa: N806
-            solver_of = lambda nu, scale: _of_gradient(  # noqa: E731
-                cholesky_solver(G, nu * scale), pull
-            )
-
-        def factorize(nu, scale):
-            if solver_of is None:
-                K = (J / scale) @ J.T  # noqa: N806
-                return _dual(K, H, nu, lambda w: pull(w) / scale, squares)
-            solve = solver_of(nu, scale)
-            return lambda u: (solve(u), 0)
-
+        parts = _by_jacobian(output_fn, curve, x, squares, solver)
+    z, u, H, push, pull, factorize, entries, evaluations = parts  # noqa: N806
     gradient = pull(u)
     unit = gradient / jnp.maximum(norm(gradient), jnp.finfo(x.dtype).tiny)
     along = push(unit)
@@ -138,13 +103,78 @@ def local(
         value=half_square(z) if squares else objective.value,
         gradient=gradient,
         curvature=jnp.vdot(along, H(along)),
-        diagonal=entries,
+        diagonal=entries() if diagonal else None,
         factorize=factorize,
         decrease=decrease,
         u=u,
         bend=bend,
         evaluations=evaluations,
     )
+
+
+class _Parts(NamedTuple):
+    """The outputs near x, as products or by matrices."""
+
+    z: jax.Array  # [m]
+    u: jax.Array  # l'(z) [m]
+    H: Callable  # v [m] -> H v
+    push: Callable  # v [n] -> J v
+    pull: Callable  # u [m] -> J^T u
+    factorize: Callable  # as of `Local`
+    entries: Callable  # () -> diagonal of G [n]
+    evaluations: int
+
+
+def _by_products(output_fn: Callable, curve: Callable, x: jax.Array) -> _Parts:
+    z, push, pull = _products(output_fn, x)
+    u, H = curve(z)  # noqa: N806
+    product = lambda v: pull(H(push(v)))  # noqa: E731
+    factorize = lambda nu, scale: (  # noqa: E731
+        lambda u: cg_solve(product, nu * scale, pull(u))
+    )
+    return _Parts(z, u, H, push, pull, factorize, _no_entries, evaluations=2)
+
+
+def _by_gram(
+    output_fn: Callable, curve: Callable, x: jax.Array, squares: bool
+) -> _Parts:
+    """Takes K = J J^T [m, m] alone, which dense layers have without J."""
+    z, K, passes = curvature.counted_gram(output_fn, x)  # noqa: N806
+    _, push, pull = _products(output_fn, x)
+    u, H = curve(z)  # noqa: N806
+    factorize = lambda nu, scale: _dual(  # noqa: E731
+        K / scale, H, nu, lambda w: pull(w) / scale, squares
+    )
+    return _Parts(z, u, H, push, pull, factorize, _no_entries, passes + 1)
+
+
+def _by_jacobian(
+    output_fn: Callable, curve: Callable, x: jax.Array, squares: bool, solver: str
+) -> _Parts:
+    z, J, evaluations = curvature.counted_jacobian(output_fn, x)  # noqa: N806
+    # u @ J, for J.T @ u is six times as slow on a CPU.
+    push, pull = (lambda v: J @ v), (lambda u: u @ J)
+    u, H = curve(z)  # noqa: N806
+    HJ = J if squares else jax.vmap(H, 1, 1)(J)  # noqa: N806
+    dual = z.size < x.size
+    G = None if dual or solver == "qr" else J.T @ HJ  # noqa: N806
+
+    def factorize(nu, scale):
+        if G is not None:
+            solve = cholesky_solver(G, nu * scale)
+            return lambda u: (solve(pull(u)), 0)
+        if solver == "qr":
+            solve = dual_qr_solver(J, nu, scale) if dual else qr_solver(J, nu * scale)
+            return lambda u: (solve(u), 0)
+        K = (J / scale) @ J.T  # noqa: N806
+        return _dual(K, H, nu, lambda w: pull(w) / scale, squares)
+
+    entries = lambda: jnp.sum(J * HJ, 0)  # noqa: E731
+    return _Parts(z, u, H, push, pull, factorize, entries, evaluations)
+
+
+def _no_entries() -> jax.Array:
+    raise AssertionError("a diagonal was asked for where no matrix is formed")
 
 
 def _products(
@@ -163,10 +193,6 @@ def _shapes(m: int, n: int, solver: str, squares: bool) -> list[tuple[int, int]]
         return [(m + n, small), (m + n, small), (small, small)]
     copies = (1 if squares else 2) + (m < n)  # J, H J, J / scale
     return [(m, n)] * copies + [(small, small)] * (1 if squares or m >= n else 2)
-
-
-def _of_gradient(solve: Callable, pull: Callable) -> Callable:
-    return lambda u: solve(pull(u))
 
 
 def _dual(K, H, nu, back, squares) -> Callable:  # noqa: N803

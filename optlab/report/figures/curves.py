@@ -67,7 +67,7 @@ def progress(results: Results, by: Literal["epoch", "time", "step"]) -> Figure:
             column, look = columns.index(entry.group), looks[entry.name]
             for x, values, dashed in _lines(entry, metric, by):
                 mean = style.band(
-                    panels[column], x, values, metric.percent,
+                    panels[column], x, values, metric.percent, look.opacity,
                     ls=_DASHED if dashed else "-", **look.line(x),
                 )  # fmt: skip
                 drawn.append(values)

@@ -94,6 +94,11 @@ class Look(NamedTuple):
         mark = {"marker": self.marker, "markersize": 5, "markevery": at}
         return {"color": self.colour, **mark}
 
+    @property
+    def opacity(self) -> float:
+        """Opacity of a band: of many contenders they lie over each other."""
+        return 0.05 if self.shared else 0.16
+
     def marked(self, size: float = 5) -> dict[str, Any]:
         """Makes arguments of ``Axes.plot``: label, colour, a marker at every point."""
         mark = {"marker": self.marker, "markersize": size}

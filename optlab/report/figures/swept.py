@@ -117,8 +117,7 @@ def _line(
     """Draws one contender and returns its means."""
     marks = look.marked(4.5)
     if curve.joined:
-        alpha = 0.05 if look.shared else 0.16  # of many contenders, bands overlap
-        mean = style.band(panel, curve.x, values, share, alpha, **marks)
+        mean = style.band(panel, curve.x, values, share, look.opacity, **marks)
     else:
         mean = mean_band(values)[0]
         panel.plot(curve.x, mean, ls="", alpha=0.8, **marks)
