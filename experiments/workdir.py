@@ -44,9 +44,11 @@ def claim(workdir: str | None, name: str, config: Any) -> pathlib.Path:
       The folder. If it held the same config, its results are still there.
 
     Raises:
-      InputError: the folder holds another experiment's results, or other files, or
-        cannot be written, or another process runs in it.
+      InputError: the folder has no name, holds another experiment's results or other
+        files, or cannot be written, or another process runs in it.
     """
+    if workdir == "":
+        raise InputError("--workdir= is empty: name a folder, or leave it out")
     text = json.dumps(json.loads(json.dumps(config)), indent=1)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     folder = pathlib.Path(workdir or f"runs/{name}-{digest}")

@@ -96,6 +96,7 @@ BAD_INPUT = {
     # Configs that are not there
     "--config=nofile.py": "no config file 'nofile.py': name a file",
     "--config=configs/nist.py": "is no comparison's: it has no '.*'",
+    "--workdir=": "--workdir= is empty: name a folder, or leave it out",
     "--workdir=README.md/x": "--workdir=README.md/x cannot be written: Not a dir",
     "--config=experiments/sizes.py": "'experiments/sizes.py' defines no get_config",
     "--config=configs/cifar10_optimizers.py:tiny": "no variant 'tiny'; "
