@@ -30,8 +30,8 @@ from optlab.optim.dense.linear import norm, unit_diagonal
 # Largest number of parameters for which H is formed; above it, conjugate gradients.
 DENSE = 1000
 
-# Largest number of entries of a Jacobian that is factorized.
-ENTRIES = 10**7
+# Largest number of entries of a Jacobian that is factorized and differentiated.
+ENTRIES = 10**6
 
 
 def minimizer(gradient_fn: Callable, x: Any) -> Any:
