@@ -21,8 +21,8 @@ def get_config() -> ConfigDict:
     config.data.name = "digits"
     config.data.validation_fraction = 0.2  # of the training examples
     config.data.examples = config_dict.placeholder(int)  # training examples; None: all
-    # Name -> options, such as {"flip": {}, "crop": {"padding": 2}}, and for a function of
-    # yours {"my_noise": {"augmentation": "mypackage.noise", "std": 0.1}}.
+    # Name -> options, such as {"flip": {}, "crop": {"padding": 2}}, and for one
+    # of yours {"my_noise": {"augmentation": "mypackage.noise", "std": 0.1}}.
     config.augment = ConfigDict()
     config.problem = "classification"  # or regression, autoencoder
     config.metric = config_dict.placeholder(str)  # decides; None: the problem's own
