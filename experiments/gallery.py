@@ -45,7 +45,10 @@ def main(given: overrides.Given) -> None:
     ranges.check("config", {"title": ranges.TEXT}, settings)
     title, course = settings["title"], cards.read_cards(settings["cards"])
     chosen = cards.choose(course, ONLY.value) if RUN.value else []
-    folder = workdir.claim(cli.WORKDIR.value or FOLDER, "gallery", {"title": title})
+    named = cli.WORKDIR.value
+    folder = workdir.claim(
+        FOLDER if named is None else named, "gallery", {"title": title}
+    )
     cards.check_versions(folder, course)
     failed = []
     for name in cards.run_cards(course, folder, chosen, Console(stderr=True)):

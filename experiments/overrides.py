@@ -29,7 +29,7 @@ OPEN = (
 SELECTABLE = ("augment", "contenders", "optimizers")
 
 
-def plain(key: str, value: Any) -> Any:
+def as_config(key: str, value: Any) -> Any:
     """Makes plain data of a config's value: NumPy's numbers and lists as a file's own.
 
     Args:
@@ -42,15 +42,15 @@ def plain(key: str, value: Any) -> Any:
     Raises:
       InputError: it is something else.
 
-    >>> plain("rates", [np.float32(0.5), 1])
+    >>> as_config("rates", [np.float32(0.5), 1])
     (0.5, 1)
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {name: plain(f"{key}.{name}", each) for name, each in value.items()}
+        return {name: as_config(f"{key}.{name}", each) for name, each in value.items()}
     if isinstance(value, tuple | list):
-        return tuple(plain(key, each) for each in value)
+        return tuple(as_config(key, each) for each in value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise InputError(
@@ -216,7 +216,7 @@ def settings(config: ConfigDict, given: Given) -> dict[str, Any]:
     >>> settings(config, Given(changes, {"optimizers": ("my.lion",)}))
     {'optimizers': {'my.lion': {'b1': (0.8, 0.9)}}, 'schedule': {'name': 'cosine'}}
     """
-    found = {key: plain(key, value) for key, value in config.to_dict().items()}
+    found = {key: as_config(key, value) for key, value in config.to_dict().items()}
     known = flatten(found)
     for section, names in given.selected.items():
         if section not in found:

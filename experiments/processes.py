@@ -30,7 +30,7 @@ from absl import flags
 from rich.console import Console
 
 from experiments import workdir
-from optlab.errors import InputError
+from optlab.errors import InputError, first_line
 from optlab.sweep.parallel import broadcast
 
 ADDRESS = flags.DEFINE_string(
@@ -175,10 +175,9 @@ def _join() -> None:
             heartbeat_timeout_seconds=4 * SILENT,
         )
     except (RuntimeError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
         raise InputError(
-            f"the processes did not come together: {first}; is process 0 running at "
-            f"{address or 'its address'}, and were all of them started?"
+            f"the processes did not come together: {first_line(error)}; is process 0 "
+            f"running at {address or 'its address'}, and were all of them started?"
         ) from error
 
 

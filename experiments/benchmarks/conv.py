@@ -18,6 +18,7 @@ from experiments.benchmarks.programs import CLASSES
 from experiments.benchmarks.suite import Ratio, SuiteResult, Value
 from experiments.benchmarks.timing import Status, interleaved
 from optlab import models, training
+from optlab.errors import first_line
 from optlab.sweep import Task
 
 # Names of the timed programs.
@@ -108,7 +109,7 @@ def _torch_forms(
             call = pytorch.make_loop(classifier, form)(1e-3, 0)
             call()
         except Exception as error:  # of PyTorch's compiler: the rest is worth measuring
-            text = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            text = f"{type(error).__name__}: {first_line(error)}"
             notes.append(f"{TORCH}{form}: left out, it fails with {text}")
         else:
             found[TORCH + form] = call

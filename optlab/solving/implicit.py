@@ -125,7 +125,7 @@ def least_squares_minimizer(
     return jax.lax.custom_root(root, x, lambda _, x: x, solve)
 
 
-def constant(x: Any, of: Any, why: str) -> Any:
+def refusing(x: Any, of: Any, why: str) -> Any:
     """Gives x, which refuses to be differentiated as a function of something else."""
 
     @jax.custom_jvp

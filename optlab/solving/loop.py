@@ -211,11 +211,7 @@ def _run(
     if implicitly:
         held_fn = free.residual_fn
         _, free, box = problem(args, sides)
-        x = constant(solution.params)
-        try:
-            x = _differentiable(free, held_fn, x)
-        except (TypeError, NotImplementedError):  # a function without forward mode
-            x = implicit.constant(x, (args, sides), objective.NO_FORWARD_MODE)
+        x = _differentiable(free, held_fn, constant(solution.params), (args, sides))
         value, aux = implicit.replace_derivative(
             constant((solution.value, solution.aux)), free.value_and_aux(x)
         )
@@ -226,13 +222,28 @@ def _run(
     return solution._replace(reason=stopping.Ending(solution.reason))
 
 
-def _differentiable(free: objective.Objective, held_fn: Callable | None, x: Any) -> Any:
-    """Gives a minimizer the derivatives of the implicit function theorem."""
-    if free.residual_fn is not None and held_fn is not None:
-        found = implicit.least_squares_minimizer(free.residual_fn, held_fn, x)
-        if found is not None:
-            return found
-    return implicit.minimizer(jax.grad(lambda x: free.value_and_aux(x)[0]), x)
+def _differentiable(
+    free: objective.Objective, held_fn: Callable | None, x: Any, of: Any
+) -> Any:
+    """Gives a minimizer the derivatives of the implicit function theorem.
+
+    Where the residuals have reverse mode only, their gradient may still have forward
+    mode; where it has none either, ``x`` refuses to be differentiated.
+    """
+    gradient_fn = jax.grad(lambda x: free.value_and_aux(x)[0])
+    ways: list[Callable[[], Any]] = [lambda: implicit.minimizer(gradient_fn, x)]
+    if (fn := free.residual_fn) is not None and held_fn is not None:
+        ways.insert(0, lambda: implicit.least_squares_minimizer(fn, held_fn, x))
+    for way in ways:
+        try:
+            found = way()
+        except (NotImplementedError, TypeError) as error:
+            if not objective.lacks_forward_mode(error):
+                raise
+        else:
+            if found is not None:
+                return found
+    return implicit.refusing(x, of, objective.NO_FORWARD_MODE)
 
 
 def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:

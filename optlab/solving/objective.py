@@ -28,16 +28,20 @@ NO_REVERSE_MODE = (
 )
 
 
+def lacks_forward_mode(error: Exception) -> bool:
+    """Tells whether JAX's error is of a function that defines reverse mode only."""
+    return any(text in str(error) for text in ("forward-mode autodiff", "custom_lin"))
+
+
 @contextlib.contextmanager
 def explained(where: str) -> Iterator[None]:
     """Says in words which derivatives a function does not have."""
     try:
         yield
     except (NotImplementedError, TypeError, ValueError) as error:
-        text = str(error)
-        if "forward-mode autodiff" in text or "custom_lin" in text:
+        if lacks_forward_mode(error):
             raise InputError(f"{where}: {NO_FORWARD_MODE}") from error
-        if "Reverse-mode differentiation does not work" in text:
+        if "Reverse-mode differentiation does not work" in str(error):
             raise InputError(f"{where}: {NO_REVERSE_MODE}") from error
         raise
 

@@ -213,9 +213,32 @@ reverse_only.defvjp(
 )
 
 
-def test_a_function_with_reverse_mode_only_is_minimized_but_not_differentiated():
+@jax.custom_vjp
+def twice_reverse_only(x, y):
+    """A product whose gradient defines no forward mode either."""
+    return x * y
+
+
+twice_reverse_only.defvjp(
+    lambda x, y: (x * y, (x, y)),
+    lambda kept, ct: (reverse_only(ct, kept[1]), reverse_only(ct, kept[0])),
+)
+
+
+def test_residuals_with_reverse_mode_only_are_differentiated_by_their_gradient():
+    def end(y):
+        def residual_fn(p, y):
+            return reverse_only(p * jnp.ones(2), jnp.array([1.0, 2.0])) - y
+
+        return solve(optlab.bfgs(), 1.0, residual_fn=residual_fn, args=(y,)).params
+
+    found = jax.grad(end)(jnp.array([2.0, 4.0]))  # of t.y / t.t
+    np.testing.assert_allclose(found, [0.2, 0.4], rtol=1e-5)
+
+
+def test_a_function_without_forward_mode_is_minimized_but_not_differentiated():
     def residual_fn(p, t):
-        return reverse_only(p * jnp.ones(2), t) - 2 * t
+        return twice_reverse_only(p * jnp.ones(2), t) - 2 * t
 
     def end(t, tx):
         return solve(tx, 1.0, residual_fn=residual_fn, args=(t,)).params
