@@ -6,8 +6,9 @@ so that its time is that of a real run; only these runs see the test split, once
 their last step.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -210,31 +211,36 @@ class _Compiler:
         self.protocol, self.observer = protocol, observer
         self.started: dict[tuple[int, int], Compilation] = {}
         self.used: set[tuple[int, int]] = set()
+        self.pool = ThreadPoolExecutor(2)
 
     def __call__(self, lanes: Lanes) -> Compilation:
         """The program for lanes of this shape."""
-        if lanes.shape not in self.started:
-            pool = ThreadPoolExecutor(2)
-            # Traced in this thread: another one has JAX's default configuration.
-            for some in (lanes, first_lane(lanes)):
-                if some.shape not in self.started:
-                    lowered = self._lower(some)
-                    self.started[some.shape] = Compilation(
-                        lowered, pool.submit(lowered.compile), fresh=True
-                    )
-            pool.shutdown(wait=False)
+        # Traced in this thread: another one has JAX's default configuration.
+        compilation, _ = self._start(lanes), self._start(first_lane(lanes))
         fresh = lanes.shape not in self.used
         self.used.add(lanes.shape)
-        return self.started[lanes.shape]._replace(fresh=fresh)
+        return compilation._replace(fresh=fresh)
 
-    def _lower(self, lanes: Lanes) -> Lowered:
-        task = self.contender.task
-        layout = parallel.layout(
-            self.protocol.parallel, lanes.shape[1], task.batch_size
-        )
-        return sweep.lower(task, lanes, layout, self._width(lanes, layout))
+    def _start(self, lanes: Lanes) -> Compilation:
+        """Starts to compile, unless that was done before."""
+        if lanes.shape not in self.started:
+            task = self.contender.task
+            layout = parallel.layout(
+                self.protocol.parallel, lanes.shape[1], task.batch_size
+            )
+            lower = functools.cache(functools.partial(sweep.lower, task, lanes, layout))
+            lowered = lower(self._width(lanes, layout, lower))
+            self.started[lanes.shape] = Compilation(
+                lowered, self.pool.submit(lowered.compile), fresh=True
+            )
+        return self.started[lanes.shape]
 
-    def _width(self, lanes: Lanes, layout: parallel.Layout) -> int:
+    def _width(
+        self,
+        lanes: Lanes,
+        layout: parallel.Layout,
+        lower: Callable[[int], Lowered],
+    ) -> int:
         """Lanes at a time: the user's choice, or the fastest measured."""
         seeds, points = lanes.shape
         if seeds * points == 1:
@@ -258,6 +264,12 @@ class _Compiler:
                 about.append(f"{count} multiply-adds" if count else contender.label)
             measured = self.observer.widths(
                 ", ".join(about),
-                lambda: sweep.measure_widths(contender.task, lanes, layout),
+                lambda: sweep.measure_widths(
+                    contender.task,
+                    lanes,
+                    layout,
+                    lower,
+                    beside=lambda: self._start(first_lane(lanes)).program,
+                ),
             )
         return width.choose(measured, contender.step, seeds * points, layout)

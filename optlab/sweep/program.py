@@ -45,7 +45,7 @@ class Program(NamedTuple):
 class Lowered(NamedTuple):
     """A traced sweep that is still to be compiled, which may be done in a thread."""
 
-    compile: Callable[[], Program]
+    compile: Callable[[], Program]  # once: then it is at hand
     init: Callable[[Lanes], TrainState]  # this and the next as those of the program
     evaluate: Callable[[TrainState, Lanes, str], Metrics]
 
@@ -119,6 +119,7 @@ def lower(task: Task, lanes: Lanes, layout: Layout, width: int) -> Lowered:
     )
     traced = time.perf_counter() - started
 
+    @functools.cache
     def compile_it() -> Program:
         started = time.perf_counter()
         compiled = lowered.compile(layout.compiler_options)

@@ -1,6 +1,9 @@
 """Trials: a few steps of a task's lanes, timed at each width that is worth it."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,7 @@ from jax.extend.core import Jaxpr
 from optlab import training
 from optlab.sweep import width as widths
 from optlab.sweep.parallel import Layout
-from optlab.sweep.program import lower
+from optlab.sweep.program import Lowered, lower
 from optlab.sweep.task import Lanes, Task
 
 
@@ -39,41 +42,68 @@ def step_of(task: Task, lanes: Lanes) -> Jaxpr:
     ).jaxpr
 
 
-def measure_widths(task: Task, lanes: Lanes, layout: Layout) -> dict[int, float]:
+def measure_widths(
+    task: Task,
+    lanes: Lanes,
+    layout: Layout,
+    program: Callable[[int], Lowered] | None = None,
+    beside: Callable[[], Future | None] = lambda: None,
+) -> dict[int, float]:
     """Times a few steps of the lanes at each width that is worth a trial.
+
+    Where an epoch is short, the trial is an epoch of all lanes by the program that is
+    to train them: who chooses its width has it compiled.
 
     Args:
       task: recipe of all lanes.
       lanes: seeds and points.
       layout: device mesh that the lanes are spread over.
+      program: function from a width to the program of all lanes; by default `lower`.
+      beside: starts what else is to be compiled; see `width.measure`.
 
     Returns:
       Width to seconds of one step of one lane; see `width.measure`.
     """
+    step, steps = step_of(task, lanes), task.steps_per_epoch
+    count = lanes.shape[0] * lanes.shape[1]
+    program = program or functools.partial(lower, task, lanes, layout)
 
-    def trial(width, steps):
-        rows = max(1, width // lanes.shape[1])
-        some = Lanes(
-            lanes.seeds[:rows],
-            *jax.tree.map(
-                lambda x: x[:rows, :width], (lanes.indices, lanes.hyperparameters)
-            ),
-        )
-        short = _shortened(task, steps)
-        lowered = lower(short, some, layout, width)
-        states = [lowered.init(some)]  # donated: a run leaves the next one's
+    def whole(width, _):
+        return _trial(program(width), lanes, steps)
 
-        def compiled():
-            program = lowered.compile()
+    def part(width, steps):
+        some = _first(lanes, width)
+        lowered = lower(_shortened(task, steps), some, layout, width)
+        return _trial(lowered, some, steps)
 
-            def run():
-                states[0], _ = jax.block_until_ready(program.train(states[0], some, 0))
+    short = widths.computed_bytes(step) * steps * count <= widths.EPOCH_BYTES
+    return widths.measure(step, lanes.shape, layout, whole if short else part, beside)
 
-            return run
 
-        return widths.Trial(compiled, width * steps)
+def _trial(lowered: Lowered, lanes: Lanes, steps: int) -> widths.Trial:
+    """An epoch of some lanes; each run goes on from the states of the one before."""
+    states = [lowered.init(lanes)]  # donated
 
-    return widths.measure(step_of(task, lanes), lanes.shape, layout, trial)
+    def compiled():
+        program = lowered.compile()
+
+        def run():
+            states[0], _ = jax.block_until_ready(program.train(states[0], lanes, 0))
+
+        return run
+
+    return widths.Trial(compiled, steps * lanes.shape[0] * lanes.shape[1])
+
+
+def _first(lanes: Lanes, width: int) -> Lanes:
+    """As many of the lanes as run at a time."""
+    rows = max(1, width // lanes.shape[1])
+    return Lanes(
+        lanes.seeds[:rows],
+        *jax.tree.map(
+            lambda x: x[:rows, :width], (lanes.indices, lanes.hyperparameters)
+        ),
+    )
 
 
 def _shortened(task: Task, steps: int) -> Task:

@@ -9,7 +9,7 @@ at each candidate are timed. Lanes that the memory cannot hold together run in c
 import math
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +29,9 @@ TRIALS = 2
 
 #: A trial makes as many steps as touch this many bytes in all its lanes, within limits.
 TRIAL_BYTES, TRIAL_STEPS = 2**33, (4, 32)
+
+#: An epoch of all lanes that touches no more bytes is a trial itself.
+EPOCH_BYTES = 2**34
 
 #: From this many points on, their square root is a candidate too.
 MANY_POINTS = 32
@@ -51,6 +54,7 @@ def measure(
     shape: tuple[int, int],
     layout: Layout,
     trial: Callable[[int, int], Trial],
+    beside: Callable[[], Future | None] = lambda: None,
 ) -> dict[int, float]:
     """Times a few steps at each width that is worth a trial.
 
@@ -62,6 +66,8 @@ def measure(
       shape: number of seeds and of points.
       layout: device mesh that the lanes are spread over.
       trial: function from a width and a number of steps of each lane to a trial.
+      beside: starts what else is to be compiled, while a width compiles that leaves
+        a core free.
 
     Returns:
       Width to seconds of one step of one lane, the fastest of ``TRIALS`` runs after
@@ -85,9 +91,16 @@ def measure(
     for wave in ([first, second], *([width] for width in others)):
         if seconds and min(seconds, key=seconds.__getitem__) != max(seconds):
             break
-        trials = [trial(w, min(max(budget // w, fewest), longest)) for w in wave]
         with ThreadPoolExecutor(len(wave)) as pool:
-            runs = list(pool.map(lambda trial: trial.compile(), trials))
+            trials, compiling = [], []
+            for width in wave:  # the next one is traced while this one compiles
+                steps = min(max(budget // width, fewest), longest)
+                trials.append(trial(width, steps))
+                compiling.append(pool.submit(trials[-1].compile))
+            other = beside() if len(wave) == 1 else None
+            runs = [each.result() for each in compiling]
+            if other is not None:  # it would disturb the clock
+                other.result()
         times = [
             _seconds(run) / trial.made for run, trial in zip(runs, trials, strict=True)
         ]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from optlab import compare
+from optlab import compare, sweep
 from optlab.compare import Observer, Protocol, comparison
 from optlab.errors import InputError
 from optlab.results import checkpoint
@@ -244,6 +244,25 @@ def test_lanes_at_a_time_are_the_fastest_that_fit(contenders_of, monkeypatch):
     compare.compare(contenders_of({"sgd": {}}), protocol, Chooser())
     assert asked == ["batch 8, 2 x 2 lanes"]
     assert compiled == [("tune", 2), ("report", 1)]
+
+
+def test_a_trial_of_short_epochs_leaves_the_programs_compiled(
+    contenders_of, monkeypatch
+):
+    """None is lowered twice: those of the trial train, and the report's is beside."""
+    lowered = []
+
+    def lower(task, lanes, layout, width):
+        lowered.append((lanes.shape, width))
+        return real(task, lanes, layout, width)
+
+    real = sweep.lower
+    monkeypatch.setattr(sweep, "lower", lower)
+    protocol = PROTOCOL._replace(width=None)
+    compare.compare(contenders_of({"sgd": {}}), protocol)
+    assert len(lowered) == len(set(lowered))
+    assert ((1, 1), 1) in lowered
+    assert {shape for shape, _ in lowered} == {(1, 1), (2, 2)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The number of lanes that run at a time: candidates, times, choice, memory."""
 
 import itertools
+import threading
 import types
+from concurrent.futures import Future
 
 import jax
 import jax.numpy as jnp
@@ -180,8 +182,9 @@ def test_the_step_of_a_sweep_grows_with_batch_and_net():
     assert wide > 5 * small
 
 
-def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
-    """Each run goes on from the states of the one before, which are donated."""
+@pytest.fixture
+def lowered(monkeypatch):
+    """What trials lower, and in what order they run: states count the runs."""
     lowered, ran = [], []
 
     def lower(task, lanes, layout, wide):
@@ -196,17 +199,50 @@ def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch):
         return sweep.Lowered(lambda: program, program.init, program.evaluate)
 
     monkeypatch.setattr("optlab.sweep.trial.lower", lower)
-    task = make_task()
     monkeypatch.setattr("optlab.sweep.trial.step_of", lambda task, lanes: STEP)
-    found = sweep.measure_widths(task, LANES, ONE)
+    yield lowered
+    # Each run goes on from the states of the one before, which are donated.
+    widths = [wide for wide, *_ in lowered]
+    assert ran == [(wide, run) for wide in widths for run in range(1 + width.TRIALS)]
+
+
+def test_a_trial_trains_the_first_lanes_on_a_short_split(monkeypatch, lowered):
+    monkeypatch.setattr(width, "EPOCH_BYTES", 0)
+    found = sweep.measure_widths(make_task(), LANES, ONE)
     assert sorted(found) in ([1, 3], [1, 3, 6])
     longest = width.TRIAL_STEPS[1]  # more than the 5 batches of the split
-    assert (
-        lowered
-        == [
-            (1, (1, 1), longest),
-            (3, (1, 3), longest),
-            (6, (2, 3), longest),
-        ][: len(found)]
-    )
-    assert ran == [(w, run) for w in found for run in range(1 + width.TRIALS)]
+    shapes = {1: (1, 1), 3: (1, 3), 6: (2, 3)}
+    assert lowered == [(wide, shapes[wide], longest) for wide in found]
+
+
+def test_a_short_epoch_of_all_lanes_is_its_own_trial(lowered):
+    found = sweep.measure_widths(make_task(), LANES, ONE)
+    assert sorted(found) in ([1, 3], [1, 3, 6])
+    assert lowered == [(wide, (2, 3), 5) for wide in found]
+
+
+def test_what_else_is_compiled_is_waited_for_before_the_clock(monkeypatch):
+    """A width alone leaves a core free; what runs there must not disturb its time."""
+    events, other = [], Future()
+
+    class Clock:
+        def perf_counter(self):
+            events.append("clock")
+            return 0.0
+
+    def trial(wide, steps):
+        return width.Trial(lambda: events.append(wide) or (lambda: None), wide * steps)
+
+    def beside():
+        threading.Timer(
+            0.2, lambda: events.append("done") or other.set_result(0)
+        ).start()
+        return other
+
+    monkeypatch.setattr(width, "time", Clock())
+    times = iter([3.0, 2.0, 1.0])
+    monkeypatch.setattr(width, "agreed", lambda each: [next(times) for _ in each])
+    width.measure(STEP, (2, 3), ONE, trial, beside)
+    last = events[events.index(6) :]
+    assert last.index("done") < last.index("clock")
+    assert "done" not in events[: events.index(6)]
