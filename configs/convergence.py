@@ -78,5 +78,5 @@ def get_config() -> ConfigDict:
         )
         config.optimizers[method] = ConfigDict()
     # More damping makes the end of Gauss-Newton linear.
-    config.optimizers.gauss_newton = ConfigDict({"damping": 1e-14})
+    config.optimizers.gauss_newton = ConfigDict({"damping": 2e-14})
     return config

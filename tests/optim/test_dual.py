@@ -88,7 +88,7 @@ def one_step(tx, squares):
 def test_the_step_is_that_of_the_full_system(squares, solver, scaling, float64):
     tx = levenberg_marquardt(NU, scaling=scaling, solver=solver, geodesic=False)
     if scaling == "identity":
-        tx = gauss_newton(NU, solver=solver)
+        tx = gauss_newton(2 * NU, solver=solver)  # in units of half the curvature
     step = one_step(tx, squares)
     np.testing.assert_allclose(step, primal_step(squares, scaling), rtol=1e-8)
 
@@ -96,7 +96,7 @@ def test_the_step_is_that_of_the_full_system(squares, solver, scaling, float64):
 def test_few_outputs_of_many_parameters_are_not_refused(monkeypatch, float64):
     # 8 x 8 three times fit, 32 x 32 would not, nor 8 x 32 where J is formed.
     monkeypatch.setattr(products, "DENSE_LIMIT", 3 * 8 * 8 * 8)
-    assert one_step(gauss_newton(damping=NU), squares=False).shape == (32,)
+    assert one_step(gauss_newton(damping=2 * NU), squares=False).shape == (32,)
     assert one_step(levenberg_marquardt(), squares=True).shape == (32,)
     balanced = levenberg_marquardt(scaling="balanced")
     with pytest.raises(curvature.DenseMemoryError, match="8 x 32"):

@@ -1,6 +1,6 @@
 """Gauss-Newton: the least squares of the linearized residuals, with a step length.
 
-    (J^T J + nu c I) s = J^T r,  c = g.G g / g.g,  nu small and constant
+    (J^T J + nu c/2 I) s = J^T r,  c = g.G g / g.g,  nu small and constant
     x+ = x - a s   if f falls as predicted, else x
     a+ = min(1, 2 a) after an accepted step, a / 2 after a rejected one
     for a loss l(z): J^T H J and J^T l'(z)
@@ -27,7 +27,7 @@ from optlab.optim.dense.linear import SOLVERS
 from optlab.optim.info import Info, initial
 
 # Default damping where outputs are fewer than parameters, and where they are not.
-FEW_OUTPUTS, ENOUGH = 0.1, 1e-6
+FEW_OUTPUTS, ENOUGH = 0.2, 2e-6
 
 
 class GaussNewtonState(NamedTuple):
@@ -56,11 +56,11 @@ def gauss_newton(
     `levenberg_marquardt` next.
 
     Args:
-      damping: nu, relative to the curvature c along the gradient, with every solver;
-        read at every update. A library that adds lambda I takes the same step where
-        lambda = nu c; c changes from step to step. None for 1e-6, and
-        for 0.1 where outputs are fewer than parameters: these, as on a mini-batch, say
-        nothing of most directions, and an undamped step is long in them.
+      damping: nu, in units of half the curvature c along the gradient, with every
+        solver; read at every update. A library that adds lambda I takes the same step
+        where lambda = nu c / 2; c changes from step to step. None for 2e-6, and for 0.2
+        where outputs are fewer than parameters: these, as on a mini-batch, say nothing
+        of most directions, and an undamped step is long in them.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
         matrices), static; the first two solve an m x m system where m < n.
@@ -91,7 +91,7 @@ def gauss_newton(
         few = here.u.size < x.size
         chosen = (FEW_OUTPUTS if few else ENOUGH) if damping is None else damping
         nu = jnp.asarray(chosen, x.dtype)
-        scale = next_scale("identity", jnp.zeros(()), here)[1]
+        scale = next_scale("identity", jnp.zeros(()), here)[1] / 2
         s, products = here.factorize(nu, scale)(here.u)
         length, d = state.length, nu * scale
         direction, info, progress = attempt(
