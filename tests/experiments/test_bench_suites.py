@@ -19,7 +19,7 @@ DEVICES = jax.devices()
 def quick(monkeypatch):
     """One of the eight devices, and no trial of widths."""
     monkeypatch.setattr(jax, "devices", lambda: DEVICES[:1])
-    widest = lambda step, shape, layout, trial: {np.prod(shape): np.nan}  # noqa: E731
+    widest = lambda step, shape, *_: {np.prod(shape): np.nan}  # noqa: E731
     monkeypatch.setattr(width, "measure", widest)
 
 
