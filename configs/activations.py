@@ -44,7 +44,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("shallow", "deep")
 ACTIVATIONS = (
@@ -58,7 +57,6 @@ def get_config(variant: str = "shallow") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.model = ConfigDict({"name": "mlp", "initializer": "glorot_normal"})
     config.optimizers = ConfigDict()

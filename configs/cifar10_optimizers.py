@@ -25,7 +25,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
+
+VARIANTS = ("full", "reduced")
 
 # optimizer, batch size, test accuracy, training loss, validation loss, seconds
 _TALK: tuple[tuple[Any, ...], ...] = (
@@ -42,9 +43,8 @@ def get_config(variant: str = "full") -> ConfigDict:
     """The experiment as plain data.
 
     Args:
-      variant: ``full``, or ``reduced``.
+      variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, ("full", "reduced"))
     config: Any = digits_optimizers.get_config()
     config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
     config.data.name = "cifar10"

@@ -31,7 +31,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import cifar10_optimizers, compress
-from optlab.errors import check_choice
 
 #: Names after the colon of --config.
 VARIANTS = ("digits", "cifar10_reduced", "cifar10")
@@ -39,7 +38,6 @@ VARIANTS = ("digits", "cifar10_reduced", "cifar10")
 
 def get_config(variant: str = "digits") -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    check_choice("variant", variant, VARIANTS)
     own: Any = compress.get_config()
     config: Any = ConfigDict({key: own[key] for key in compress.PARENT})
     config.title = "Filters of a net of digits, pruned"

@@ -38,7 +38,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import compress
-from optlab.errors import check_choice
 
 #: Names after the colon of --config.
 VARIANTS = ("lenet300", "lenet300_60x", "lenet5")
@@ -51,7 +50,6 @@ SOURCE = (
 
 def get_config(variant: str = "lenet300") -> ConfigDict:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    check_choice("variant", variant, VARIANTS)
     config: Any = compress.get_config()
     config.data.name = "mnist"
     config.data.validation_fraction = 1 / 60

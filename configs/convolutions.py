@@ -33,7 +33,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("digits", "cifar10", "cifar10_reduced")
 KINDS = ("standard", "depthwise", "pointwise", "separable")
@@ -45,7 +44,6 @@ def get_config(variant: str = "digits") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.title = "Standard and separable convolutions"
     config.model = ConfigDict({"name": "fcn", "features": (16, 32)})

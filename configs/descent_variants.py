@@ -36,7 +36,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("digits", "floor")
 
@@ -47,7 +46,6 @@ def get_config(variant: str = "digits") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.model = ConfigDict({"name": "mlp", "hidden": ()})
     config.tune_seeds = 1

@@ -45,7 +45,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("sgd", "adam")
 
@@ -83,7 +82,6 @@ def get_config(variant: str = "sgd") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``, the optimizer.
     """
-    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     written = {"sgd": "SGD", "adam": "Adam"}[variant]
     config.title = f"Learning-rate schedules with {written}"

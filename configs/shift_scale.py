@@ -60,7 +60,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 PER = ("element", "channel", "layer")
 OF_THE_LAYER = ("none", "shift_layer", "scale_layer", "shift_scale_layer", "batch")
@@ -91,7 +90,6 @@ def get_config(variant: str = "digits") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, VARIANTS)
     config = _digits()
     if variant == "layer":
         config.model.features = (8, 16)

@@ -36,7 +36,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("stated", "factors")
 
@@ -62,7 +61,6 @@ def get_config(variant: str = "stated") -> ConfigDict:
     Args:
       variant: one of ``VARIANTS``.
     """
-    check_choice("variant", variant, VARIANTS)
     config: Any = digits_optimizers.get_config()
     config.title = "Sigmoid, squared error and SGD; or ReLU, cross-entropy and Adam"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
