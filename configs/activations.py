@@ -52,11 +52,7 @@ ACTIVATIONS = (
 
 
 def get_config(variant: str = "shallow") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.model = ConfigDict({"name": "mlp", "initializer": "glorot_normal"})
     config.optimizers = ConfigDict()

@@ -40,11 +40,7 @@ _TALK: tuple[tuple[Any, ...], ...] = (
 
 
 def get_config(variant: str = "full") -> ConfigDict:
-    """The experiment as plain data.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
     config.data.name = "cifar10"

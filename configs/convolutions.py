@@ -39,11 +39,7 @@ KINDS = ("standard", "depthwise", "pointwise", "separable")
 
 
 def get_config(variant: str = "digits") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Standard and separable convolutions"
     config.model = ConfigDict({"name": "fcn", "features": (16, 32)})

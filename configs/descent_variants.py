@@ -41,11 +41,7 @@ VARIANTS = ("digits", "floor")
 
 
 def get_config(variant: str = "digits") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.model = ConfigDict({"name": "mlp", "hidden": ()})
     config.tune_seeds = 1

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, config_dict
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = ConfigDict()
     config.title = "SGD with momentum, Adam and LAMB on handwritten digits"
     config.note = ""  # shown in a frame on the page: what a reader must know

@@ -15,7 +15,7 @@ from configs import digits_optimizers
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Second-order methods and Adam on handwritten digits"
     config.model = ConfigDict({"name": "mlp", "hidden": (8,), "activation": "tanh"})

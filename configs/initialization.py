@@ -30,7 +30,7 @@ from configs import digits_optimizers
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Initial weights of a net with five hidden layers"
     config.model = ConfigDict({"name": "mlp", "hidden": (30,) * 5})

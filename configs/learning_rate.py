@@ -37,7 +37,7 @@ RATES = (
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Learning rates: too small, right, too large"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})

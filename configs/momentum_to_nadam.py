@@ -42,7 +42,7 @@ SMALL = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "From SGD to Nadam, and beyond"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})

@@ -72,7 +72,7 @@ RATE = 1e-3
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Overfitting a small training set"
     config.note = "100 training images, so that there is overfitting to be cured."

@@ -27,7 +27,7 @@ from optlab.precision import PRECISIONS
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "float32, bfloat16 and float64 on handwritten digits"
     config.epochs = 15

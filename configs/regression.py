@@ -18,7 +18,7 @@ from configs import digits_optimizers
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Adam and second-order methods on a regression table"
     config.data.name = "diabetes"

@@ -46,7 +46,7 @@ from ml_collections import ConfigDict
 
 from configs import digits_optimizers
 
-VARIANTS = ("sgd", "adam")
+VARIANTS = ("sgd", "adam")  # the optimizer
 
 SCHEDULES = {
     "constant": {"name": "constant"},
@@ -77,11 +77,7 @@ SCHEDULES = {
 
 
 def get_config(variant: str = "sgd") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``, the optimizer.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     written = {"sgd": "SGD", "adam": "Adam"}[variant]
     config.title = f"Learning-rate schedules with {written}"

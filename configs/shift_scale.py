@@ -85,11 +85,7 @@ VARIANTS = (
 
 
 def get_config(variant: str = "digits") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config = _digits()
     if variant == "layer":
         config.model.features = (8, 16)

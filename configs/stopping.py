@@ -55,7 +55,7 @@ RULES = {
 
 
 def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "When to stop"
     config.note = "200 training images, and 200 to decide when to stop."

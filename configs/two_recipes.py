@@ -56,11 +56,7 @@ OPTIMIZERS = {
 
 
 def get_config(variant: str = "stated") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
     config: Any = digits_optimizers.get_config()
     config.title = "Sigmoid, squared error and SGD; or ReLU, cross-entropy and Adam"
     config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
