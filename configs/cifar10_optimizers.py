@@ -39,13 +39,13 @@ _TALK: tuple[tuple[Any, ...], ...] = (
 )
 
 
-def get_config(variant: str = "full") -> ConfigDict:
+def get_config(variant: str = "full") -> Any:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+    config = digits_optimizers.get_config()
     config.title = "SGD with momentum, Adam and LAMB on CIFAR-10"
     config.data.name = "cifar10"
     config.data.validation_fraction = 0.1
-    config.augment = ConfigDict({"flip": {}})
+    config.augment = {"flip": {}}
     config.model.features = (32, 64, 128)
     config.model.dense = 128
     config.model.dropout = 0.5
