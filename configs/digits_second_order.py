@@ -7,8 +7,6 @@ are the generalized ones. The full batch is all 1,150 training images, one step 
 epoch.
 """
 
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
 
 
@@ -23,13 +21,11 @@ def get_config():
         config.batch_size = (64, 1150)
     config.target = 0.9
 
-    config.optimizers.adam = ConfigDict()
-    config.optimizers.adam.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-    config.optimizers.levenberg_marquardt = ConfigDict()
-    config.optimizers.levenberg_marquardt.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.gauss_newton = ConfigDict()
-    config.optimizers.gauss_newton.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.newton_cg = ConfigDict()
-    config.optimizers.newton_cg.radius = (0.1, 1.0)
-    config.optimizers.bfgs = ConfigDict()
+    config.optimizers = {
+        "adam": {"learning_rate": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)},
+        "levenberg_marquardt": {"damping": (1e-2, 1e-1, 1.0)},
+        "gauss_newton": {"damping": (1e-2, 1e-1, 1.0)},
+        "newton_cg": {"radius": (0.1, 1.0)},
+        "bfgs": {},
+    }
     return config
