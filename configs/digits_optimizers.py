@@ -52,7 +52,7 @@ def base() -> Any:
     # The short form: contenders that differ in their optimizer.
     config.optimizers = {}
 
-    # For an optimizer that is named on the command line and stands not above.
+    # For an optimizer that is named on the command line and has no grid of its own.
     config.learning_rate = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 
     config.claims = ()  # what is claimed of contenders, see optlab.results.claims
