@@ -20,9 +20,9 @@ from configs import digits_optimizers
 PARENT = ("data", "augment", "problem", "metric", "model", "loss", "optimizer")
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Any:
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    base: Any = digits_optimizers.get_config()
+    base = digits_optimizers.base()
     config: Any = ConfigDict({key: base[key] for key in PARENT})
     config.title = "A net of digits, compressed"
     config.note = ""
@@ -30,9 +30,9 @@ def get_config() -> ConfigDict:
     config.first_seed = 0  # seeds are first_seed, first_seed + 1, ...
 
     # The dense parent.
-    config.model = ConfigDict({"name": "mlp", "hidden": (300, 100)})
-    config.optimizer = ConfigDict({"name": "adam", "learning_rate": 1e-3})
-    config.schedule = ConfigDict({"name": "cosine", "decay_epochs": 30})
+    config.model = {"name": "mlp", "hidden": (300, 100)}
+    config.optimizer = {"name": "adam", "learning_rate": 1e-3}
+    config.schedule = {"name": "cosine", "decay_epochs": 30}
     config.epochs = 30
     config.batch_size = 64
 
@@ -50,8 +50,7 @@ def get_config() -> ConfigDict:
     config.share.start = "linear"  # or density, random
 
     # One layer pruned at a time, without retraining: validation error.
-    config.scan = ConfigDict()
-    config.scan.sparsities = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+    config.scan = {"sparsities": (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)}
 
     # Learned thresholds beside magnitude, in as many epochs as prune has; () for none.
     config.thresholds = ConfigDict()
@@ -61,13 +60,13 @@ def get_config() -> ConfigDict:
     config.thresholds.rate = 0.01  # of Adam on the logarithms of thresholds
 
     # A layer of 4 bits with a larger relative squared error gets two tensors.
-    config.key_layers = ConfigDict({"error": 0.008})
+    config.key_layers = {"error": 0.008}
 
-    config.low_rank = ConfigDict({"energy": 0.9})  # of the squared singular values
+    config.low_rank = {"energy": 0.9}  # of the squared singular values
 
     # A small net, taught by the parent.
     config.distill = retraining(epochs=60, rate=3e-3)
-    config.distill.model = ConfigDict({"name": "mlp", "hidden": (24,)})
+    config.distill.model = {"name": "mlp", "hidden": (24,)}
     config.distill.temperature = 4.0
     config.distill.weight = 0.9  # the teacher's share of the loss
 
@@ -75,13 +74,11 @@ def get_config() -> ConfigDict:
     return config
 
 
-def retraining(epochs: int, rate: float) -> ConfigDict:
+def retraining(epochs: int, rate: float) -> Any:
     """Makes a recipe of a stage that trains: Adam, its rate falling to zero."""
-    return ConfigDict(
-        {
-            "optimizer": {"name": "adam", "learning_rate": rate},
-            "schedule": {"name": "cosine", "decay_epochs": epochs},
-            "epochs": epochs,
-            "batch_size": 64,
-        }
-    )
+    return {
+        "optimizer": {"name": "adam", "learning_rate": rate},
+        "schedule": {"name": "cosine", "decay_epochs": epochs},
+        "epochs": epochs,
+        "batch_size": 64,
+    }

@@ -31,37 +31,35 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import cifar10_optimizers, compress
-from optlab.errors import check_choice
 
 #: Names after the colon of --config.
 VARIANTS = ("digits", "cifar10_reduced", "cifar10")
 
 
-def get_config(variant: str = "digits") -> ConfigDict:
+def get_config(variant: str = "digits"):
     """Builds the experiment as plain data; every line can be overridden by a flag."""
-    check_choice("variant", variant, VARIANTS)
-    own: Any = compress.get_config()
+    own = compress.get_config()
     config: Any = ConfigDict({key: own[key] for key in compress.PARENT})
     config.title = "Filters of a net of digits, pruned"
     config.note = ""
     config.seeds = 5
     config.first_seed = 0
-    config.model = ConfigDict({"name": "cnn", "features": (16, 32), "dense": 64})
-    config.optimizer = ConfigDict({"name": "adam", "learning_rate": 1e-3})
+    config.model = {"name": "cnn", "features": (16, 32), "dense": 64}
+    config.optimizer = {"name": "adam", "learning_rate": 1e-3}
     config.shares = (0.25, 0.5, 0.75)  # of the filters of every hidden layer
 
     config.epochs = 24  # of the dense parent; the rate falls to zero
     config.retrain = compress.retraining(epochs=16, rate=1e-3)  # after the removal
-    config.timing = ConfigDict({"images": 256, "rounds": 15})
+    config.timing = {"images": 256, "rounds": 15}
     if variant != "digits":
         _cifar10(config, reduced=variant == "cifar10_reduced")
-    config.schedule = ConfigDict({"name": "cosine", "decay_epochs": config.epochs})
+    config.schedule = {"name": "cosine", "decay_epochs": config.epochs}
     config.batch_size = 64
     return config
 
 
 def _cifar10(config: Any, reduced: bool) -> None:
-    talk: Any = cifar10_optimizers.get_config("reduced" if reduced else "full")
+    talk = cifar10_optimizers.get_config("reduced" if reduced else "full")
     config.title = "Filters of a net of CIFAR-10, pruned"
     config.data = talk.data
     config.augment = talk.augment

@@ -39,16 +39,15 @@ def get_config() -> ConfigDict:
     config.cost.sizes = small + large
     # A law is fitted to this many sizes, the largest that a method reaches. Memory has
     # no noise, but the compiler's number of copies of a matrix varies with n.
-    config.cost.fitted = ConfigDict({"seconds": 3, "memory": 4})
+    config.cost.fitted = {"seconds": 3, "memory": 4}
     config.cost.repeats = 7  # timed repetitions of one step; the median counts
     config.cost.seconds = 3.0  # a step expected to take longer is not timed
     # Bytes; a step expected to need more is not tried. An entry of a matrix that
     # outgrows the cache takes several times as long: no power law holds across that.
     config.cost.memory = 1e8
 
-    config.nets = ConfigDict(  # weights
-        {"LeNet-5": 61_706, "ResNet-50": 25_557_032, "VGG16": 138_357_544}
-    )
+    # Numbers of weights.
+    config.nets = {"LeNet-5": 61_706, "ResNet-50": 25_557_032, "VGG16": 138_357_544}
 
     # Orders expected near a minimum with a regular Hessian, with theorems and sections
     # of Nocedal, Wright, Numerical Optimization (2nd ed.), and exponents of n expected
@@ -76,7 +75,7 @@ def get_config() -> ConfigDict:
         config.theory[method] = ConfigDict(
             {"order": order, "seconds": seconds, "memory": memory, "remark": remark}
         )
-        config.optimizers[method] = ConfigDict()
+        config.optimizers[method] = {}
     # More damping makes the end of Gauss-Newton linear.
-    config.optimizers.gauss_newton = ConfigDict({"damping": 2e-14})
+    config.optimizers.gauss_newton = {"damping": 2e-14}
     return config

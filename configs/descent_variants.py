@@ -33,26 +33,17 @@ batches (0.18 and 0.86; both at the lower edge of their rates); no run is at 90%
 
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
 VARIANTS = ("digits", "floor")
 
 
-def get_config(variant: str = "digits") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``.
-    """
-    check_choice("variant", variant, VARIANTS)
-    config: Any = digits_optimizers.get_config()
-    config.model = ConfigDict({"name": "mlp", "hidden": ()})
+def get_config(variant: str = "digits"):
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
+    config.model = {"name": "mlp", "hidden": ()}
     config.tune_seeds = 1
     config.report_seeds = 6
-    config.optimizers = ConfigDict()
     if variant == "floor":
         _floor(config)
         return config
@@ -66,12 +57,10 @@ def get_config(variant: str = "digits") -> ConfigDict:
         "stochastic": (1, (1e-3, 3e-3, 0.01, 0.03, 0.1)),
     }
     for name, (size, rates) in sizes.items():
-        config.contenders[name] = ConfigDict(
-            {
-                "batch_size": size,
-                "optimizer": {"name": "sgd", "learning_rate": rates},
-            }
-        )
+        config.contenders[name] = {
+            "batch_size": size,
+            "optimizer": {"name": "sgd", "learning_rate": rates},
+        }
     config.claims = (
         {"says": "For the same examples, mini-batches reach a lower loss than batches",
          "better": "mini_batch", "than": "batch", "by": "train_loss"},
@@ -91,11 +80,9 @@ def _floor(config: Any) -> None:
     config.epochs = 60
     config.batch_size = 1
     config.target = 0.55
-    config.optimizer = ConfigDict({"name": "sgd", "learning_rate": 0.05})
-    config.contenders.constant = ConfigDict()
-    config.contenders.falling = ConfigDict(
-        {"schedule": {"name": "power", "decay_epochs": 2}}
-    )
+    config.optimizer = {"name": "sgd", "learning_rate": 0.05}
+    config.contenders.constant = {}
+    config.contenders.falling = {"schedule": {"name": "power", "decay_epochs": 2}}
     config.claims = (
         {"says": "A falling rate goes below the floor of a constant one",
          "better": "falling", "than": "constant", "by": "train_loss"},

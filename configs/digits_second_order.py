@@ -7,32 +7,25 @@ are the generalized ones. The full batch is all 1,150 training images, one step 
 epoch.
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+def get_config():
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     config.title = "Second-order methods and Adam on handwritten digits"
-    config.model = ConfigDict({"name": "mlp", "hidden": (8,), "activation": "tanh"})
+    config.model = {"name": "mlp", "hidden": (8,), "activation": "tanh"}
     config.epochs = 10
     config.tune_seeds = 2
     with config.ignore_type():  # a tuple where the base config has one number
         config.batch_size = (64, 1150)
     config.target = 0.9
 
-    config.optimizers = ConfigDict()
-    config.optimizers.adam = ConfigDict()
-    config.optimizers.adam.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-    config.optimizers.levenberg_marquardt = ConfigDict()
-    config.optimizers.levenberg_marquardt.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.gauss_newton = ConfigDict()
-    config.optimizers.gauss_newton.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.newton_cg = ConfigDict()
-    config.optimizers.newton_cg.radius = (0.1, 1.0)
-    config.optimizers.bfgs = ConfigDict()
+    config.optimizers = {
+        "adam": {"learning_rate": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)},
+        "levenberg_marquardt": {"damping": (1e-2, 1e-1, 1.0)},
+        "gauss_newton": {"damping": (1e-2, 1e-1, 1.0)},
+        "newton_cg": {"radius": (0.1, 1.0)},
+        "bfgs": {},
+    }
     return config

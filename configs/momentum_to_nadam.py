@@ -30,10 +30,6 @@ Nadam - Adam -0.5 [-0.8, -0.1]. Test accuracies are from 88.4 +- 0.6% (Lion) to 
 0.4% (Nesterov).
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
 
 LARGE = (1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
@@ -41,32 +37,30 @@ MIDDLE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 SMALL = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+def get_config():
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     config.title = "From SGD to Nadam, and beyond"
-    config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
+    config.model = {"name": "mlp", "hidden": (30, 15)}
     config.epochs = 10
     config.tune_seeds = 2
     config.report_seeds = 6
     config.target = 0.9
-    config.optimizers = ConfigDict(
-        {
-            "sgd": {"learning_rate": LARGE},
-            "momentum": {"learning_rate": MIDDLE, "momentum": 0.9},
-            "nesterov": {"learning_rate": MIDDLE, "momentum": 0.9},
-            "adagrad": {"learning_rate": MIDDLE},
-            "rmsprop": {"learning_rate": SMALL, "decay": 0.9},
-            "adam": {"learning_rate": SMALL},
-            "nadam": {"learning_rate": SMALL},
-            "lamb": {"learning_rate": MIDDLE},
-            "adamw": {"learning_rate": SMALL},
-            "lion": {"learning_rate": SMALL},
-            "muon": {"learning_rate": MIDDLE},
-            "schedule_free_adamw": {"learning_rate": MIDDLE},
-            "prodigy": {"learning_rate": MIDDLE},
-        }
-    )
+    config.optimizers = {
+        "sgd": {"learning_rate": LARGE},
+        "momentum": {"learning_rate": MIDDLE, "momentum": 0.9},
+        "nesterov": {"learning_rate": MIDDLE, "momentum": 0.9},
+        "adagrad": {"learning_rate": MIDDLE},
+        "rmsprop": {"learning_rate": SMALL, "decay": 0.9},
+        "adam": {"learning_rate": SMALL},
+        "nadam": {"learning_rate": SMALL},
+        "lamb": {"learning_rate": MIDDLE},
+        "adamw": {"learning_rate": SMALL},
+        "lion": {"learning_rate": SMALL},
+        "muon": {"learning_rate": MIDDLE},
+        "schedule_free_adamw": {"learning_rate": MIDDLE},
+        "prodigy": {"learning_rate": MIDDLE},
+    }
     config.claims = (
         {"says": "Momentum reaches 90% in fewer epochs than SGD",
          "less": "momentum", "than": "sgd", "by": "epochs_to_target"},

@@ -24,9 +24,6 @@ def get_config() -> ConfigDict:
     config.width = 1.0  # factor on the channels of every layer
     config.batch_size = 64  # of Gauss-Newton's Jacobian, a row for each output
 
-    config.optimizers = ConfigDict()
-    for method in (
-        "sgd", "momentum", "adam", "newton_cg", "bfgs", "gauss_newton", "newton",
-    ):  # fmt: skip
-        config.optimizers[method] = ConfigDict()
+    methods = ("sgd", "momentum", "adam", "newton_cg", "bfgs", "gauss_newton", "newton")
+    config.optimizers = {name: {} for name in methods}
     return config

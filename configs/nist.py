@@ -35,8 +35,8 @@ def get_config() -> ConfigDict:
     config.long = ("dfp",)
 
     config.optimizers = ConfigDict()
-    config.optimizers.levenberg_marquardt = ConfigDict()
-    config.optimizers.gauss_newton = ConfigDict({"damping": 0.0})
-    config.optimizers.bfgs = ConfigDict()
-    config.optimizers.dfp = ConfigDict()
+    config.optimizers.levenberg_marquardt = {}
+    config.optimizers.gauss_newton = {"damping": 0.0}
+    config.optimizers.bfgs = {}
+    config.optimizers.dfp = {}
     return config

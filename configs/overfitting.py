@@ -44,10 +44,6 @@ smaller with the enlarged set by 0.25 [0.18, 0.31], noise 0.23, decay 0.22, rota
 and batch normalization 14 (contradicted).
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
 
 REMEDIES = {
@@ -71,23 +67,20 @@ REMEDIES = {
 RATE = 1e-3
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+def get_config():
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     config.title = "Overfitting a small training set"
     config.note = "100 training images, so that there is overfitting to be cured."
     config.data.examples = 100
-    config.model = ConfigDict({"name": "mlp", "hidden": (64, 64)})
+    config.model = {"name": "mlp", "hidden": (64, 64)}
     config.epochs = 100
     config.batch_size = 20
     config.tune_seeds = 2
     config.report_seeds = 8
     config.target = 0.85
-    config.optimizers = ConfigDict()
-    config.optimizer = ConfigDict({"name": "adam", "learning_rate": RATE})
-    config.contenders.none = ConfigDict()
-    for name, changes in REMEDIES.items():
-        config.contenders[name] = ConfigDict(changes)
+    config.optimizer = {"name": "adam", "learning_rate": RATE}
+    config.contenders.update({"none": {}, **REMEDIES})
     config.contenders.weight_decay.optimizer.learning_rate = RATE
     cures = [name for name in REMEDIES if name != "mirror"]
     config.claims = (

@@ -27,9 +27,6 @@ def get_config() -> ConfigDict:
     config.learning_rate = (  # of an optimizer without numbers
         1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0
     )  # fmt: skip
-    config.optimizers = ConfigDict()
-    for name in (
-        "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb"
-    ):  # fmt: skip
-        config.optimizers[name] = ConfigDict()
+    names = "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb"
+    config.optimizers = {name: {} for name in names}
     return config

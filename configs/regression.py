@@ -10,31 +10,21 @@ the 283 training rows. The mean squared error decides, in units of the target's
 variance; R^2 stands beside it. concrete, energy and yacht are read from a folder.
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
-from configs import digits_optimizers
+from configs import digits_optimizers, digits_second_order
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+def get_config():
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     config.title = "Adam and second-order methods on a regression table"
     config.data.name = "diabetes"
     config.problem = "regression"
-    config.model = ConfigDict({"name": "mlp", "hidden": (10,), "activation": "tanh"})
+    config.model = {"name": "mlp", "hidden": (10,), "activation": "tanh"}
     config.loss.name = "squared_error"
     config.epochs = 30
     config.batch_size = 64
     config.target = 0.55
 
-    config.optimizers = ConfigDict()
-    config.optimizers.adam = ConfigDict()
-    config.optimizers.adam.learning_rate = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-    config.optimizers.levenberg_marquardt = ConfigDict()
-    config.optimizers.levenberg_marquardt.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.gauss_newton = ConfigDict()
-    config.optimizers.gauss_newton.damping = (1e-2, 1e-1, 1.0)
-    config.optimizers.bfgs = ConfigDict()
+    config.optimizers = digits_second_order.get_config().optimizers
+    del config.optimizers.newton_cg
     return config

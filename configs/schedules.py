@@ -40,14 +40,9 @@ lowers its rate. By accuracy the first two are at 90.9 +- 0.4%, a constant rate 
 +- 0.2, a cosine 0.33 [0.19, 0.47] points below that: contradicted.
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
-from optlab.errors import check_choice
 
-VARIANTS = ("sgd", "adam")
+VARIANTS = ("sgd", "adam")  # the optimizer
 
 SCHEDULES = {
     "constant": {"name": "constant"},
@@ -77,17 +72,12 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def get_config(variant: str = "sgd") -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag.
-
-    Args:
-      variant: one of ``VARIANTS``, the optimizer.
-    """
-    check_choice("variant", variant, VARIANTS)
-    config: Any = digits_optimizers.get_config()
+def get_config(variant: str = "sgd"):
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     written = {"sgd": "SGD", "adam": "Adam"}[variant]
     config.title = f"Learning-rate schedules with {written}"
-    config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
+    config.model = {"name": "mlp", "hidden": (30, 15)}
     config.epochs = 30  # the lengths above are of 30 epochs
     config.tune_seeds = 2
     config.report_seeds = 8
@@ -95,14 +85,13 @@ def get_config(variant: str = "sgd") -> ConfigDict:
         "sgd": (0.03, 0.1, 0.3, 1.0, 3.0),
         "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
     }[variant]
-    config.optimizer = ConfigDict({"name": variant, "learning_rate": rates})
-    config.optimizers = ConfigDict()
+    config.optimizer = {"name": variant, "learning_rate": rates}
     for name, schedule in SCHEDULES.items():
-        config.contenders[name] = ConfigDict({"schedule": schedule})
+        config.contenders[name] = {"schedule": schedule}
     if variant == "sgd":
-        config.contenders.bold_driver = ConfigDict(
-            {"optimizer": {"name": "bold_driver", "learning_rate": rates}}
-        )
+        config.contenders.bold_driver = {
+            "optimizer": {"name": "bold_driver", "learning_rate": rates}
+        }
     falling = tuple(name for name in SCHEDULES if name != "constant")
     config.claims = (
         *({"says": f"{name.replace('_', ' ').capitalize()}: a lower training loss than "

@@ -35,14 +35,13 @@ def get_config() -> ConfigDict:
         ("diabetes", 8, 0.4), ("concrete", 20, 0.1), ("energy", 12, 0.01),
         ("yacht", 10, 0.01), ("digits", 8, 0.05),
     ):  # fmt: skip
-        config.net[name] = ConfigDict({"hidden": units, "target": target})
+        config.net[name] = {"hidden": units, "target": target}
 
     config.learning_rate = (1e-3, 1e-2, 1e-1, 1.0)  # of an optimizer without numbers
-    config.optimizers = ConfigDict()
-    for name in (
+    methods = (
         "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "nadam", "lamb",
         "steepest_descent", "bold_driver", "newton", "newton_cg", "bfgs", "dfp",
         "gauss_newton", "levenberg_marquardt",
-    ):  # fmt: skip
-        config.optimizers[name] = ConfigDict()
+    )  # fmt: skip
+    config.optimizers = {name: {} for name in methods}
     return config

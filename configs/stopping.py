@@ -40,10 +40,6 @@ target of 85% is never met, so that these runs have all their epochs: a rule wit
 limit beside it may never stop.
 """
 
-from typing import Any
-
-from ml_collections import ConfigDict
-
 from configs import digits_optimizers
 
 RULES = {
@@ -54,25 +50,24 @@ RULES = {
 }
 
 
-def get_config() -> ConfigDict:
-    """The experiment as plain data; every line can be overridden by a flag."""
-    config: Any = digits_optimizers.get_config()
+def get_config():
+    """Builds the experiment as plain data; every line can be overridden by a flag."""
+    config = digits_optimizers.base()
     config.title = "When to stop"
     config.note = "200 training images, and 200 to decide when to stop."
     config.data.examples = 400
     config.data.validation_fraction = 0.5
-    config.model = ConfigDict({"name": "mlp", "hidden": (30, 15)})
+    config.model = {"name": "mlp", "hidden": (30, 15)}
     config.epochs = 160
     config.batch_size = 20
     config.tune_seeds = 2
     config.report_seeds = 10
     config.target = 0.85
-    config.optimizers = ConfigDict()
-    config.optimizer = ConfigDict({"name": "adam", "learning_rate": 3e-3})
-    config.contenders.epochs_20 = ConfigDict({"epochs": 20})
-    config.contenders.epochs_160 = ConfigDict()
+    config.optimizer = {"name": "adam", "learning_rate": 3e-3}
+    config.contenders.epochs_20 = {"epochs": 20}
+    config.contenders.epochs_160 = {}
     for name, rule in RULES.items():
-        config.contenders[name] = ConfigDict({"stop": rule})
+        config.contenders[name] = {"stop": rule}
     long = "epochs_160"
     config.claims = (
         {"says": "20 epochs are too few", "better": long, "than": "epochs_20"},

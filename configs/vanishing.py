@@ -42,12 +42,12 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.study = "vanishing"
     config.title = "Vanishing gradients and dead units, layer by layer"
-    config.data = ConfigDict({"name": "digits", "validation_fraction": 0.1})
+    config.data = {"name": "digits", "validation_fraction": 0.1}
     config.units = 30
     config.depths = (2, 20)  # numbers of hidden layers; the deepest is drawn
     config.seeds = 8
     config.examples = 256  # on which gradients and dead units are measured
-    config.optimizer = ConfigDict({"name": "sgd", "learning_rate": 0.1})
+    config.optimizer = {"name": "sgd", "learning_rate": 0.1}
     config.epochs = 10
     config.batch_size = 64
     config.drawn = (

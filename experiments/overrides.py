@@ -76,7 +76,8 @@ def read_config(value: str) -> ConfigDict:
     """Reads a config.
 
     Args:
-      value: ``FILE`` or ``FILE:VARIANT``.
+      value: ``FILE`` or ``FILE:VARIANT``; the variant is one of the file's
+        ``VARIANTS``, if it names any.
 
     Returns:
       What the file's ``get_config`` returns.
@@ -84,7 +85,7 @@ def read_config(value: str) -> ConfigDict:
     Raises:
       InputError: there is no such file or variant, or it fails.
     """
-    path, _, variant = value.partition(":")
+    path, colon, variant = value.partition(":")
     if not pathlib.Path(path).is_file():
         raise InputError(f"no config file {path!r}: name a file of Python")
     try:
@@ -92,11 +93,13 @@ def read_config(value: str) -> ConfigDict:
         if "get_config" not in names:
             raise InputError(f"config file {path!r} defines no get_config()")
         get_config = names["get_config"]
-        if variant and not inspect.signature(get_config).parameters:
+        if colon and not inspect.signature(get_config).parameters:
             raise InputError(
                 f"config file {path!r} has no variants: leave out :{variant}"
             )
-        config = get_config(variant) if variant else get_config()
+        if colon and "VARIANTS" in names:
+            check_choice("variant", variant, names["VARIANTS"])
+        config = get_config(variant) if colon else get_config()
     except SyntaxError as error:
         raise InputError(f"config file {path!r} is no Python: {error}") from error
     except InputError:

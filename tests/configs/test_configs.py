@@ -23,8 +23,7 @@ def read():
     for name in NAMES:
         module = importlib.import_module(f"configs.{name}")
         takes_variant = inspect.signature(module.get_config).parameters
-        variants = getattr(module, "VARIANTS", ("full", "reduced"))
-        for variant in variants if takes_variant else ("",):
+        for variant in module.VARIANTS if takes_variant else ("",):
             config = module.get_config(*([variant] if variant else []))
             yield pytest.param(config, id=f"{name}:{variant}" if variant else name)
 

@@ -79,6 +79,18 @@ def test_a_config_that_cannot_be_used_says_why(tmp_path, text, message):
         overrides.read_config(str(path))
 
 
+def test_a_variant_is_one_that_the_file_names_if_it_names_any(tmp_path):
+    path = tmp_path / "mine.py"
+    text = "from ml_collections import ConfigDict\n"
+    path.write_text(f"{text}def get_config(v): return ConfigDict({{'title': v}})\n")
+    assert overrides.read_config(f"{path}:any").title == "any"
+    path.write_text(f"{path.read_text()}VARIANTS = 'short', 'long'\n")
+    assert overrides.read_config(f"{path}:long").title == "long"
+    for wrong in ("any", ""):
+        with pytest.raises(InputError, match=f"no variant '{wrong}'; known: long, sh"):
+            overrides.read_config(f"{path}:{wrong}")
+
+
 def test_a_config_may_hold_numbers_of_numpy_and_lists():
     config = ConfigDict({"rates": np.geomspace(1, 4, 3), "sizes": [np.int64(3)]})
     assert overrides.settings(config, Given()) == {"rates": (1, 2, 4), "sizes": (3,)}
