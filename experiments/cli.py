@@ -7,7 +7,9 @@ import logging as stdlib_logging
 import os
 import pathlib
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -76,6 +78,8 @@ def run(
     use_cores()
     # Python's last collection looks through all modules: half a second for nothing.
     atexit.register(gc.freeze)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
 
     def parse(_: Sequence[str]) -> list[str]:
         nonlocal given
@@ -117,9 +121,20 @@ def run(
             where = f" {error.filename}" if error.filename else ""
             _fail(f"cannot write{where}: {error.strerror}; {stopped}")
         except KeyboardInterrupt:
-            _fail(stopped)
+            # At once: a program that still compiles in a thread would be waited for.
+            sys.stdout.flush()
+            print(f"error: {stopped}", file=sys.stderr, flush=True)
+            os._exit(1)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """Raises KeyboardInterrupt, a moment later where Python would drop it."""
+    if frame is not None and frame.f_code.co_name in ("_xla_gc_callback", "__del__"):
+        threading.Timer(0.05, signal.raise_signal, (number,)).start()
+    else:
+        signal.default_int_handler(number, frame)
 
 
 class _Once:

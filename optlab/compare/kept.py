@@ -6,6 +6,7 @@
 A file is one msgpack map, written whole or not at all. Nothing in it is executed.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -53,6 +54,7 @@ def save_trained(path: str | os.PathLike[str], trained: Trained, about: About) -
         "model_state": checkpoint.as_maps(trained.model_state),
         "history": checkpoint.as_maps(trained.history),
     }
+    content["digest"] = _digest(content)
     write_atomic(path, serialization.msgpack_serialize(content))
 
 
@@ -153,7 +155,14 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} is a trained net of version {content.get('version')}, and this "
             f"optlab reads version {VERSION}"
         )
+    digest = content.pop("digest", None)
+    if digest is not None and digest != _digest(content):
+        raise InputError(f"{path} is damaged: it is not what was written")
     return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(serialization.msgpack_serialize(content)).hexdigest()
 
 
 def _about(path: str | os.PathLike[str], content: Mapping[str, Any]) -> About:

@@ -225,7 +225,9 @@ def _stored(where: str, classes: int | None, path: Any, leaf: Any) -> np.ndarray
     least, most = array.min(initial=0), array.max(initial=0)
     if (real and array.dtype.itemsize > 4) or (array.dtype == np.uint16 and not target):
         with np.errstate(over="ignore"):  # infinite then, which is reported below
-            array = array.astype(np.float32)
+            array, exact = array.astype(np.float32), array
+        if exact.ndim <= 2 and exact.dtype.itemsize > 4:
+            _check_digits(label, exact, array)
     elif not real and array.dtype != bool and (target or array.dtype != np.uint8):
         if not -(2**31) <= least <= most < 2**31:
             raise InputError(f"{label} has integers beyond 32 bits")
@@ -243,6 +245,20 @@ def _stored(where: str, classes: int | None, path: Any, leaf: Any) -> np.ndarray
             f"{array.dtype} from {least} to {most}"
         )
     return array
+
+
+def _check_digits(label: str, exact: np.ndarray, stored: np.ndarray) -> None:
+    """Refuses columns that vary too little about their mean for 32 bits."""
+    width = exact.shape[-1] if exact.ndim > 1 else 1
+    columns = exact.astype(np.float64).reshape(-1, width)
+    with np.errstate(all="ignore"):  # of what is not finite
+        means, deviation = columns.mean(axis=0), columns.std(axis=0)
+        lost = (columns - stored.reshape(-1, width)).std(axis=0) > 0.1 * deviation
+    for column in np.flatnonzero(lost & (deviation > 1e-14 * np.abs(means)))[:1]:
+        raise InputError(
+            f"{label}: column {column} varies by {deviation[column]:.3g} about "
+            f"{means[column]:.9g}, which 32 bits do not resolve: subtract its mean"
+        )
 
 
 def _indices(array: np.ndarray, classes: int) -> np.ndarray:

@@ -81,8 +81,7 @@ def find(
     if not download:
         raise InputError(
             f"data set {name!r} is not prepared in {root}: give the folder that holds "
-            "it (data_dir, or --data_dir=DIR of a command), or prepare it over a "
-            "network (download=True, or --download)"
+            "it as data_dir, or prepare it over a network (download)"
         )
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")

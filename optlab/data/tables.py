@@ -32,8 +32,7 @@ def read(
     """
     if data_dir is None:
         raise InputError(
-            f"{name!r} is read from a folder of tables: give data_dir, or "
-            "--data_dir=DIR of a command"
+            f"{name!r} is read from a folder of tables: give it as data_dir"
         )
     folder = Path(data_dir, name)
     try:

@@ -40,7 +40,7 @@ def test_an_unprepared_set_is_an_error_at_once_and_needs_no_tensorflow(tmp_path)
             break
     assert run.stdout.startswith("True False"), run.stdout
     assert f"'cifar100' is not prepared in {tmp_path}" in run.stdout
-    assert "data_dir, or --data_dir=DIR of a command" in run.stdout
+    assert "give the folder that holds it as data_dir" in run.stdout
     assert not list(tmp_path.iterdir())
 
 

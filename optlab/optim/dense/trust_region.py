@@ -3,7 +3,8 @@
     s minimizes m(s) = -g.s + s.H s / 2  over |s| <= radius        (the trial is x - s)
     rho = (f(x) - f(x - s)) / -m(s)
     radius+ = |s| / 4      where rho < 1/4
-              20 radius    where rho > 3/4 and s ends at the boundary
+              3 radius     where rho > 3/4 and s ends at the boundary
+              20 radius    where the step before was as good, too
 
 The step is taken where rho > 0.01. One update is one trial: a rejected step is a zero
 update, and the next tries again in a smaller region. Newton and Newton-CG differ only
@@ -13,7 +14,8 @@ Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which 
 the radius and takes any threshold below 1/4. A factor of twenty solves more problems:
 the norm may change with x, and the same region then has another radius than a step ago.
 Such a region may reach a plateau far away, where the step gains next to nothing of what
-the model predicts.
+the model predicts. After a step that was refused three times the radius is less than
+what was refused, so that a curved valley does not refuse every third step.
 """
 
 from collections.abc import Callable
@@ -30,7 +32,8 @@ from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
 SUFFICIENT = 0.01  # greatest gain ratio of a step that is refused
-GROWTH = 20.0  # factor of the radius
+GOOD = 0.75  # gain ratio of a step after which the radius grows
+GROWTH, FIRST_GROWTH = 20.0, 3.0  # factors of it, after two good steps and after one
 
 
 class TrustRegionState(NamedTuple):
@@ -51,16 +54,24 @@ class Trial(NamedTuple):
 
 
 def next_radius(
-    radius: jax.Array, length: jax.Array, ratio: jax.Array, max_radius: Any
+    radius: jax.Array,
+    length: jax.Array,
+    ratio: jax.Array,
+    before: jax.Array,
+    max_radius: Any,
 ) -> jax.Array:
     """Computes the radius after a trial; a ratio of NaN means a value not finite.
 
-    >>> [float(next_radius(2.0, 2.0, jnp.array(rho), 9.0)) for rho in (0.1, 0.5, 0.9)]
-    [0.5, 2.0, 9.0]
+    ``before`` is the ratio of the trial before; NaN where there was none.
+
+    >>> ratios = (0.1, 0.9), (0.5, 0.9), (0.9, 0.5), (0.9, 0.9)
+    >>> [float(next_radius(2.0, 2.0, *map(jnp.array, pair), 9.0)) for pair in ratios]
+    [0.5, 2.0, 6.0, 9.0]
     """
     poor = ~(ratio >= 0.25)
     at_boundary = length >= 0.9 * radius
-    grown = jnp.where((ratio > 0.75) & at_boundary, GROWTH * radius, radius)
+    growth = jnp.where(before > GOOD, GROWTH, FIRST_GROWTH)
+    grown = jnp.where((ratio > GOOD) & at_boundary, growth * radius, radius)
     return jnp.where(poor, 0.25 * length, jnp.minimum(grown, max_radius))
 
 
@@ -88,7 +99,8 @@ def scale_by_trust_region(
         # A step that changes no digit of x has no smaller one to try.
         unmoved = jnp.all(x - s == x)
         accepted = accepted & usable & ~unmoved
-        next_ = next_radius(state.radius, trial.length, ratio, max_radius)
+        before = jnp.where(state.info.accepted, state.info.gain_ratio, jnp.nan)
+        next_ = next_radius(state.radius, trial.length, ratio, before, max_radius)
         info = Info(
             loss=f,
             gradient_norm=norm(g),

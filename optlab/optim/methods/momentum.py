@@ -46,13 +46,19 @@ def momentum(
     -0.30
     """
     trace = optax.trace(decay=momentum)
-    if not isinstance(weight_decay, Tracer) and weight_decay == 0:
-        return compose(trace, learning_rate=learning_rate)
 
-    def mask(params):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: getattr(path[-1], "key", None) in decayed, params
-        )
+    def decay(path, g, w):
+        if decayed and getattr(path[-1], "key", None) not in decayed:
+            return g
+        return g + weight_decay * w
 
-    decay = optax.add_decayed_weights(weight_decay, mask if decayed else None)
-    return compose(decay, trace, learning_rate=learning_rate)
+    def update(updates, state, params=None):
+        # One state with and without: a decay of 0 may be a tracer later on.
+        if isinstance(weight_decay, Tracer) or weight_decay != 0:
+            if params is None:
+                raise ValueError("momentum with weight_decay: give params to update")
+            updates = jax.tree_util.tree_map_with_path(decay, updates, params)
+        return trace.update(updates, state)
+
+    stage = optax.GradientTransformation(trace.init, update)
+    return compose(stage, learning_rate=learning_rate)
