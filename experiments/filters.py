@@ -36,7 +36,7 @@ from optlab.errors import InputError
 from optlab.problems import Problem
 from optlab.ranges import Range
 from optlab.report import Picture, Section, Table, tabulate
-from optlab.report.figures.filters import Cost, filter_curves
+from optlab.report.figures.filters import filter_curves
 
 CONFIG = cli.define_config("configs/compress_filters.py")
 flags.declare_key_flag("config")
@@ -219,14 +219,11 @@ def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Pictu
     shares = np.array([each.share for each in found])
     stack = lambda way: np.stack([e.after[way] for e in errors], axis=1)  # noqa: E731
     curves = {way: stack(way) for way in (INDEPENDENT, GREEDY, SCRATCH)}
-    costs = [
-        Cost(name, np.array([getattr(e, key) for e in found], float))
-        for name, key in (
-            ("parameters", "parameters"),
-            ("multiply-adds", "multiply_adds"),
-            ("time of a batch", "seconds"),
-        )
-    ]
+    costs = {
+        "parameters": np.array([each.parameters for each in found]),
+        "multiply-adds": np.array([each.multiply_adds for each in found]),
+        "time of a batch": np.array([each.seconds for each in found]),
+    }
     figure = filter_curves(shares, curves, costs, settings["title"], measure.label)
     caption = "Left: error after retraining. Right: what is left of each cost."
     alt = "error, and parameters, multiply-adds and time, against filters removed"

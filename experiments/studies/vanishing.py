@@ -17,7 +17,7 @@ from optlab.errors import InputError
 from optlab.models.layers import Dense
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report.figures.activations import Curve, with_derivatives
-from optlab.report.figures.layers import Line, by_layer
+from optlab.report.figures.layers import by_layer
 from optlab.results import mean_band
 from optlab.sweep import compiler, parallel
 from optlab.training import init_run
@@ -267,9 +267,9 @@ def _layers_figure(drawn: Sequence[Found]) -> report.Picture:
         "layers",
         by_layer(
             f"{drawn[0].depth} hidden layers",
-            [Line(each.name, each.slopes) for each in drawn],
-            [Line(each.name, each.dead) for each in drawn],
-            [Line(each.name, each.dead_after) for each in drawn],
+            {each.name: each.slopes for each in drawn},
+            {each.name: each.dead for each in drawn},
+            {each.name: each.dead_after for each in drawn},
         ),
         "Median over the seeds; the band holds their middle half. A gradient of 0, as "
         "before a binary step, is not drawn. Dead: without a slope on any example.",

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
 from optlab import optim
 from optlab.report import Picture, Section
-from optlab.report.figures.convergence import Descent, errors_by_step
+from optlab.report.figures.convergence import errors_by_step
 from optlab.report.figures.growth import Growth, Panel, growth
 
 
@@ -70,9 +71,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def _errors_figure(runs: list[order.Run]) -> Picture:
+    errors: dict[str, dict[str, np.ndarray]] = {}
+    for each in runs:
+        errors.setdefault(each.problem, {})[each.method] = each.errors
     return Picture(
         "errors",
-        errors_by_step([Descent(r.problem, r.method, r.errors) for r in runs]),
+        errors_by_step(errors),
         "Distance to the minimizer that the run ends in, from the standard start. A "
         "straight line is linear convergence; one that bends down gains more digits "
         "with every step.",

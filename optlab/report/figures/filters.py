@@ -1,7 +1,6 @@
 """A figure of nets with whole filters removed: error, and what is left of each cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,18 +8,11 @@ from matplotlib.figure import Figure
 from optlab.report.figures import style
 
 
-class Cost(NamedTuple):
-    """A cost of nets by share of filters removed; the first one is the whole net's."""
-
-    name: str
-    values: np.ndarray  # [shares]
-
-
 @style.themed
 def filter_curves(
     shares: np.ndarray,
     errors: Mapping[str, np.ndarray],
-    costs: Sequence[Cost],
+    costs: Mapping[str, np.ndarray],
     title: str,
     measure: str,
 ) -> Figure:
@@ -29,16 +21,17 @@ def filter_curves(
     Args:
       shares: shares, ascending from 0, ``[shares]``.
       errors: way to a small net, to ``[seeds, shares]``; lower is better.
-      costs: costs of a net with each share removed.
+      costs: name to the cost of a net with each share removed, ``[shares]``; the first
+        one is the whole net's.
       title: title of the figure.
       measure: label of the error's axis.
 
     Returns:
       The figure: two panels side by side.
 
-    >>> cost = Cost("parameters", np.array([4.0, 1.0]))
     >>> errors = {"greedy": np.array([[2.0, 3.0]])}
-    >>> len(filter_curves(np.array([0.0, 0.5]), errors, [cost], "Digits", "%").axes)
+    >>> costs = {"parameters": np.array([4.0, 1.0])}
+    >>> len(filter_curves(np.array([0.0, 0.5]), errors, costs, "Digits", "%").axes)
     2
     """
     seeds = len(next(iter(errors.values())))
@@ -46,10 +39,10 @@ def filter_curves(
         title, 10.0, [3.6], ["error", "cost"], [style.over_seeds([seeds])]
     )
     left, right = axes[0]
-    looks = style.looks([*errors, *(each.name for each in costs)])
+    looks = style.looks([*errors, *costs])
     for name, values in errors.items():
         style.band(left, 100 * shares, values, **looks[name].marked())
-    for name, values in costs:
+    for name, values in costs.items():
         right.plot(100 * shares, 100 * values / values[0], **looks[name].marked())
     left.set_ylabel(measure)
     right.set_ylabel("% of the whole net's")

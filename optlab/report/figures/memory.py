@@ -1,7 +1,6 @@
 """Memory that methods need on nets, beside the memory that there is."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -14,31 +13,27 @@ _TICKS = {
 }  # fmt: skip
 
 
-class Need(NamedTuple):
-    """Memory that one net takes."""
-
-    net: str
-    sizes: Mapping[str, float]  # name of a method or matrix -> bytes
-
-
 @style.themed
-def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
+def memory_by_net(
+    needs: Mapping[str, Mapping[str, float]], limit: float, label: str
+) -> Figure:
     """Draws a row of markers for each net on a log axis, and a line at the limit.
 
     Args:
-      needs: nets from top to bottom, all with the same names.
+      needs: net to the bytes of each method or matrix by name; nets from top to bottom,
+        all with the same names.
       limit: bytes that there are.
       label: name of the limit.
 
     Returns:
       The figure.
 
-    >>> needs = [Need("small", {"adam": 1e6, "newton": 1e12})]
+    >>> needs = {"small": {"adam": 1e6, "newton": 1e12}}
     >>> len(memory_by_net(needs, 2e10, "20 GB").axes)
     1
     """
-    looks = style.looks(name for need in needs for name in need.sizes)
-    sizes = [size for need in needs for size in need.sizes.values()]
+    looks = style.looks(name for need in needs.values() for name in need)
+    sizes = [size for need in needs.values() for size in need.values()]
     low, high = min(*sizes, limit) / 2, max(*sizes, limit) * 2
     title = "Bytes that one step of each method holds"
     foot = "Parameters, gradient, state and dense matrices; activations come on top."
@@ -59,9 +54,9 @@ def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
         # Apart from each other: methods of the same size would hide one another.
         apart = 0.4 * (i / max(len(looks) - 1, 1) - 0.5)
         heights = [row + apart for row in range(len(needs))]
-        held = [need.sizes[name] for need in needs]
+        held = [need[name] for need in needs.values()]
         panel.plot(held, heights, ls="", alpha=0.9, **look.marked())
-    panel.set_yticks(range(len(needs)), [style.literal(n.net) for n in needs])
+    panel.set_yticks(range(len(needs)), [style.literal(net) for net in needs])
     panel.tick_params(axis="y", length=0)
     ticks = [size for size in _TICKS if low <= size <= high]
     panel.xaxis.set_major_locator(FixedLocator(ticks))
