@@ -97,7 +97,7 @@ def kept_at(curve: Curve, value: float) -> float | None:
     >>> round(share, 3)  # half of the way from 0.1 to 0.2, in the logarithm
     0.141
     """
-    kept, values = curve.kept.mean(axis=0), curve.values.mean(axis=0)
+    kept, values = curve.shares.mean(axis=0), curve.values.mean(axis=0)
     order = np.argsort(kept)
     x = np.log(kept[order])
     y = IsotonicRegression(increasing=False).fit_transform(x, values[order])

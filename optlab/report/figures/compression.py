@@ -1,7 +1,7 @@
 """Figures of compressed nets: error against bytes, stages, weights, masks, ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,17 +38,10 @@ class Spectrum(NamedTuple):
     rank: int  # number that is kept; all of them where no rank pays
 
 
-class Sensitivity(NamedTuple):
-    """Errors of a net of which one layer is pruned."""
-
-    name: str
-    values: np.ndarray  # [seeds, sparsities], lower is better
-
-
 class Curve(NamedTuple):
     """Nets of several sizes, made in one way."""
 
-    kept: np.ndarray  # [seeds, points], share of the kernels' weights
+    shares: np.ndarray  # [seeds, points], of weights that are kept, or pruned
     values: np.ndarray  # [seeds, points], drawn as errors: lower is better
 
 
@@ -211,13 +204,16 @@ def mask_images(masks: np.ndarray, title: str) -> Figure:
 
 
 @style.themed
-def kept_curves(curves: Mapping[str, Curve], title: str, measure: str) -> Figure:
-    """Draws error against the share of weights kept, a line a way to prune.
+def error_curves(
+    curves: Mapping[str, Curve], title: str, measure: str, by: Literal["kept", "pruned"]
+) -> Figure:
+    """Draws error against a share of weights, each curve with its band.
 
     Args:
-      curves: name of the way to its nets.
+      curves: way to prune, or layer that is pruned alone, to its nets.
       title: title of the figure.
       measure: label of the error's axis.
+      by: share of all weights that is kept, or of one layer's that is pruned.
 
     Returns:
       The figure.
@@ -226,44 +222,21 @@ def kept_curves(curves: Mapping[str, Curve], title: str, measure: str) -> Figure
     figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
     panel = axes[0, 0]
     for name, look in style.looks(curves).items():
-        kept, values = curves[name]
-        share = 100 * kept.mean(axis=0)
+        share = 100 * curves[name].shares.mean(axis=0)
         order = np.argsort(share)
-        style.band(panel, share[order], values[:, order], **look.marked())
-    panel.set_xscale("log")
-    style.number_ticks(panel.xaxis, (1, 2, 3, 5))
-    panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+        values = curves[name].values[:, order]
+        style.band(panel, share[order], values, **look.marked())
     panel.set_ylabel(measure)
-    panel.legend()
-    return figure
-
-
-@style.themed
-def sensitivity(
-    sparsities: np.ndarray, layers: Sequence[Sensitivity], title: str, measure: str
-) -> Figure:
-    """Draws error against the share of one layer's weights that is pruned.
-
-    Args:
-      sparsities: shares, ascending.
-      layers: layers from input to output.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure: a line with its band for each layer.
-    """
-    foot = style.over_seeds([len(layers[0].values)])
-    figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
-    panel = axes[0, 0]
-    looks = style.looks(layer.name for layer in layers)
-    for name, values in layers:
-        style.band(panel, 100 * sparsities, values, **looks[name].marked())
-    panel.set_ylabel(measure)
-    if _spread([layer.values for layer in layers], 10):
-        _log_errors(panel, (1, 2, 5))
-    panel.set_xlabel("weights of the layer that are pruned, %")
-    panel.legend(title="pruned layer", loc="upper left")
+    if by == "kept":
+        panel.set_xscale("log")
+        style.number_ticks(panel.xaxis, (1, 2, 3, 5))
+        panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+        panel.legend()
+    else:
+        if _spread([curve.values for curve in curves.values()], 10):
+            _log_errors(panel, (1, 2, 5))
+        panel.set_xlabel("weights of the layer that are pruned, %")
+        panel.legend(title="pruned layer", loc="upper left")
     return figure
 
 
