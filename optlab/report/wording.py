@@ -97,6 +97,19 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d} h"
 
 
+def byte_size(size: float) -> str:
+    """Formats bytes in the largest fitting unit, in powers of 1000.
+
+    >>> byte_size(512), byte_size(17_700), byte_size(61_706.0**2 * 4), byte_size(1e21)
+    ('512 B', '17.7 kB', '15.2 GB', '1 ZB')
+    """
+    units = ["ZB", "EB", "PB", "TB", "GB", "MB", "kB", "B"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        units.pop()
+    return f"{size:.3g} {units[-1]}"
+
+
 def p_value(p: float) -> str:
     """Writes a p value; a dash for NaN.
 

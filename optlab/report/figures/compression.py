@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from optlab.report.figures import style
+from optlab.report.wording import byte_size
 from optlab.results import mean_band
 
 
@@ -43,18 +44,6 @@ class Curve(NamedTuple):
 
     shares: np.ndarray  # [seeds, points], of weights that are kept, or pruned
     values: np.ndarray  # [seeds, points], drawn as errors: lower is better
-
-
-def kilobytes(value: float, _: object = None) -> str:
-    """Formats bytes as a tick.
-
-    >>> kilobytes(17_700), kilobytes(500), kilobytes(1_066_440)
-    ('17.7 kB', '500 B', '1.07 MB')
-    """
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g} B"
 
 
 @style.themed
@@ -92,12 +81,12 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
         face = "white" if point.published else colour
         panel.plot(
             size, mean, look.marker, color=colour, mfc=face, ms=8, ls="",
-            label=f"{style.literal(point.name)}, {kilobytes(size)}",
+            label=f"{style.literal(point.name)}, {byte_size(size)}",
         )  # fmt: skip
         if i == 0:
             panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
     panel.legend(**style.BESIDE)
-    style.number_ticks(panel.xaxis, text=kilobytes)
+    style.number_ticks(panel.xaxis, text=byte_size)
     panel.set_xlabel("bytes of the file (log axis)")
     panel.set_ylabel(measure)
     if _spread([point.values for point in points], 2.5):
@@ -131,13 +120,13 @@ def stage_bars(
         starts += sizes
     for i, total in enumerate(starts):
         panel.annotate(
-            f"{kilobytes(total)}, {dense / total:.3g}x", (total, i), (6, 0),
+            f"{byte_size(total)}, {dense / total:.3g}x", (total, i), (6, 0),
             textcoords="offset points", va="center", fontweight="bold",
         )  # fmt: skip
     panel.set_xlim(0, 1.22 * starts.max())
     panel.invert_yaxis()
     panel.grid(visible=False, axis="y")
-    panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: byte_size(size)))
     panel.set_xlabel("bytes of the file")
     panel.legend(loc="lower right")
     return figure

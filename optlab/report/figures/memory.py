@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from optlab.report.figures import style
-
-#: Bytes to the tick that names them.
-_TICKS = {
-    1e6: "1 MB", 1e9: "1 GB", 1e12: "1 TB", 1e15: "1 PB", 1e18: "1 EB", 1e21: "1 ZB",
-}  # fmt: skip
+from optlab.report.wording import byte_size
 
 
 @style.themed
@@ -58,9 +55,8 @@ def memory_by_net(
         panel.plot(held, heights, ls="", alpha=0.9, **look.marked())
     panel.set_yticks(range(len(needs)), [style.literal(net) for net in needs])
     panel.tick_params(axis="y", length=0)
-    ticks = [size for size in _TICKS if low <= size <= high]
-    panel.xaxis.set_major_locator(FixedLocator(ticks))
+    ticks = [size for size in 10.0 ** np.arange(6, 22, 3) if low <= size <= high]
+    panel.set_xticks(ticks, [byte_size(size) for size in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_xticklabels([_TICKS[size] for size in ticks])
     figure.legend(loc="outside right upper", labelspacing=0.7)
     return figure
