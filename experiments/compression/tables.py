@@ -129,33 +129,11 @@ def layer_table(written: Written) -> Table:
     """
     data = written.first.read_bytes()
     entries = compress.stored(data)
-    rows, accounted = [], 0
-    for each in entries:
-        total = each.codes + each.gaps + each.tables
-        accounted += total
-        rows.append(
-            _layer_row(
-                each.path.removeprefix("params/"),
-                each.size,
-                f"{100 * each.kept / max(each.size, 1):.1f}",
-                [
-                    f"{8 * n / max(each.kept, 1):.2f}" if n else "-"
-                    for n in (each.codes, each.gaps)
-                ],
-                [each.codes, each.gaps, each.tables, total],
-            )
-        )
-    head, size = len(data) - accounted, sum(each.size for each in entries)
-    rows.append(_layer_row("names, shapes, head", 0, "-", ["-", "-"], [0, 0, 0, head]))
-    kept = sum(each.kept for each in entries)
-    sums = [
-        sum(getattr(e, part) for e in entries) for part in ("codes", "gaps", "tables")
-    ]
-    rows.append(
-        _layer_row(
-            "file", size, f"{100 * kept / size:.1f}", ["-", "-"], [*sums, len(data)]
-        )
-    )
+    sums = map(sum, zip(*(each[1:] for each in entries), strict=True))
+    whole = compress.Stored("file", *sums)
+    rest = compress.Stored("names, shapes, head", 0, 0, 0, 0, 0)
+    head = len(data) - whole.codes - whole.gaps - whole.tables
+    rows = [*map(_layer_row, entries), _layer_row(rest, head), _layer_row(whole, head)]
     title = f"{written.name} by layer, first seed"
     notes = [
         "Stored: numbers with a code of their own, which are those that are not zero, "
@@ -164,18 +142,19 @@ def layer_table(written: Written) -> Table:
     return tabulate(title, rows, ["array"], notes)
 
 
-def _layer_row(
-    name: str, size: int, kept: str, bits: Sequence[str], sizes: Sequence[int]
-) -> dict[str, str]:
-    codes, gaps, tables, total = (f"{each:,}" if each else "-" for each in sizes)
+def _layer_row(each: compress.Stored, head: int = 0) -> dict[str, str]:
+    """A row of one array, or of a sum with the bytes of the file's own head."""
+    kept = max(each.kept, 1)
+    count = lambda n: f"{n:,}" if n else "-"  # noqa: E731
+    bits = lambda n: f"{8 * n / kept:.2f}" if n and not head else "-"  # noqa: E731
     return {
-        "array": name,
-        "numbers": f"{size:,}" if size else "-",
-        "stored\n%": kept,
-        "bits a\nweight": bits[0],
-        "bits an\nindex": bits[1],
-        "values,\nbytes": codes,
-        "indices,\nbytes": gaps,
-        "codebook,\ntables": tables,
-        "total,\nbytes": total,
+        "array": each.path.removeprefix("params/"),
+        "numbers": count(each.size),
+        "stored\n%": f"{100 * each.kept / each.size:.1f}" if each.size else "-",
+        "bits a\nweight": bits(each.codes),
+        "bits an\nindex": bits(each.gaps),
+        "values,\nbytes": count(each.codes),
+        "indices,\nbytes": count(each.gaps),
+        "codebook,\ntables": count(each.tables),
+        "total,\nbytes": count(each.codes + each.gaps + each.tables + head),
     }
