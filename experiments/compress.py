@@ -258,9 +258,7 @@ def compress(
     found: list[Written] = []
 
     def add(name: str, about: str, nets: Any, form: files.Format, problem=None):
-        each = (
-            nets if isinstance(nets, list) else [nets.of(i) for i in range(len(seeds))]
-        )
+        each = nets if isinstance(nets, list) else nets.each()
         problem = problem or dense.problem
         found.append(write_nets(folder / "files", name, about, each, form, problem))
 

@@ -42,8 +42,7 @@ def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
         return {layer: RANGES[name](x, **options) for layer, x in seen.items()}
 
     each = []
-    for i in range(stages.seeds_in(nets)):
-        variables = nets.of(i)
+    for variables in nets.each():
         state = {key: value for key, value in variables.items() if key != "params"}
         ranges = jax.tree.map(np.asarray, found(variables["params"], state))
         each.append(variables | {"ranges": ranges})
@@ -64,7 +63,7 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
     problem = compress.quantized(nets.problem, bits)
     split = problem.dataset.validation
     offline = {name: calibrate(nets, name, bits) for name in RANGES}
-    own = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    own = nets.each()
     ways = {name: (problem, each) for name, each in offline.items()}
     ways |= {ONLINE: (problem, own), EXACT: (nets.problem, own)}
     return {

@@ -117,7 +117,7 @@ def sizes(model: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]
 
 def _without(dense: Nets, share: float, greedy: bool) -> Any:
     """Parameters of all seeds with filters removed, ``[seeds, ...]``."""
-    nets = [dense.of(i)["params"] for i in range(stages.seeds_in(dense))]
+    nets = [net["params"] for net in dense.each()]
     small = [
         compress.shrink(net, compress.keep_filters(net, share, greedy)) for net in nets
     ]
@@ -144,8 +144,7 @@ def _retrain(
 def _values(nets: Nets) -> np.ndarray:
     """Deciding metric on the test split, ``[seeds]``."""
     problem, test = nets.problem, nets.problem.dataset.test
-    each = [nets.of(i) for i in range(stages.seeds_in(nets))]
-    return np.array([stages.deciding_value(problem, net, test) for net in each])
+    return np.array([stages.deciding_value(problem, net, test) for net in nets.each()])
 
 
 def _images(problem: Problem, count: int) -> Any:

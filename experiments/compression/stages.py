@@ -40,6 +40,11 @@ class Nets(NamedTuple):
         variables = {"params": self.params, **self.model_state}
         return jax.tree.map(lambda x: np.asarray(x[i]), variables)
 
+    def each(self) -> list[dict[str, Any]]:
+        """Takes the net of every seed."""
+        seeds = jax.tree.leaves(self.params)[0].shape[0]
+        return [self.of(i) for i in range(seeds)]
+
 
 def deciding_value(problem: Problem, variables: Mapping[str, Any], split: Any) -> Any:
     """Evaluates the metric that decides, for one net.
@@ -318,13 +323,7 @@ def quantize_key_layers(dense: Nets, bits: int, most: float) -> list[Any]:
         single, two, error = jax.tree.map(np.asarray, both(leaf))
         return two if error > most else single
 
-    nets = [dense.of(i) for i in range(seeds_in(dense))]
-    return [net | {"params": jax.tree.map(of, net["params"])} for net in nets]
-
-
-def seeds_in(nets: Nets) -> int:
-    """Counts the seeds of nets."""
-    return jax.tree.leaves(nets.params)[0].shape[0]
+    return [net | {"params": jax.tree.map(of, net["params"])} for net in dense.each()]
 
 
 def factorize(dense: Nets, energy: float) -> list[Any]:
@@ -337,8 +336,10 @@ def factorize(dense: Nets, energy: float) -> list[Any]:
     Returns:
       Variables of each seed.
     """
-    nets = [dense.of(i) for i in range(seeds_in(dense))]
-    return [net | {"params": compress.factorize(net["params"], energy)} for net in nets]
+    return [
+        net | {"params": compress.factorize(net["params"], energy)}
+        for net in dense.each()
+    ]
 
 
 def _output_axis(kernel: Any) -> int:
