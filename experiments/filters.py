@@ -80,13 +80,14 @@ def main(given: overrides.Given) -> None:
     dense = stages.train_dense(settings, problem, seeds)
     with console.status("") as spinner:
         found = filters.study(dense, settings, seeds, spinner.update)
+    found = [_in_errors(each, measure) for each in found]
     tables = (
         error_table(found, measure),
         cost_table(found, settings["timing"]["images"]),
     )
     for table in tables:
         report.show_table(table, console)
-    content = {"shares": [_in_errors(each, measure)._asdict() for each in found]}
+    content = {"shares": [each._asdict() for each in found]}
     write_results(
         folder,
         settings["title"],
@@ -132,7 +133,7 @@ def conclusion(found: Sequence[Removed], measure: Measure) -> str:
       The sentence.
     """
     whole, last = found[0], found[-1]
-    parents, errors = (_in_errors(each, measure).after for each in (whole, last))
+    parents, errors = whole.after, last.after
     return (
         f"Without {100 * last.share:g}% of the filters, "
         f"{100 * last.multiply_adds / whole.multiply_adds:.0f}% of the multiply-adds "
@@ -155,14 +156,13 @@ def error_table(found: Sequence[Removed], measure: Measure) -> Table:
     """
     rows = []
     for each in found:
-        errors = _in_errors(each, measure)
         row = {"filters\nremoved": f"{100 * each.share:g}%"}
         row |= {
-            f"{way},\n{measure.label}": plus_minus(errors.after[way])
+            f"{way},\n{measure.label}": plus_minus(each.after[way])
             for way in (INDEPENDENT, GREEDY, SCRATCH)
         }
         row |= {
-            f"{way},\nnot retrained": plus_minus(errors.before[way])
+            f"{way},\nnot retrained": plus_minus(each.before[way])
             for way in (INDEPENDENT, GREEDY)
         }
         rows.append(row)
@@ -215,9 +215,8 @@ def _in_errors(found: Removed, measure: Measure) -> Removed:
 
 
 def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Picture:
-    errors = [_in_errors(each, measure) for each in found]
     shares = np.array([each.share for each in found])
-    stack = lambda way: np.stack([e.after[way] for e in errors], axis=1)  # noqa: E731
+    stack = lambda way: np.stack([e.after[way] for e in found], axis=1)  # noqa: E731
     curves = {way: stack(way) for way in (INDEPENDENT, GREEDY, SCRATCH)}
     costs = {
         "parameters": np.array([each.parameters for each in found]),
