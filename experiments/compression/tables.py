@@ -8,8 +8,7 @@ import numpy as np
 from experiments.compression.files import Written
 from optlab import compress
 from optlab.problems import Metric
-from optlab.report import Table, tabulate
-from optlab.report.wording import p_value, signed
+from optlab.report import Table, tabulate, wording
 from optlab.results.statistics import holm, mean_interval, paired_p
 
 #: The contender that goes through all stages.
@@ -38,8 +37,8 @@ class Measure:
     def change(self, values: np.ndarray, dense: np.ndarray) -> tuple[str, str]:
         """Writes how much more the error is than the dense parents', see `signed`."""
         if not self.metric.higher:
-            return signed(mean_interval(values - dense), percent=False)
-        return signed(mean_interval(dense - values), self.metric.percent)
+            return wording.signed(mean_interval(values - dense), percent=False)
+        return wording.signed(mean_interval(dense - values), self.metric.percent)
 
 
 def contender_table(
@@ -70,7 +69,7 @@ def contender_table(
             measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
             "minus\ndense": "-" if own else change,
             "95% interval": "-" if own else interval or "one seed: none",
-            "Holm's\np": p_value(p),
+            "Holm's\np": wording.p_value(p),
         }
         rows.append(row)
     seeds = len(dense.values)
@@ -112,10 +111,7 @@ def conclusion(
 
 def plus_minus(values: np.ndarray) -> str:
     """Writes the mean of ``[seeds]`` with half of its 95% interval, if it has one."""
-    interval = mean_interval(values)
-    half = (interval.high - interval.low) / 2
-    text = f"{interval.mean:.2f}"
-    return text if np.isnan(half) else f"{text} ± {half:.2f}"
+    return wording.plus_minus(mean_interval(values), fixed=True)
 
 
 def layer_table(written: Written) -> Table:

@@ -18,7 +18,8 @@ from optlab.models.layers import Dense
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.layers import by_layer
-from optlab.results import mean_band
+from optlab.report.wording import plus_minus
+from optlab.results.statistics import mean_interval
 from optlab.sweep import compiler, parallel
 from optlab.training import init_run
 
@@ -295,10 +296,8 @@ def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:
     rows = []
     for each in found:
         lost = int((~np.isfinite(each.accuracy)).sum())
-        mean, _, high = mean_band(100 * each.accuracy)
-        dead_after = 100 * mean_band(each.dead_after.mean(axis=1))[0]
-        right = report.number(float(mean))
-        right += f" ± {high - mean:.1f}%" if np.isfinite(high) else ""
+        accuracy = mean_interval(100 * each.accuracy)
+        dead_after = 100 * mean_interval(each.dead_after.mean(axis=1)).mean
         rows.append(
             {
                 "net": each.name,
@@ -307,7 +306,7 @@ def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:
                 "dead after\ntraining": (
                     f"{dead_after:.1f}%" if np.isfinite(dead_after) else "-"
                 ),
-                "validation\naccuracy": right,
+                "validation\naccuracy %": plus_minus(accuracy, fixed=True),
                 "diverged": f"{lost}/{len(each.accuracy)}",
             }
         )

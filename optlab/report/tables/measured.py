@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from optlab.report.tables.plain import Table, tabulate
-from optlab.report.wording import NONE, duration, measured, number, unit
+from optlab.report.wording import NONE, duration, measured, number, plus_minus, unit
 from optlab.results import (
     Results,
     Summary,
@@ -173,13 +171,10 @@ def constants_table(results: Results) -> Table | None:
         for name, values in results.constants.get(entry.label, {}).items():
             layer, _, constant = name.rpartition(".")
             means, within = values[:, 0], values[:, 1]
-            each = mean_interval(means)
-            half = (each.high - each.low) / 2
-            spread = f" ± {half:.2g}" if np.isfinite(half) else ""
             row = {
                 "layer": layer,
                 "constant": constant,
-                "mean": number(each.mean) + spread,
+                "mean": plus_minus(mean_interval(means), fixed=False),
                 "least .. greatest\nseed": f"{number(means.min())} .. "
                 f"{number(means.max())}",
                 "deviation\nwithin": number(float(within.mean()))
