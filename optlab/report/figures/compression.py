@@ -50,13 +50,7 @@ class Curve(NamedTuple):
 def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
     """Draws error against bytes on disk, with the interval of each over seeds.
 
-    Args:
-      points: contenders; the first one is the dense parent.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure.
+    The first point is the dense parent.
 
     >>> point = Point("dense", np.array([2e5]), np.array([2.0]))
     >>> len(error_by_bytes([point], "Digits", "test error %").axes)
@@ -101,13 +95,8 @@ def stage_bars(
 ) -> Figure:
     """Draws the bytes of each stage's file, cut into its parts.
 
-    Args:
-      stages: name of the stage to part of its file to bytes.
-      dense: bytes of the dense weights, of which ratios are taken.
-      title: title of the figure.
-
-    Returns:
-      The figure.
+    ``stages`` maps stage to part to bytes. Ratios are of the bytes of the dense
+    weights.
     """
     parts = list(next(iter(stages.values())))
     names = list(stages)
@@ -136,12 +125,7 @@ def stage_bars(
 def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
     """Draws each layer's weights before and after, with the values that they share.
 
-    Args:
-      layers: layers from input to output.
-      title: title of the figure.
-
-    Returns:
-      The figure: a column of two panels for each layer.
+    Layers stand from input to output, each as a column of two panels.
     """
     figure, axes = style.panels(
         title, max(3.4 * len(layers), 6.8), [1.9, 1.9],
@@ -167,12 +151,8 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
 def mask_images(masks: np.ndarray, title: str) -> Figure:
     """Draws which inputs the first layer still looks at, in all and unit by unit.
 
-    Args:
-      masks: ``[units, height, width]``, boolean.
-      title: title of the figure.
-
-    Returns:
-      The figure; beside the sum sixteen units, those with most weights first.
+    Masks are boolean, ``[units, height, width]``. Beside their sum stand sixteen units,
+    those with most weights first.
     """
     order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:16]
     figure = Figure(figsize=(9.0, 4.8), layout="constrained")
@@ -198,14 +178,8 @@ def error_curves(
 ) -> Figure:
     """Draws error against a share of weights, each curve with its band.
 
-    Args:
-      curves: way to prune, or layer that is pruned alone, to its nets.
-      title: title of the figure.
-      measure: label of the error's axis.
-      by: share of all weights that is kept, or of one layer's that is pruned.
-
-    Returns:
-      The figure.
+    The share is of all weights, those that each way to prune keeps; or of one layer's,
+    those that are pruned while all other layers stay whole.
     """
     foot = style.over_seeds([len(curve.values) for curve in curves.values()])
     figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
@@ -246,13 +220,8 @@ def _spread(errors: Sequence[np.ndarray], factor: float) -> bool:
 def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
     """Draws the singular values of each layer and the rank that is kept.
 
-    Args:
-      layers: layers from input to output.
-      energy: share of the squared values that was asked for.
-      title: title of the figure.
-
-    Returns:
-      The figure.
+    Layers stand from input to output. ``energy`` is the share of the squared values
+    that was asked for.
     """
     foot = f"rank: the least that keeps {100 * energy:g}% of the sum of squares"
     figure, axes = style.panels(

@@ -24,12 +24,8 @@ _LONGEST = 3.0
 def errors_by_step(problems: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draws errors on a log axis against steps; a straight line converges linearly.
 
-    Args:
-      problems: problem to the errors ``[k]`` of each method, from the start on; all in
-        the order to show them.
-
-    Returns:
-      The figure, three columns of panels.
+    ``problems`` maps a problem to the errors ``[k]`` of each method, from the start on,
+    all in the order to show them. Three panels make a row.
     """
     looks = style.looks(method for found in problems.values() for method in found)
     title = "Distance to the minimizer, by step"

@@ -16,18 +16,10 @@ def filter_curves(
     title: str,
     measure: str,
 ) -> Figure:
-    """Draws error and costs against the share of filters that is removed.
+    """Draws error, and beside it costs, against the share of filters that is removed.
 
-    Args:
-      shares: shares, ascending from 0, ``[shares]``.
-      errors: way to a small net, to ``[seeds, shares]``; lower is better.
-      costs: name to the cost of a net with each share removed, ``[shares]``; the first
-        one is the whole net's.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure: two panels side by side.
+    Errors ``[seeds, shares]``, of which lower is better, are by the way to a small net,
+    costs ``[shares]`` by name. Shares ascend from 0, the whole net.
 
     >>> errors = {"greedy": np.array([[2.0, 3.0]])}
     >>> costs = {"parameters": np.array([4.0, 1.0])}

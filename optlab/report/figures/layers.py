@@ -18,15 +18,9 @@ def by_layer(
 ) -> Figure:
     """Draws three quantities against the number of the layer, the first one left.
 
-    Args:
-      title: title of the figure.
-      slopes: name of a net to the size of its gradient, ``[seeds, layers]``, drawn on a
-        log axis; zeros are left out.
-      dead: share of dead units before training.
-      dead_after: share of dead units after training.
-
-    Returns:
-      The figure: the median over the seeds, and a band that holds their middle half.
+    Each maps the name of a net to ``[seeds, layers]``: the size of the gradient, on a
+    log axis without the zeros, and the share of dead units before and after training. A
+    line is the median over the seeds; its band holds their middle half.
     """
     figure, axes = style.panels(title, 8.2, [3.2, 2.1, 2.1], [""], sharex="col")
     looks = style.looks(slopes)

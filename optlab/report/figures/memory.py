@@ -16,14 +16,8 @@ def memory_by_net(
 ) -> Figure:
     """Draws a row of markers for each net on a log axis, and a line at the limit.
 
-    Args:
-      needs: net to the bytes of each method or matrix by name; nets from top to bottom,
-        all with the same names.
-      limit: bytes that there are.
-      label: name of the limit.
-
-    Returns:
-      The figure.
+    ``needs`` maps a net to the bytes of each method or matrix by name; nets stand from
+    top to bottom, all with the same names. The limit is the bytes that there are.
 
     >>> needs = {"small": {"adam": 1e6, "newton": 1e12}}
     >>> len(memory_by_net(needs, 2e10, "20 GB").axes)

@@ -14,13 +14,8 @@ def output_squares(
 ) -> Figure:
     """Draws each layer's input as an outline and its output as a filled square.
 
-    Args:
-      title: title of the figure.
-      side: pixels along a side of the inputs.
-      outputs: group to its layers: label, and pixels along a side of the outputs.
-
-    Returns:
-      The figure, a row of squares a group.
+    ``side`` is the pixels along a side of the inputs. ``outputs`` maps a group, drawn
+    as a row, to its layers: label, and pixels along a side of the outputs.
     """
     most = max(map(len, outputs.values()))
     width = max(1.5 * most, 4.5)

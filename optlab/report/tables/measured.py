@@ -20,11 +20,7 @@ from optlab.results.statistics import mean_interval
 def summary_table(results: Results) -> Table:
     """Makes the main table: a row for each contender, a block for each group.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table; its notes hold the remarks that a reader must not miss.
+    Its notes hold the remarks that a reader must not miss.
     """
     decides, *others = results.metrics
     shown = [decides, *(metric for metric in others if metric.name != "loss")]
@@ -89,11 +85,7 @@ def _point(summary: Summary, swept: Iterable[str], names: Mapping[str, str]) -> 
 def contender_table(results: Results) -> Table:
     """Lists how each contender differs from the others.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table: label, parameters, multiply-adds for one example, settings.
+    Multiply-adds are those for one example.
     """
     keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
     names = short_names(keys)
@@ -125,11 +117,7 @@ def _setting(value: Any) -> str:
 def teeth_table(results: Results) -> Table | None:
     """Lists how the mini-batch loss changes within epochs and between them.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table; None where no run is long enough to tell.
+    Returns None where no run is long enough to tell.
     """
     rows, groups = [], []
     loss = next(metric for metric in results.metrics if metric.name == "loss")
@@ -160,11 +148,7 @@ def teeth_table(results: Results) -> Table | None:
 def constants_table(results: Results) -> Table | None:
     """Lists the values that learned constants have at the end, layer by layer.
 
-    Args:
-      results: a whole comparison, with ``constants``.
-
-    Returns:
-      The table, a block a contender; None where no net has any.
+    A block is a contender. Returns None where no net has any.
     """
     rows, groups = [], []
     for entry in results.entries:
