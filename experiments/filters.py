@@ -102,11 +102,6 @@ def main(given: overrides.Given) -> None:
 def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
     """Traces what trains, on shapes alone: what a part refuses is told at once.
 
-    Args:
-      settings: config.
-      problem: problem of the dense parents.
-      seeds: ``[seeds]``.
-
     Raises:
       InputError: the net has filters that cannot be pruned, or a part of a recipe is
         wrong.
@@ -123,15 +118,7 @@ def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
 
 
 def conclusion(found: Sequence[Removed], measure: Measure) -> str:
-    """Says in a sentence what the largest share of removed filters saves and costs.
-
-    Args:
-      found: nets of each shape, the parents first.
-      measure: error of the sentence.
-
-    Returns:
-      The sentence.
-    """
+    """Says in a sentence what the largest share of removed filters saves and costs."""
     whole, last = found[0], found[-1]
     parents, errors = whole.after, last.after
     return (
@@ -145,15 +132,7 @@ def conclusion(found: Sequence[Removed], measure: Measure) -> str:
 
 
 def error_table(found: Sequence[Removed], measure: Measure) -> Table:
-    """Tabulates errors, a row a share of filters.
-
-    Args:
-      found: nets of each shape, the parents first.
-      measure: error of the table.
-
-    Returns:
-      The table.
-    """
+    """Tabulates errors, a row a share of filters, the parents first."""
     rows = []
     for each in found:
         row = {"filters\nremoved": f"{100 * each.share:g}%"}
@@ -172,15 +151,7 @@ def error_table(found: Sequence[Removed], measure: Measure) -> Table:
 
 
 def cost_table(found: Sequence[Removed], images: int) -> Table:
-    """Tabulates what nets cost, a row a share of filters.
-
-    Args:
-      found: nets of each shape, the parents first.
-      images: number of images in a batch that was timed.
-
-    Returns:
-      The table.
-    """
+    """Tabulates what nets cost, a row a share of filters; batches have ``images``."""
     whole = found[0]
     rows = [
         {

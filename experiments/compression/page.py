@@ -46,15 +46,7 @@ def sections(
 ) -> list[Section]:
     """Makes the page's sections.
 
-    Args:
-      contenders: the dense parent first.
-      nets: dense, pruned and shared nets.
-      studies: errors beside those of the files.
-      settings: config.
-      measure: error of tables and figures.
-
-    Returns:
-      The sections.
+    The dense parent is the first contender; the nets are dense, pruned and shared.
     """
     dense, pruned, shared = (each.of(0)["params"] for each in nets)
     size = 4 * sum(leaf.size for leaf in jax.tree.leaves(dense))

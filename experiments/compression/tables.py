@@ -44,15 +44,10 @@ class Measure:
 def contender_table(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
 ) -> Table:
-    """Tabulates error against bytes on disk, a row a contender.
+    """Tabulates error against bytes on disk, a row a contender, the dense parent first.
 
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the table.
-
-    Returns:
-      The table, with differences from the dense parent, paired by seed.
+    Differences from the dense parent are paired by seed. ``dense_bytes`` are the bytes
+    of the dense weights alone, four each.
     """
     dense, *others = contenders
     differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
@@ -84,16 +79,7 @@ def contender_table(
 def conclusion(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
 ) -> str:
-    """Says in a sentence what the whole way saves and costs.
-
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the sentence.
-
-    Returns:
-      The sentence.
-    """
+    """Says in a sentence what the whole way saves and costs; see `contender_table`."""
     dense = contenders[0]
     small = next(each for each in contenders if each.name == WHOLE_WAY)
     size, errors = float(small.bytes.mean()), measure.of(small.values)
@@ -115,14 +101,7 @@ def plus_minus(values: np.ndarray) -> str:
 
 
 def layer_table(written: Written) -> Table:
-    """Tabulates the bytes of a file by array, for the first seed.
-
-    Args:
-      written: a contender whose files are compressed nets.
-
-    Returns:
-      The table: share stored, bits of a weight and of an index, bytes of each part.
-    """
+    """Tabulates the bytes of a compressed net's file by array, for the first seed."""
     data = written.first.read_bytes()
     entries = compress.stored(data)
     sums = map(sum, zip(*(each[1:] for each in entries), strict=True))

@@ -48,11 +48,7 @@ class Found(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints a table; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/vanishing.py``.
-      context: folders and console.
+    """Prints the table of ``configs/vanishing.py``; writes page and results.json.
 
     Raises:
       InputError: a part of a net is unknown, a depth is no number of layers, or the
@@ -109,13 +105,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def curve(name: str) -> Curve:
-    """Computes an activation and its derivative, on points from -4 to 4.
-
-    Args:
-      name: name of an activation, or ``softmax``.
-
-    Returns:
-      The curve.
+    """Computes an activation, or softmax, and its derivative, on points from -4 to 4.
 
     Raises:
       InputError: the activation is unknown.
@@ -133,16 +123,9 @@ def curve(name: str) -> Curve:
 def make_net(
     net: Mapping[str, Any], depth: int, units: int
 ) -> tuple[Any, Callable[[jax.Array], jax.Array]]:
-    """Makes a net and finds its activation.
+    """Makes a net of the config and finds its activation as a function of arrays.
 
-    Args:
-      net: name, options of the model, and ``clip``, as in the config.
-      depth: number of hidden layers.
-      units: units of each.
-
-    Returns:
-      The module, and its activation as a function of arrays; PReLU's with the slope
-      that it starts from.
+    PReLU's has the slope that it starts from.
 
     Raises:
       InputError: an option is wrong, or the activation is unknown.
@@ -157,13 +140,8 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Makes the optimizer of a net, behind a clip of the gradient where there is one.
 
-    Args:
-      net: as in the config; ``clip`` is the largest norm of the gradient of all layers
-        together, to which a longer gradient is scaled.
-      settings: name and options of the optimizer.
-
-    Returns:
-      The optimizer.
+    ``clip`` of the net is the largest norm of the gradient of all layers together, to
+    which a longer gradient is scaled.
 
     Raises:
       InputError: the norm is not above 0, or the optimizer is unknown.
@@ -179,17 +157,7 @@ def make_optimizer(
 def study(
     net: Mapping[str, Any], depth: int, dataset: Dataset, settings: Mapping[str, Any]
 ) -> Found:
-    """Measures a net before training and after it.
-
-    Args:
-      net: name, options of the model, and ``clip``, as in the config.
-      depth: number of hidden layers.
-      dataset: examples.
-      settings: config.
-
-    Returns:
-      What was measured.
-    """
+    """Measures a net of the config before training and after it."""
     module, activation = make_net(net, depth, settings["units"])
     problem = problems.classification(module, dataset)
     tx, count = make_optimizer(net, settings["optimizer"]), settings["examples"]
@@ -229,16 +197,10 @@ def measure(
     model_state: Any,
     clip: optax.GradientTransformation,
 ) -> tuple[jax.Array, jax.Array]:
-    """Measures gradients and dead units.
+    """Measures gradients and dead units of a multilayer perceptron.
 
-    Args:
-      module: multilayer perceptron.
-      activation: activation function of its hidden layers.
-      inputs: examples ``[n, ...]``.
-      targets: classes ``[n]``.
-      params: parameters of the net.
-      model_state: other state of the net.
-      clip: stateless transformation that the gradient passes through.
+    Its hidden layers have the activation; inputs are ``[n, ...]``, targets classes
+    ``[n]``. The gradient passes through ``clip``, a stateless transformation.
 
     Returns:
       Root mean square gradient of each kernel ``[layers]``, and the share of units

@@ -15,11 +15,7 @@ from optlab.report.figures.growth import Growth, Panel, growth
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints tables; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/convergence.py``.
-      context: folders and console.
+    """Prints the tables of ``configs/convergence.py``; writes page and results.json.
 
     Raises:
       InputError: a problem or optimizer is unknown, or no line fits the sizes.

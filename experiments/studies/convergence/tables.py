@@ -36,9 +36,7 @@ def orders(
 ) -> tuple[Table, Table, Table, str]:
     """Tabulates the measured orders of convergence.
 
-    Args:
-      runs: runs on all problems.
-      theory: method to its expected ``order`` and a ``remark``.
+    ``theory`` maps a method to its expected ``order`` and a ``remark``.
 
     Returns:
       A row a method, over the minima with a regular Hessian; a row a problem and a
@@ -117,10 +115,8 @@ def costs(
 ) -> tuple[Table, Table, Table, str]:
     """Tabulates the growth of a step's cost, and extrapolates it to real nets.
 
-    Args:
-      curves: curves of all methods.
-      theory: method to its expected exponents ``seconds`` and ``memory``.
-      nets: name of a net to its number of weights.
+    ``theory`` maps a method to its expected exponents ``seconds`` and ``memory``,
+    ``nets`` a net to its number of weights.
 
     Returns:
       Exponents, a row a method; the size of each net's Hessian; a step of each method
