@@ -140,9 +140,6 @@ def main(given: overrides.Given) -> None:
 def check(settings: Mapping[str, Any]) -> None:
     """Refuses numbers of the stages that are out of range, before any training.
 
-    Args:
-      settings: config.
-
     Raises:
       InputError: see the message.
     """
@@ -165,13 +162,7 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def kept_parents(settings: Mapping[str, Any]) -> tuple[Nets, dict[str, Any]]:
-    """Reads the dense parents.
-
-    Args:
-      settings: config.
-
-    Returns:
-      The nets, and the config with their recipe.
+    """Reads the dense parents, and puts their recipe into the config.
 
     Raises:
       InputError: a file holds no net, or the nets are of several recipes.
@@ -204,11 +195,6 @@ def rehearse(
     settings: Mapping[str, Any], problem: Problem, student: Problem | None
 ) -> None:
     """Traces all that trains, on shapes alone: what a part refuses is told at once.
-
-    Args:
-      settings: config.
-      problem: problem of the dense parents.
-      student: problem of the small net, if there is one.
 
     Raises:
       InputError: a net cannot be compressed, or a part of a stage's recipe is wrong;
@@ -243,13 +229,6 @@ def compress(
 ) -> tuple[list[Written], tuple[Nets, Nets, Nets]]:
     """Makes all contenders and writes their files.
 
-    Args:
-      dense: the parents.
-      student: problem of the small net that they teach, if there is one.
-      settings: config.
-      folder: working directory.
-      console: console that receives a line when a stage begins.
-
     Returns:
       The contenders, the dense parent first; dense, pruned and shared nets.
     """
@@ -258,9 +237,7 @@ def compress(
     found: list[Written] = []
 
     def add(name: str, about: str, nets: Any, form: files.Format, problem=None):
-        each = (
-            nets if isinstance(nets, list) else [nets.of(i) for i in range(len(seeds))]
-        )
+        each = nets if isinstance(nets, list) else nets.each()
         problem = problem or dense.problem
         found.append(write_nets(folder / "files", name, about, each, form, problem))
 
@@ -315,17 +292,7 @@ def compress(
 def study(
     dense: Nets, settings: Mapping[str, Any], measure: tables.Measure, console: Console
 ) -> page.Studies:
-    """Measures what the page shows beside the files.
-
-    Args:
-      dense: the parents.
-      settings: config.
-      measure: error of the results.
-      console: console that receives a line when a study begins.
-
-    Returns:
-      Errors.
-    """
+    """Measures what the page shows beside the files, in errors."""
     curves = {}
     if settings["thresholds"]["strengths"]:
         console.print("learn thresholds", style="dim")

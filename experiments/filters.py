@@ -36,7 +36,7 @@ from optlab.errors import InputError
 from optlab.problems import Problem
 from optlab.ranges import Range
 from optlab.report import Picture, Section, Table, tabulate
-from optlab.report.figures.filters import Cost, filter_curves
+from optlab.report.figures.filters import filter_curves
 
 CONFIG = cli.define_config("configs/compress_filters.py")
 flags.declare_key_flag("config")
@@ -80,13 +80,14 @@ def main(given: overrides.Given) -> None:
     dense = stages.train_dense(settings, problem, seeds)
     with console.status("") as spinner:
         found = filters.study(dense, settings, seeds, spinner.update)
+    found = [_in_errors(each, measure) for each in found]
     tables = (
         error_table(found, measure),
         cost_table(found, settings["timing"]["images"]),
     )
     for table in tables:
         report.show_table(table, console)
-    content = {"shares": [_in_errors(each, measure)._asdict() for each in found]}
+    content = {"shares": [each._asdict() for each in found]}
     write_results(
         folder,
         settings["title"],
@@ -100,11 +101,6 @@ def main(given: overrides.Given) -> None:
 
 def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
     """Traces what trains, on shapes alone: what a part refuses is told at once.
-
-    Args:
-      settings: config.
-      problem: problem of the dense parents.
-      seeds: ``[seeds]``.
 
     Raises:
       InputError: the net has filters that cannot be pruned, or a part of a recipe is
@@ -122,17 +118,9 @@ def rehearse(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> None:
 
 
 def conclusion(found: Sequence[Removed], measure: Measure) -> str:
-    """Says in a sentence what the largest share of removed filters saves and costs.
-
-    Args:
-      found: nets of each shape, the parents first.
-      measure: error of the sentence.
-
-    Returns:
-      The sentence.
-    """
+    """Says in a sentence what the largest share of removed filters saves and costs."""
     whole, last = found[0], found[-1]
-    parents, errors = (_in_errors(each, measure).after for each in (whole, last))
+    parents, errors = whole.after, last.after
     return (
         f"Without {100 * last.share:g}% of the filters, "
         f"{100 * last.multiply_adds / whole.multiply_adds:.0f}% of the multiply-adds "
@@ -144,25 +132,16 @@ def conclusion(found: Sequence[Removed], measure: Measure) -> str:
 
 
 def error_table(found: Sequence[Removed], measure: Measure) -> Table:
-    """Tabulates errors, a row a share of filters.
-
-    Args:
-      found: nets of each shape, the parents first.
-      measure: error of the table.
-
-    Returns:
-      The table.
-    """
+    """Tabulates errors, a row a share of filters, the parents first."""
     rows = []
     for each in found:
-        errors = _in_errors(each, measure)
         row = {"filters\nremoved": f"{100 * each.share:g}%"}
         row |= {
-            f"{way},\n{measure.label}": plus_minus(errors.after[way])
+            f"{way},\n{measure.label}": plus_minus(each.after[way])
             for way in (INDEPENDENT, GREEDY, SCRATCH)
         }
         row |= {
-            f"{way},\nnot retrained": plus_minus(errors.before[way])
+            f"{way},\nnot retrained": plus_minus(each.before[way])
             for way in (INDEPENDENT, GREEDY)
         }
         rows.append(row)
@@ -172,15 +151,7 @@ def error_table(found: Sequence[Removed], measure: Measure) -> Table:
 
 
 def cost_table(found: Sequence[Removed], images: int) -> Table:
-    """Tabulates what nets cost, a row a share of filters.
-
-    Args:
-      found: nets of each shape, the parents first.
-      images: number of images in a batch that was timed.
-
-    Returns:
-      The table.
-    """
+    """Tabulates what nets cost, a row a share of filters; batches have ``images``."""
     whole = found[0]
     rows = [
         {
@@ -215,18 +186,14 @@ def _in_errors(found: Removed, measure: Measure) -> Removed:
 
 
 def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Picture:
-    errors = [_in_errors(each, measure) for each in found]
     shares = np.array([each.share for each in found])
-    stack = lambda way: np.stack([e.after[way] for e in errors], axis=1)  # noqa: E731
+    stack = lambda way: np.stack([e.after[way] for e in found], axis=1)  # noqa: E731
     curves = {way: stack(way) for way in (INDEPENDENT, GREEDY, SCRATCH)}
-    costs = [
-        Cost(name, np.array([getattr(e, key) for e in found], float))
-        for name, key in (
-            ("parameters", "parameters"),
-            ("multiply-adds", "multiply_adds"),
-            ("time of a batch", "seconds"),
-        )
-    ]
+    costs = {
+        "parameters": np.array([each.parameters for each in found]),
+        "multiply-adds": np.array([each.multiply_adds for each in found]),
+        "time of a batch": np.array([each.seconds for each in found]),
+    }
     figure = filter_curves(shares, curves, costs, settings["title"], measure.label)
     caption = "Left: error after retraining. Right: what is left of each cost."
     alt = "error, and parameters, multiply-adds and time, against filters removed"

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import optax
 
 import optlab.curvature.products as curvature
-from experiments.studies.convergence.tables import memory
 from optlab import models
 from optlab.models.cost import products
 from optlab.optim.contract import extra_args
 from optlab.report import Table, tabulate
+from optlab.report.wording import byte_size
 
 FLOAT = 4  # bytes
 
@@ -134,7 +134,7 @@ def architectures(nets: Sequence[Net]) -> Table:
             "net": net.name,
             "image": f"{net.side} x {net.side}",
             "parameters": f"{net.parameters:,}",
-            "float32": memory(FLOAT * net.parameters),
+            "float32": byte_size(FLOAT * net.parameters),
             "multiply-adds": f"{net.multiply_adds / 1e9:.2f}e9",
             "depth": str(net.depth),
         }
@@ -154,10 +154,10 @@ def matrices(nets: Sequence[Net], there_is: float) -> Table:
             "net": net.name,
             "weights n": f"{net.trained:,}",
             "matrix\nentries": f"{net.trained**2:.2g}",
-            "matrix\nbytes": memory(FLOAT * net.trained**2),
+            "matrix\nbytes": byte_size(FLOAT * net.trained**2),
             "of this\nmachine": f"{FLOAT * net.trained**2 / there_is:,.0f}x",
             "block\nentries": f"{net.largest**2:.2g}",
-            "block\nbytes": memory(FLOAT * net.largest**2),
+            "block\nbytes": byte_size(FLOAT * net.largest**2),
         }
         for net in nets
     ]
@@ -165,7 +165,7 @@ def matrices(nets: Sequence[Net], there_is: float) -> Table:
         "The Hessian, the matrix of BFGS and that of Gauss-Newton have n^2 entries; a "
         "step needs several such matrices. Block: the part of the Gauss-Newton matrix "
         "for the layer with the most weights alone.",
-        f"This machine has {memory(there_is)} of memory.",
+        f"This machine has {byte_size(there_is)} of memory.",
     )
     return tabulate("Curvature as a dense matrix, float32", rows, ["net"], notes)
 
@@ -174,14 +174,14 @@ def steps(nets: Sequence[Net], there_is: float) -> Table:
     """Tabulates the bytes of a step of each method."""
     rows = [
         {"net": net.name}
-        | {name.replace("_", "\n"): memory(size) for name, size in net.steps.items()}
+        | {name.replace("_", "\n"): byte_size(n) for name, n in net.steps.items()}
         for net in nets
     ]
     notes = (
         "Parameters, gradient and state, read off the optimizer's own init, and the "
         "dense matrices that it asks for; not the net's activations, nor the few "
         "vectors of conjugate gradients.",
-        f"This machine has {memory(there_is)} of memory.",
+        f"This machine has {byte_size(there_is)} of memory.",
     )
     return tabulate("One step of each method, float32", rows, ["net"], notes)
 
@@ -194,9 +194,10 @@ def conclusion(nets: Sequence[Net], there_is: float) -> str:
     ]
     parts = [
         f"The Hessian of {large.name} has {large.trained**2:.2g} entries, "
-        f"{memory(FLOAT * large.trained**2)} in float32; that of {small.name}, the "
+        f"{byte_size(FLOAT * large.trained**2)} in float32; that of {small.name}, the "
         f"smallest here, {small.trained**2:.2g} entries, "
-        f"{memory(FLOAT * small.trained**2)}. This machine has {memory(there_is)}.",
+        f"{byte_size(FLOAT * small.trained**2)}. This machine has "
+        f"{byte_size(there_is)}.",
         f"A step of {', '.join(fit)} fits for every net." if fit else "",
     ]
     others = [name for name in large.steps if name not in fit]

@@ -15,12 +15,12 @@ from absl import flags
 from rich.console import Console
 
 from experiments import cli, net_sizes, overrides, sizes, workdir
-from experiments.studies.convergence.tables import memory
 from optlab import machine, names, optim, report
 from optlab.errors import InputError
 from optlab.models.architectures import ARCHITECTURES
 from optlab.report import Picture, Section
-from optlab.report.figures.memory import Need, memory_by_net
+from optlab.report.figures.memory import memory_by_net
+from optlab.report.wording import byte_size
 
 CONFIG = cli.define_config("configs/nets.py")
 flags.declare_key_flag("config")
@@ -62,11 +62,11 @@ def main(given: overrides.Given) -> None:
         report.show_table(table, console)
         console.print()
     block = "Gauss-Newton block of\nthe largest layer alone"
-    needs = [
-        Need(net.name, {**net.steps, block: net_sizes.FLOAT * net.largest**2})
+    needs = {
+        net.name: {**net.steps, block: net_sizes.FLOAT * net.largest**2}
         for net in found
-    ]
-    figure = memory_by_net(needs, there_is, f"this machine: {memory(there_is)}")
+    }
+    figure = memory_by_net(needs, there_is, f"this machine: {byte_size(there_is)}")
     caption = "The dashed line is the memory of this machine; each tick is 1000-fold."
     alt = "Bytes of a step of each method, by net; the last table holds the numbers."
     picture = Picture("memory", figure, caption, alt)

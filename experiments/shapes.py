@@ -29,7 +29,7 @@ from optlab.models.cost import multiply_adds
 from optlab.models.layers import Conv
 from optlab.models.pooling import max_pool
 from optlab.report import Picture, Section, Table, show_table, tabulate
-from optlab.report.figures.sizes import Output, output_squares
+from optlab.report.figures.sizes import output_squares
 
 SIDE = flags.DEFINE_integer("side", 100, "Pixels along a side of an image.", 1)
 CHANNELS = flags.DEFINE_integer("channels", 3, "Channels of an image.", 1)
@@ -209,10 +209,10 @@ def picture(side: int, sizes: Sequence[Size]) -> Picture:
     Returns:
       The picture.
     """
-    outputs = [
-        Output(each.group, f"F {each.window}, S {each.stride}", each.layer)
-        for each in sizes
-    ]
+    outputs: dict[str, list[tuple[str, int]]] = {}
+    for each in sizes:
+        label = f"F {each.window}, S {each.stride}"
+        outputs.setdefault(each.group, []).append((label, each.layer))
     return Picture(
         "sizes",
         output_squares("Output sizes", side, outputs),

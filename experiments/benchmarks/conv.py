@@ -28,11 +28,7 @@ TORCH = "PyTorch, "
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """Times a step, interleaved with the peers'.
-
-    Returns:
-      Ratios of the time of a step, and the costs of single layers.
-    """
+    """Times a step, interleaved with the peers', and measures single layers."""
     status("compiling")
     count, steps, few = (settings[key] for key in ("lanes", "steps", "scanned_steps"))
     features, dense = settings["features"], settings["dense"]
@@ -74,9 +70,8 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
 def ratios(seconds: Mapping[str, Sequence[float]], lanes: int) -> list[Ratio]:
     """Compares every other program's time for a step with optlab's scanned one.
 
-    Args:
-      seconds: name to seconds of a step in each round; ``LANES`` of all lanes.
-      lanes: number of lanes.
+    ``seconds`` maps a name to those of a step in each round, ``LANES`` to those of all
+    lanes.
 
     Returns:
       A ratio a program; and of the step of all lanes, over steps of one lane, by optlab

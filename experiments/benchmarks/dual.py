@@ -36,13 +36,8 @@ def run(
 ) -> list[Ratio | Value]:
     """Runs fits and steps, interleaved with those of the peers that are installed.
 
-    Args:
-      settings: ``repeats``, the number of rounds.
-      notes: package to the line that says that it is missing, empty where it is not.
-      status: callback that receives progress messages.
-
-    Returns:
-      Ratios of times, and the losses where each ends.
+    ``notes`` maps a package to the line that says that it is missing, empty where it is
+    not. Returns ratios of times, and the losses where each ends.
     """
     repeats = settings["repeats"]
     found: list[Ratio | Value] = []

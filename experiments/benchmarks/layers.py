@@ -28,11 +28,8 @@ def measure(
 ) -> tuple[Ratio, Table]:
     """Times one layer of each kind, as many outputs as inputs.
 
-    Args:
-      settings: ``side`` and ``channels`` of the images, ``batch_size``, ``steps`` of a
-        round, and ``native_steps`` of XLA's depthwise convolution.
-      repeats: number of rounds.
-      status: callback that receives the name of the running program.
+    ``settings`` has ``side`` and ``channels`` of the images, ``batch_size``, ``steps``
+    of a round, and ``native_steps`` of XLA's depthwise convolution.
 
     Returns:
       The ratio of XLA's depthwise convolution to the shifted products, and the table.

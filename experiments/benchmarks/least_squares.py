@@ -43,11 +43,7 @@ TIGHT = dict.fromkeys(("ftol", "xtol", "gtol"), 1e-15)
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """Runs the fits, interleaved with the peers'.
-
-    Returns:
-      Ratios of times, and the number of fits that each solves.
-    """
+    """Times the fits, interleaved with the peers'; counts those that each solves."""
     peers = "optimistix", "scipy", "nlls_gram", "somax"
     notes = {name: missing(name) for name in peers}
     problems = []

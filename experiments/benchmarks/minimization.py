@@ -34,10 +34,7 @@ LEGEND = (
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """Minimizes every problem by every method; see `experiments.benchmarks`.
-
-    Returns:
-      Numbers of problems that the methods solve, and a table of those that any misses.
+    """Counts the problems that each method solves, and tabulates those that any misses.
 
     Raises:
       InputError: no problem has so few unknowns, or a method needs residuals.
@@ -81,11 +78,7 @@ def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
 def are_solved(values: np.ndarray) -> np.ndarray:
     """Tells which methods end at the best value that any of them finds.
 
-    Args:
-      values: ``[problems, methods]``, where each ends; NaN is no value.
-
-    Returns:
-      ``[problems, methods]``, bool.
+    Values and result are ``[problems, methods]``; NaN is no value.
 
     >>> are_solved(np.array([[0.0, 1e-7, np.nan], [-2000.0, -1999.999, -1999.0]]))
     array([[ True,  True, False],

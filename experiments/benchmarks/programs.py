@@ -42,16 +42,9 @@ class Compiled(NamedTuple):
 def make_task(module: Any, examples: int, shape: Any, batch_size: int) -> Task:
     """Makes the task of training a net with Adam on random images.
 
-    The time of a step does not depend on the meaning of bytes and labels.
-
-    Args:
-      module: net with ``CLASSES`` outputs.
-      examples: size of the training split.
-      shape: height, width and channels of an image.
-      batch_size: examples of a batch.
-
-    Returns:
-      The task; its points hold a learning rate.
+    The time of a step does not depend on the meaning of bytes and labels. The net has
+    ``CLASSES`` outputs, ``shape`` is height, width and channels of an image, and points
+    hold a learning rate.
 
     Raises:
       InputError: the examples do not fill one batch.
@@ -88,14 +81,7 @@ def compile_sweep(
 ) -> Compiled:
     """Compiles the training of every seed with every point, at the fastest width.
 
-    Args:
-      task: recipe of all lanes.
-      seeds: seeds of the runs.
-      points: swept numbers of the runs.
-      devices: devices to use; by default all that JAX sees.
-
-    Returns:
-      The program.
+    The devices are by default all that JAX sees.
     """
     lanes = sweep.make_lanes(seeds, points)
     layout = parallel.layout("jit", len(points), task.batch_size, devices)
@@ -113,16 +99,7 @@ def rates(count: int) -> tuple[dict[str, float], ...]:
 def for_peers(
     task: Task, features: tuple[int, ...], hidden: tuple[int, ...]
 ) -> Classifier:
-    """Prepares a task's images for the peers.
-
-    Args:
-      task: recipe with the images.
-      features: channels of each convolution; none for an MLP.
-      hidden: units of each hidden dense layer.
-
-    Returns:
-      Net and examples.
-    """
+    """Prepares a task's images, and a net for them, for the peers; see `Classifier`."""
     inputs, targets = task.dataset.train
     prepared = np.asarray(task.dataset.prepare(inputs))
     return Classifier(prepared, targets, CLASSES, task.batch_size, features, hidden)

@@ -27,11 +27,7 @@ RATE = 1e-3
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """Times pruned runs, interleaved with dense ones; see `experiments.benchmarks`.
-
-    Returns:
-      Ratios of the times, the number of lanes at a time and compile times.
-    """
+    """Times pruned runs, interleaved with dense ones; see `experiments.benchmarks`."""
     status("compiling")
     task, count = make_task(settings), settings["sparsities"]
     adam = optim.make("adam", learning_rate=RATE)

@@ -28,8 +28,7 @@ FOOT = "Points: measured; line: power law through the upper half of the sizes."
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
     """Measures the growth along each axis, everything else at its base.
 
-    Returns:
-      Exponents, a table and a figure. Devices are an axis where JAX sees several.
+    Devices are an axis where JAX sees several.
 
     Raises:
       InputError: an axis has fewer than two rising sizes.

@@ -35,11 +35,7 @@ FLAX, FLAX_LATER = "Flax, a jit for each rate", "Flax, later run of a rate"
 
 
 def run(settings: Mapping[str, Any], status: Status) -> SuiteResult:
-    """Times the runs, interleaved with the peers'; see `experiments.benchmarks`.
-
-    Returns:
-      Ratios of the time of all runs; width and compile time.
-    """
+    """Times the runs, interleaved with the peers'; see `experiments.benchmarks`."""
     status("compiling")
     task, seeds = make_task(settings), settings["seeds"]
     points = grid({"learning_rate": settings["learning_rates"]})
@@ -64,13 +60,8 @@ def ratios(
 ) -> list[Ratio]:
     """Compares every peer's time for all runs with optlab's.
 
-    Args:
-      seconds: name to seconds of each round, a peer's of one run.
-      points: number of learning rates.
-      seeds: number of seeds of each rate.
-
-    Returns:
-      One ratio a peer.
+    ``seconds`` maps a name to those of each round, a peer's of one run. ``seeds`` is
+    the number of each rate.
     """
     runs, cores = points * seeds, machine.cores()
     each = f"one run x {runs}"
@@ -96,14 +87,7 @@ def ratios(
 
 
 def make_task(settings: Mapping[str, Any]) -> Task:
-    """Makes the task of an MLP on random images; see `programs.make_task`.
-
-    Args:
-      settings: ``examples``, ``batch_size`` and ``hidden``.
-
-    Returns:
-      The task.
-    """
+    """Makes the task of an MLP on random images; see `programs.make_task`."""
     module = models.make("mlp", classes=CLASSES, hidden=settings["hidden"])
     size = settings["batch_size"]
     return programs.make_task(module, settings["examples"], SHAPE, size)

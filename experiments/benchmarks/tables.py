@@ -10,14 +10,7 @@ from optlab.report.document import Block
 
 
 def blocks(result: SuiteResult) -> tuple[Block, ...]:
-    """Lists a suite's measurements in the order in which they are read.
-
-    Args:
-      result: measurements of a suite.
-
-    Returns:
-      Tables of ratios and of other figures, further tables and pictures, remarks.
-    """
+    """Lists a suite's measurements in the order in which they are read."""
     ratios = [_ratio_table(result.ratios)] if result.ratios else []
     values = [_value_table(result.values)] if result.values else []
     return (*ratios, *values, *result.blocks, *result.notes)

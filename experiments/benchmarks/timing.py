@@ -16,14 +16,9 @@ def interleaved(
 ) -> dict[str, tuple[float, ...]]:
     """Times all calls one after another, in rounds.
 
-    Args:
-      calls: name to a function that returns when its work is done.
-      repeats: number of rounds.
-      status: callback that receives the name of the running call.
-      warm_up: whether each call runs once before the first round, untimed.
-
-    Returns:
-      Name to seconds of each round.
+    A call returns when its work is done. With ``warm_up`` each runs once before the
+    first round, untimed. ``status`` receives the name of the running call. Returns name
+    to seconds of each round.
 
     >>> seconds = interleaved({"a": lambda: 1, "b": lambda: 2}, 3, lambda text: None)
     >>> {name: len(each) for name, each in seconds.items()}

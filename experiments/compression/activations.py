@@ -26,13 +26,9 @@ EXACT = "not_rounded"
 def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
     """Finds the ranges of each layer's inputs on a calibration set.
 
-    Args:
-      nets: nets, of which kernels may be quantized.
-      name: key of `RANGES`.
-      bits: bits of an input.
-
-    Returns:
-      Variables of each seed; their ``ranges`` are stored in the file, too.
+    ``name`` is a key of `RANGES`; kernels may be quantized; ``bits`` are those of an
+    input. Returns the variables of each seed; their ``ranges`` are stored in the file,
+    too.
     """
     options = {"bits": bits} if name == "least_squares" else {}
 
@@ -42,8 +38,7 @@ def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
         return {layer: RANGES[name](x, **options) for layer, x in seen.items()}
 
     each = []
-    for i in range(stages.seeds_in(nets)):
-        variables = nets.of(i)
+    for variables in nets.each():
         state = {key: value for key, value in variables.items() if key != "params"}
         ranges = jax.tree.map(np.asarray, found(variables["params"], state))
         each.append(variables | {"ranges": ranges})
@@ -53,9 +48,7 @@ def calibrate(nets: Nets, name: str, bits: int) -> list[dict[str, Any]]:
 def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
     """Evaluates all ways to find ranges.
 
-    Args:
-      nets: nets, of which kernels may be quantized.
-      bits: bits of an input.
+    Kernels may be quantized; ``bits`` are those of an input.
 
     Returns:
       Name of the way to the deciding metric on the validation split, ``[seeds]``, and
@@ -64,7 +57,7 @@ def compare(nets: Nets, bits: int) -> dict[str, np.ndarray]:
     problem = compress.quantized(nets.problem, bits)
     split = problem.dataset.validation
     offline = {name: calibrate(nets, name, bits) for name in RANGES}
-    own = [nets.of(i) for i in range(stages.seeds_in(nets))]
+    own = nets.each()
     ways = {name: (problem, each) for name, each in offline.items()}
     ways |= {ONLINE: (problem, own), EXACT: (nets.problem, own)}
     return {
@@ -77,12 +70,7 @@ def inputs_of_layers(problem: Problem, net: Any, model_state: Any) -> Any:
     """Collects what each layer of a net takes, for the calibration set.
 
     The calibration set is the beginning of the training split, repeated where that has
-    too few examples.
-
-    Args:
-      problem: problem of the net.
-      net: parameters, of which kernels may be quantized.
-      model_state: batch statistics and the like.
+    too few examples. Kernels may be quantized.
 
     Returns:
       Layer's name to its inputs, ``[batches, numbers]``, see `optlab.compress.observe`.

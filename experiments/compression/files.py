@@ -63,19 +63,7 @@ def write_nets(
     form: Format,
     problem: Problem,
 ) -> Written:
-    """Writes the net of each seed, reads it, and evaluates what was read.
-
-    Args:
-      folder: folder of the files.
-      name: name of the contender.
-      description: sentence that says how the nets were compressed.
-      nets: variables of each seed.
-      form: format of the files.
-      problem: problem with the test split.
-
-    Returns:
-      Sizes and values.
-    """
+    """Writes the net of each seed, reads it, and evaluates what was read."""
     stem = name.lower().replace(" ", "-").replace(",", "").replace("+", "")
     sizes, values, paths = [], [], []
     for i, net in enumerate(nets):

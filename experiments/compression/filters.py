@@ -40,16 +40,8 @@ def study(
     """Removes shares of the filters, retrains, and trains the same shapes from scratch.
 
     Retraining and training from scratch end at their last step: no best epoch is
-    picked. From scratch has as many epochs as parent and retraining together.
-
-    Args:
-      dense: the parents.
-      settings: config.
-      seeds: ``[seeds]``.
-      status: callback that receives progress messages.
-
-    Returns:
-      One entry a share, the parents first, as a share of 0.
+    picked. From scratch has as many epochs as parent and retraining together. The first
+    entry is the parents', as a share of 0; each other one is of a share.
     """
     problem = dense.problem
     parent = _values(dense)
@@ -88,14 +80,7 @@ def study(
 
 
 def sizes(model: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
-    """Translates numbers of filters into options of a model.
-
-    Args:
-      model: name and options of the model.
-      counts: layer to number of filters, from input to output.
-
-    Returns:
-      Options that replace those of the model.
+    """Translates numbers of filters, from input to output, into a model's options.
 
     Raises:
       InputError: the model is none whose filters can be pruned.
@@ -117,7 +102,7 @@ def sizes(model: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]
 
 def _without(dense: Nets, share: float, greedy: bool) -> Any:
     """Parameters of all seeds with filters removed, ``[seeds, ...]``."""
-    nets = [dense.of(i)["params"] for i in range(stages.seeds_in(dense))]
+    nets = [net["params"] for net in dense.each()]
     small = [
         compress.shrink(net, compress.keep_filters(net, share, greedy)) for net in nets
     ]
@@ -144,8 +129,7 @@ def _retrain(
 def _values(nets: Nets) -> np.ndarray:
     """Deciding metric on the test split, ``[seeds]``."""
     problem, test = nets.problem, nets.problem.dataset.test
-    each = [nets.of(i) for i in range(stages.seeds_in(nets))]
-    return np.array([stages.deciding_value(problem, net, test) for net in each])
+    return np.array([stages.deciding_value(problem, net, test) for net in nets.each()])
 
 
 def _images(problem: Problem, count: int) -> Any:

@@ -46,15 +46,7 @@ def sections(
 ) -> list[Section]:
     """Makes the page's sections.
 
-    Args:
-      contenders: the dense parent first.
-      nets: dense, pruned and shared nets.
-      studies: errors beside those of the files.
-      settings: config.
-      measure: error of tables and figures.
-
-    Returns:
-      The sections.
+    The dense parent is the first contender; the nets are dense, pruned and shared.
     """
     dense, pruned, shared = (each.of(0)["params"] for each in nets)
     size = 4 * sum(leaf.size for leaf in jax.tree.leaves(dense))
@@ -176,7 +168,7 @@ def _thresholds(
     """Compares learned thresholds with magnitude, in as many epochs."""
     learned, rows = curves[LEARNED], []
     for i, strength in enumerate(strengths):
-        kept, error = learned.kept[:, i].mean(), learned.values[:, i].mean()
+        kept, error = learned.shares[:, i].mean(), learned.values[:, i].mean()
         other = kept_at(curves[MAGNITUDE], error)
         row = {
             "strength of\nthe penalty": f"{strength:g}",
@@ -187,9 +179,8 @@ def _thresholds(
             "learned /\nmagnitude": "-" if other is None else f"{kept / other:.2f}",
         }  # fmt: skip
         rows.append(row)
-    figure = figures.kept_curves(
-        curves, "Learned thresholds beside magnitude", measure.label
-    )
+    title = "Learned thresholds beside magnitude"
+    figure = figures.error_curves(curves, title, measure.label, "kept")
     caption = (
         "A point a sparsity, or a strength of the penalty on kept weights; thresholds "
         "are hardened and the weights above them retrained. Both ways take as many "
@@ -215,11 +206,11 @@ def _sensitivity(
     measure: Measure,
 ) -> Section:
     """Shows the scan of the dense nets, a layer at a time."""
-    lines = [figures.Sensitivity(name, scan[:, i]) for i, name in enumerate(names)]
-    figure = figures.sensitivity(
-        np.array(sparsities), lines, "Sensitivity of each layer to pruning",
-        measure.label.replace("test", "validation"),
-    )  # fmt: skip
+    shares = np.array([sparsities])
+    curves = {name: figures.Curve(shares, scan[:, i]) for i, name in enumerate(names)}
+    title = "Sensitivity of each layer to pruning"
+    label = measure.label.replace("test", "validation")
+    figure = figures.error_curves(curves, title, label, "pruned")
     caption = (
         "One layer of the dense parent loses its smallest weights, all others stay "
         "whole, and nothing is retrained: how much each layer can give up."

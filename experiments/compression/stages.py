@@ -40,17 +40,16 @@ class Nets(NamedTuple):
         variables = {"params": self.params, **self.model_state}
         return jax.tree.map(lambda x: np.asarray(x[i]), variables)
 
+    def each(self) -> list[dict[str, Any]]:
+        """Takes the net of every seed."""
+        seeds = jax.tree.leaves(self.params)[0].shape[0]
+        return [self.of(i) for i in range(seeds)]
+
 
 def deciding_value(problem: Problem, variables: Mapping[str, Any], split: Any) -> Any:
-    """Evaluates the metric that decides, for one net.
+    """Evaluates the metric that decides, a scalar, for one net on a `Split` of arrays.
 
-    Args:
-      problem: problem with the metrics.
-      variables: parameters, which may be compressed, and other state of the net.
-      split: a ``Split`` of arrays.
-
-    Returns:
-      Scalar.
+    Its parameters may be compressed.
     """
     state = {key: value for key, value in variables.items() if key != "params"}
     params = compress.plain(variables["params"])
@@ -59,29 +58,13 @@ def deciding_value(problem: Problem, variables: Mapping[str, Any], split: Any) -
 
 
 def seeds_of(settings: Mapping[str, Any]) -> jax.Array:
-    """Makes the seeds of all stages.
-
-    Args:
-      settings: config, with the number of ``seeds`` and the ``first_seed``.
-
-    Returns:
-      ``[seeds]``, consecutive, uint32.
-    """
+    """Makes the consecutive seeds of all stages, ``[seeds]``, uint32."""
     first = settings["first_seed"]
     return jnp.arange(first, first + settings["seeds"], dtype=jnp.uint32)
 
 
 def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Nets:
-    """Trains the dense parents from scratch.
-
-    Args:
-      settings: recipe.
-      problem: problem of the recipe.
-      seeds: ``[seeds]``.
-
-    Returns:
-      The nets.
-    """
+    """Trains the dense parents from scratch."""
 
     def lane(seed):
         return trained(problem, optimizer(settings, problem), settings, seed)
@@ -90,16 +73,7 @@ def train_dense(settings: Mapping[str, Any], problem: Problem, seeds: Any) -> Ne
 
 
 def train_on(nets: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
-    """Trains nets further, each from where it is.
-
-    Args:
-      nets: the nets.
-      settings: recipe of the training.
-      seeds: a seed for each net.
-
-    Returns:
-      The nets.
-    """
+    """Trains nets further, each from where it is and with a seed of its own."""
 
     def lane(seed, params, model_state):
         start = starting_at(nets.problem, params, model_state)
@@ -110,17 +84,11 @@ def train_on(nets: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
 
 
 def prune(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
-    """Prunes gradually while training goes on.
+    """Prunes gradually while training goes on; nets get exact zeros.
 
-    Args:
-      dense: the parents.
-      settings: recipe of the retraining, with ``sparsity``, ``pruning_epochs`` (of
-        ``epochs``), ``every`` (steps between two prunings), and ``weight`` and
-        ``temperature`` of the parent's outputs in the loss.
-      seeds: ``[seeds]``.
-
-    Returns:
-      The nets, with exact zeros.
+    ``settings`` are the recipe of the retraining, with ``sparsity``, ``pruning_epochs``
+    (of ``epochs``), ``every`` (steps between two prunings), and ``weight`` and
+    ``temperature`` of the parent's outputs in the loss.
     """
 
     def lane(seed, params, model_state):
@@ -139,15 +107,8 @@ def pruned_net(
 ) -> tuple[Any, Any]:
     """Prunes one net, see `prune`; all numbers may be tracers but those of epochs.
 
-    Args:
-      problem: problem of the net.
-      settings: see `prune`; the last pruning is before the last epoch.
-      seed: seed of the run.
-      params: parameters of the parent.
-      model_state: batch statistics and the like of the parent.
-
-    Returns:
-      Parameters with exact zeros, and model state.
+    The last pruning is before the last epoch. Parameters and model state are the
+    parent's; those returned have exact zeros.
     """
     tx = compress.pruned(
         optimizer(settings, problem),
@@ -162,16 +123,9 @@ def pruned_net(
 def taught_by(
     problem: Problem, params: Any, model_state: Any, settings: Mapping[str, Any]
 ) -> Problem:
-    """Adds a parent's outputs to the loss.
+    """Adds a parent's outputs to the loss, by their ``weight`` and ``temperature``.
 
-    Args:
-      problem: problem of the net.
-      params: parameters of the parent.
-      model_state: other state of the parent.
-      settings: ``weight`` and ``temperature`` of these outputs.
-
-    Returns:
-      The problem; the given one where the weight is 0.
+    Returns the given problem where the weight is 0.
     """
     if not settings["weight"]:
         return problem
@@ -188,10 +142,6 @@ def scan(dense: Nets, sparsities: Any) -> np.ndarray:
     """Evaluates nets of which one layer is pruned, a layer and a sparsity at a time.
 
     Nothing is retrained. All layers, sparsities and seeds are lanes of one program.
-
-    Args:
-      dense: nets as they were trained.
-      sparsities: shares of a layer's weights that are left out.
 
     Returns:
       Deciding metric on the validation split, ``[seeds, layers, sparsities]``.
@@ -218,13 +168,8 @@ def scan(dense: Nets, sparsities: Any) -> np.ndarray:
 def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
     """Clusters the weights of each layer and trains the centroids.
 
-    Args:
-      pruned: nets with zeros.
-      settings: recipe of the training, with ``bits`` and ``start`` of the clustering.
-      seeds: ``[seeds]``.
-
-    Returns:
-      The nets, with `Shared` kernels, and biases and centroids of 16 bits.
+    ``settings`` are the recipe of the training, with ``bits`` and ``start`` of the
+    clustering. The nets get `Shared` kernels, and biases and centroids of 16 bits.
     """
 
     def lane(seed, params, model_state):
@@ -242,16 +187,9 @@ def share(pruned: Nets, settings: Mapping[str, Any], seeds: Any) -> Nets:
 def distill(
     dense: Nets, student: Problem, settings: Mapping[str, Any], seeds: Any
 ) -> Nets:
-    """Trains small nets on the outputs of their parents.
+    """Trains small nets, the students, on the outputs of their parents.
 
-    Args:
-      dense: the teachers.
-      student: problem of the small net.
-      settings: recipe of the small net, with ``temperature`` and ``weight``.
-      seeds: ``[seeds]``.
-
-    Returns:
-      The small nets.
+    ``settings`` are the recipe of the small net, with ``temperature`` and ``weight``.
     """
 
     def lane(seed, params, model_state):
@@ -268,15 +206,9 @@ def distill(
 
 
 def quantize(dense: Nets, bits: int, mmse: bool = False) -> Nets:
-    """Quantizes each output's weights of each kernel to whole numbers.
+    """Quantizes each output's weights of each kernel to whole numbers (`Quantized`).
 
-    Args:
-      dense: nets as they were trained.
-      bits: bits of a weight.
-      mmse: whether scales have the least squared error instead of the full range.
-
-    Returns:
-      The nets, with `Quantized` kernels.
+    With ``mmse`` scales have the least squared error instead of the full range.
     """
     of = compress.mmse_quantize if mmse else compress.quantize
 
@@ -294,14 +226,9 @@ def quantize(dense: Nets, bits: int, mmse: bool = False) -> Nets:
 def quantize_key_layers(dense: Nets, bits: int, most: float) -> list[Any]:
     """Quantizes by least squared error, sensitive layers to the sum of two arrays.
 
-    Args:
-      dense: nets as they were trained.
-      bits: bits of a weight of either array.
-      most: squared error, relative to the squares of the weights, above which a layer
-        gets two arrays.
-
-    Returns:
-      Variables of each seed: their sensitive layers may differ.
+    These are layers whose squared error, relative to the squares of the weights, is
+    above ``most``. ``bits`` are those of a weight in either array. Returns the
+    variables of each seed: their sensitive layers may differ.
     """
 
     @jax.jit
@@ -318,27 +245,18 @@ def quantize_key_layers(dense: Nets, bits: int, most: float) -> list[Any]:
         single, two, error = jax.tree.map(np.asarray, both(leaf))
         return two if error > most else single
 
-    nets = [dense.of(i) for i in range(seeds_in(dense))]
-    return [net | {"params": jax.tree.map(of, net["params"])} for net in nets]
-
-
-def seeds_in(nets: Nets) -> int:
-    """Counts the seeds of nets."""
-    return jax.tree.leaves(nets.params)[0].shape[0]
+    return [net | {"params": jax.tree.map(of, net["params"])} for net in dense.each()]
 
 
 def factorize(dense: Nets, energy: float) -> list[Any]:
     """Cuts the singular values of each kernel, seed by seed: ranks may differ.
 
-    Args:
-      dense: nets as they were trained.
-      energy: share of the squared singular values that is kept.
-
-    Returns:
-      Variables of each seed.
+    ``energy`` is the share of the squared singular values that is kept.
     """
-    nets = [dense.of(i) for i in range(seeds_in(dense))]
-    return [net | {"params": compress.factorize(net["params"], energy)} for net in nets]
+    return [
+        net | {"params": compress.factorize(net["params"], energy)}
+        for net in dense.each()
+    ]
 
 
 def _output_axis(kernel: Any) -> int:
@@ -349,17 +267,7 @@ def _output_axis(kernel: Any) -> int:
 def trained(
     problem: Problem, tx: Any, settings: Mapping[str, Any], seed: Any
 ) -> tuple[Any, Any]:
-    """Trains one net.
-
-    Args:
-      problem: problem of the net.
-      tx: optimizer.
-      settings: ``epochs`` and ``batch_size``.
-      seed: seed of the run.
-
-    Returns:
-      Parameters and model state.
-    """
+    """Trains one net, and returns its parameters and model state."""
     sizes = {key: settings[key] for key in ("epochs", "batch_size")}
     net = train(problem, tx, seed=seed, **sizes)
     return net.params, net.model_state
@@ -395,13 +303,6 @@ def section(name: str) -> Iterator[None]:
 
 def for_epochs(settings: Mapping[str, Any], epochs: int) -> dict[str, Any]:
     """Changes the length of a stage, and that of its schedule where it has one.
-
-    Args:
-      settings: recipe of the stage.
-      epochs: number of epochs.
-
-    Returns:
-      The recipe.
 
     >>> stage = {"epochs": 9, "schedule": {"name": "cosine", "decay_epochs": 9}}
     >>> for_epochs(stage, 3)

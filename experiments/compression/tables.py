@@ -8,8 +8,7 @@ import numpy as np
 from experiments.compression.files import Written
 from optlab import compress
 from optlab.problems import Metric
-from optlab.report import Table, tabulate
-from optlab.report.wording import p_value, signed
+from optlab.report import Table, tabulate, wording
 from optlab.results.statistics import holm, mean_interval, paired_p
 
 #: The contender that goes through all stages.
@@ -38,22 +37,17 @@ class Measure:
     def change(self, values: np.ndarray, dense: np.ndarray) -> tuple[str, str]:
         """Writes how much more the error is than the dense parents', see `signed`."""
         if not self.metric.higher:
-            return signed(mean_interval(values - dense), percent=False)
-        return signed(mean_interval(dense - values), self.metric.percent)
+            return wording.signed(mean_interval(values - dense), percent=False)
+        return wording.signed(mean_interval(dense - values), self.metric.percent)
 
 
 def contender_table(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
 ) -> Table:
-    """Tabulates error against bytes on disk, a row a contender.
+    """Tabulates error against bytes on disk, a row a contender, the dense parent first.
 
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the table.
-
-    Returns:
-      The table, with differences from the dense parent, paired by seed.
+    Differences from the dense parent are paired by seed. ``dense_bytes`` are the bytes
+    of the dense weights alone, four each.
     """
     dense, *others = contenders
     differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
@@ -70,7 +64,7 @@ def contender_table(
             measure.label.replace(" ", "\n", 1): plus_minus(measure.of(each.values)),
             "minus\ndense": "-" if own else change,
             "95% interval": "-" if own else interval or "one seed: none",
-            "Holm's\np": p_value(p),
+            "Holm's\np": wording.p_value(p),
         }
         rows.append(row)
     seeds = len(dense.values)
@@ -85,16 +79,7 @@ def contender_table(
 def conclusion(
     contenders: Sequence[Written], dense_bytes: int, measure: Measure
 ) -> str:
-    """Says in a sentence what the whole way saves and costs.
-
-    Args:
-      contenders: the dense parent first.
-      dense_bytes: bytes of the dense weights alone, four each.
-      measure: error of the sentence.
-
-    Returns:
-      The sentence.
-    """
+    """Says in a sentence what the whole way saves and costs; see `contender_table`."""
     dense = contenders[0]
     small = next(each for each in contenders if each.name == WHOLE_WAY)
     size, errors = float(small.bytes.mean()), measure.of(small.values)
@@ -112,50 +97,18 @@ def conclusion(
 
 def plus_minus(values: np.ndarray) -> str:
     """Writes the mean of ``[seeds]`` with half of its 95% interval, if it has one."""
-    interval = mean_interval(values)
-    half = (interval.high - interval.low) / 2
-    text = f"{interval.mean:.2f}"
-    return text if np.isnan(half) else f"{text} ± {half:.2f}"
+    return wording.plus_minus(mean_interval(values), fixed=True)
 
 
 def layer_table(written: Written) -> Table:
-    """Tabulates the bytes of a file by array, for the first seed.
-
-    Args:
-      written: a contender whose files are compressed nets.
-
-    Returns:
-      The table: share stored, bits of a weight and of an index, bytes of each part.
-    """
+    """Tabulates the bytes of a compressed net's file by array, for the first seed."""
     data = written.first.read_bytes()
     entries = compress.stored(data)
-    rows, accounted = [], 0
-    for each in entries:
-        total = each.codes + each.gaps + each.tables
-        accounted += total
-        rows.append(
-            _layer_row(
-                each.path.removeprefix("params/"),
-                each.size,
-                f"{100 * each.kept / max(each.size, 1):.1f}",
-                [
-                    f"{8 * n / max(each.kept, 1):.2f}" if n else "-"
-                    for n in (each.codes, each.gaps)
-                ],
-                [each.codes, each.gaps, each.tables, total],
-            )
-        )
-    head, size = len(data) - accounted, sum(each.size for each in entries)
-    rows.append(_layer_row("names, shapes, head", 0, "-", ["-", "-"], [0, 0, 0, head]))
-    kept = sum(each.kept for each in entries)
-    sums = [
-        sum(getattr(e, part) for e in entries) for part in ("codes", "gaps", "tables")
-    ]
-    rows.append(
-        _layer_row(
-            "file", size, f"{100 * kept / size:.1f}", ["-", "-"], [*sums, len(data)]
-        )
-    )
+    sums = map(sum, zip(*(each[1:] for each in entries), strict=True))
+    whole = compress.Stored("file", *sums)
+    rest = compress.Stored("names, shapes, head", 0, 0, 0, 0, 0)
+    head = len(data) - whole.codes - whole.gaps - whole.tables
+    rows = [*map(_layer_row, entries), _layer_row(rest, head), _layer_row(whole, head)]
     title = f"{written.name} by layer, first seed"
     notes = [
         "Stored: numbers with a code of their own, which are those that are not zero, "
@@ -164,18 +117,19 @@ def layer_table(written: Written) -> Table:
     return tabulate(title, rows, ["array"], notes)
 
 
-def _layer_row(
-    name: str, size: int, kept: str, bits: Sequence[str], sizes: Sequence[int]
-) -> dict[str, str]:
-    codes, gaps, tables, total = (f"{each:,}" if each else "-" for each in sizes)
+def _layer_row(each: compress.Stored, head: int = 0) -> dict[str, str]:
+    """A row of one array, or of a sum with the bytes of the file's own head."""
+    kept = max(each.kept, 1)
+    count = lambda n: f"{n:,}" if n else "-"  # noqa: E731
+    bits = lambda n: f"{8 * n / kept:.2f}" if n and not head else "-"  # noqa: E731
     return {
-        "array": name,
-        "numbers": f"{size:,}" if size else "-",
-        "stored\n%": kept,
-        "bits a\nweight": bits[0],
-        "bits an\nindex": bits[1],
-        "values,\nbytes": codes,
-        "indices,\nbytes": gaps,
-        "codebook,\ntables": tables,
-        "total,\nbytes": total,
+        "array": each.path.removeprefix("params/"),
+        "numbers": count(each.size),
+        "stored\n%": f"{100 * each.kept / each.size:.1f}" if each.size else "-",
+        "bits a\nweight": bits(each.codes),
+        "bits an\nindex": bits(each.gaps),
+        "values,\nbytes": count(each.codes),
+        "indices,\nbytes": count(each.gaps),
+        "codebook,\ntables": count(each.tables),
+        "total,\nbytes": count(each.codes + each.gaps + each.tables + head),
     }

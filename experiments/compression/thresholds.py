@@ -18,14 +18,8 @@ from optlab.report.figures.compression import Curve
 def by_magnitude(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve:
     """Prunes to several sparsities, gradually and by magnitude over all layers.
 
-    Args:
-      dense: the parents.
-      settings: config.
-      seeds: ``[seeds]``.
-
-    Returns:
-      A point a sparsity, with the deciding metric on the test split; all are lanes of
-      one program.
+    A point of the curve is a sparsity, with the deciding metric on the test split; all
+    are lanes of one program.
     """
 
     def lane(seed, params, model_state, sparsity):
@@ -43,13 +37,8 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
     learn thresholds, and the rest retrains the weights above them. While thresholds are
     learned, weights are trained by ``prune.optimizer`` without its schedule.
 
-    Args:
-      dense: the parents.
-      settings: config.
-      seeds: ``[seeds]``.
-
-    Returns:
-      A point a strength, with the same metric; all are lanes of one program.
+    A point of the curve is a strength, with the same metric; all are lanes of one
+    program.
     """
     prune, own = settings["prune"], settings["thresholds"]
     epochs = prune["pruning_epochs"]
@@ -81,23 +70,18 @@ def by_thresholds(dense: Nets, settings: Mapping[str, Any], seeds: Any) -> Curve
 
 
 def kept_at(curve: Curve, value: float) -> float | None:
-    """Computes the share that a curve keeps at an error.
+    """Computes the share that a curve keeps at an error; lower errors are better.
 
-    Args:
-      curve: errors by share kept; lower is better.
-      value: the error.
-
-    Returns:
-      The least share at which the mean error is no larger, interpolated in its
-      logarithm after the errors are made monotone by least squares; None outside of
-      the curve.
+    It is the least share at which the mean error is no larger, interpolated in its
+    logarithm after the errors are made monotone by least squares; None outside of the
+    curve.
 
     >>> kept = np.array([[0.1, 0.2, 0.4]])
     >>> share = kept_at(Curve(kept, np.array([[4.0, 2.0, 2.0]])), 3.0)
     >>> round(share, 3)  # half of the way from 0.1 to 0.2, in the logarithm
     0.141
     """
-    kept, values = curve.kept.mean(axis=0), curve.values.mean(axis=0)
+    kept, values = curve.shares.mean(axis=0), curve.values.mean(axis=0)
     order = np.argsort(kept)
     x = np.log(kept[order])
     y = IsotonicRegression(increasing=False).fit_transform(x, values[order])

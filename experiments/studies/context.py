@@ -26,11 +26,7 @@ class Context(NamedTuple):
     def claim(self, settings: Mapping[str, Any]) -> Path | None:
         """Reserves the working directory; see `workdir.claim`.
 
-        Args:
-          settings: config as nested plain data.
-
-        Returns:
-          The folder; None in a process that does not write.
+        Returns None in a process that does not write.
         """
         return workdir.claim(self.workdir, self.name, settings) if self.leads else None
 
@@ -40,11 +36,7 @@ class Context(NamedTuple):
         return Progress(console=console, transient=True, disable=not self.leads)
 
     def show(self, table: Table) -> None:
-        """Prints a table and an empty line.
-
-        Args:
-          table: table to print.
-        """
+        """Prints a table and an empty line."""
         if self.leads:
             show_table(table, self.console)
             self.console.print()
@@ -57,14 +49,9 @@ class Context(NamedTuple):
         sections: Sequence[Section],
         lead: Sequence[str],
     ) -> None:
-        """Writes ``results.json`` and the page; see `workdir.write_results`.
+        """Writes ``results.json`` and the page to `claim`'s folder; see `workdir`.
 
-        Args:
-          folder: folder from `claim`.
-          settings: config as nested plain data.
-          content: results.
-          sections: sections of the page.
-          lead: paragraphs before the first section.
+        ``lead`` has the paragraphs before the first section.
         """
         if folder is not None:
             title = settings["title"]

@@ -46,11 +46,7 @@ class Fit(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints one table a method, and the totals; writes page and results.json.
-
-    Args:
-      settings: config as in ``configs/nist.py``.
-      context: folders and console.
+    """Prints a table a method of ``configs/nist.py``; writes page and results.json.
 
     Raises:
       InputError: a problem or optimizer is unknown, a file is missing, or ``digits``
@@ -128,14 +124,8 @@ def compile_fit(
 ) -> tuple[Callable[..., tuple[Solution, Uncertainties]], float]:
     """Compiles one program for every problem and start.
 
-    Args:
-      tx: method.
-      stop: criteria that end a fit.
-      example: any of the problems.
-      long: whether the fits take so many steps that it pays to compile well.
-
-    Returns:
-      The program, and the seconds that its compilation took.
+    ``example`` is any of the problems. ``long`` fits take so many steps that it pays to
+    compile well. Returns the program, and the seconds that its compilation took.
     """
 
     @jax.jit
@@ -155,15 +145,7 @@ def compile_fit(
 def fit(
     program: Callable[..., tuple[Solution, Uncertainties]], problem: nist.Regression
 ) -> Fit:
-    """Fits one problem from both starts.
-
-    Args:
-      program: program from `compile_fit`.
-      problem: problem to fit.
-
-    Returns:
-      The fit.
-    """
+    """Fits one problem from both starts by a program from `compile_fit`."""
     data, starts = nist.pad(problem)
     started = time.perf_counter()
     ends = jax.device_get([program(data, start) for start in starts])

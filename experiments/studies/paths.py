@@ -55,11 +55,7 @@ class Walk(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints tables; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/paths.py``.
-      context: folders and console.
+    """Prints the tables of ``configs/paths.py``; writes page and results.json.
 
     Raises:
       InputError: a problem or optimizer is unknown, or a number is out of range.
@@ -119,15 +115,10 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def make_problem(name: str, condition: float) -> Problem:
-    """Finds a problem of two variables.
+    """Finds a problem of two variables, one of ``WINDOWS``.
 
-    Args:
-      name: one of ``WINDOWS``.
-      condition: largest over smallest curvature of the valley.
-
-    Returns:
-      The problem. The valley is (u^2 + condition v^2) / 2, where u is the distance
-      from its minimum along it.
+    The valley is (u^2 + condition v^2) / 2, where u is the distance from its minimum
+    along it.
 
     Raises:
       InputError: the name is unknown, or the condition is below 1.
@@ -156,15 +147,9 @@ def make_problem(name: str, condition: float) -> Problem:
 
 
 def walk(method: Method, problem: Problem, steps: int) -> Walk:
-    """Runs a method at all points of its grid, and keeps the best; under float64.
+    """Runs a method at all points of its grid; keeps the walk that ends lowest.
 
-    Args:
-      method: optimizer and its grid.
-      problem: function and start.
-      steps: number of updates.
-
-    Returns:
-      The walk that ends lowest.
+    Call it under float64.
     """
     values = {
         key: jnp.asarray([point[key] for point in method.points])
@@ -192,16 +177,9 @@ def trace(
     start: jax.Array,
     steps: int,
 ) -> jax.Array:
-    """Records every point that an optimizer passes.
+    """Records the points ``[steps + 1, n]`` that an optimizer passes, the start first.
 
-    Args:
-      tx: optimizer that takes gradients alone.
-      value_and_grad: function of a point that gives value and gradient.
-      start: first point ``[n]``.
-      steps: number of updates.
-
-    Returns:
-      The points ``[steps + 1, n]``, the start first.
+    The optimizer takes gradients alone.
     """
     tx = optax.with_extra_args_support(tx)
 
@@ -220,12 +198,8 @@ def trace(
 def slope_rows(betas: Sequence[float], steps: int) -> list[dict[str, str]]:
     """Measures steps on f(x) = -x, where the gradient is the same everywhere.
 
-    Args:
-      betas: factors of momentum.
-      steps: number of updates; the last one is measured.
-
-    Returns:
-      Rows of a table: the last step and the whole way against those of plain descent.
+    Rows of the table have the last step and the whole way against those of plain
+    descent.
 
     >>> rows = slope_rows([0.5], 100)
     >>> [row["ratio"] for row in rows], rows[0]["1 / (1 - beta)"]
@@ -309,14 +283,7 @@ def _section(
 
 
 def make_surface(problem: Problem) -> Surface:
-    """Evaluates a problem on the grid of its window.
-
-    Args:
-      problem: one of ``WINDOWS``.
-
-    Returns:
-      The surface.
-    """
+    """Evaluates a problem of ``WINDOWS`` on the grid of its window."""
     left, right, bottom, top = WINDOWS[problem.name]
     x, y = np.linspace(left, right, GRID), np.linspace(bottom, top, GRID)
     grid = jnp.stack(jnp.meshgrid(jnp.asarray(x), jnp.asarray(y)), axis=-1)

@@ -68,11 +68,7 @@ class Fit(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints tables; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/small_nets.py``.
-      context: folders and console.
+    """Prints the tables of ``configs/small_nets.py``; writes page and results.json.
 
     Raises:
       InputError: a net, table or optimizer is unknown, or a number is out of range.
@@ -111,13 +107,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 def make_net(name: str, settings: Mapping[str, Any], data_dir: str | None) -> Net:
     """Makes a net with one hidden layer on some samples.
 
-    Args:
-      name: name of the samples.
-      settings: config; ``net``, ``starts`` and ``seed`` are read.
-      data_dir: folder of the tables.
-
-    Returns:
-      The net.
+    ``net``, ``starts`` and ``seed`` of the config are read.
 
     Raises:
       InputError: the samples are unknown, or their table is missing.
@@ -158,13 +148,7 @@ def make_method(
 ) -> Method:
     """Splits an optimizer's entry of the config into swept and fixed numbers.
 
-    Args:
-      name: name of the optimizer.
-      entry: its arguments; a tuple is swept.
-      rates: learning rates of an optimizer whose entry is empty.
-
-    Returns:
-      The method.
+    A tuple is swept. An optimizer whose entry is empty gets the learning rates.
 
     Raises:
       InputError: the optimizer, an argument or a number is wrong.
@@ -187,13 +171,8 @@ def make_method(
 def fit(method: Method, net: Net, settings: Mapping[str, Any]) -> Fit:
     """Runs a method from all starts at all points, and keeps the best point.
 
-    Args:
-      method: optimizer and its grid.
-      net: net to fit.
-      settings: config; ``steps`` and ``evaluations``, the budget, are read.
-
-    Returns:
-      The runs at the point with the smallest median final value.
+    It has the smallest median final value. ``steps`` and ``evaluations`` of the config,
+    the budget, are read.
     """
     search = multistart.Search(method.optimizer, net.functions, settings["steps"])
     starts = multistart.make_starts(net.starts, method.points)

@@ -17,8 +17,9 @@ from optlab.errors import InputError
 from optlab.models.layers import Dense
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report.figures.activations import Curve, with_derivatives
-from optlab.report.figures.layers import Line, by_layer
-from optlab.results import mean_band
+from optlab.report.figures.layers import by_layer
+from optlab.report.wording import plus_minus
+from optlab.results.statistics import mean_interval
 from optlab.sweep import compiler, parallel
 from optlab.training import init_run
 
@@ -47,11 +48,7 @@ class Found(NamedTuple):
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints a table; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/vanishing.py``.
-      context: folders and console.
+    """Prints the table of ``configs/vanishing.py``; writes page and results.json.
 
     Raises:
       InputError: a part of a net is unknown, a depth is no number of layers, or the
@@ -108,13 +105,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def curve(name: str) -> Curve:
-    """Computes an activation and its derivative, on points from -4 to 4.
-
-    Args:
-      name: name of an activation, or ``softmax``.
-
-    Returns:
-      The curve.
+    """Computes an activation, or softmax, and its derivative, on points from -4 to 4.
 
     Raises:
       InputError: the activation is unknown.
@@ -132,16 +123,9 @@ def curve(name: str) -> Curve:
 def make_net(
     net: Mapping[str, Any], depth: int, units: int
 ) -> tuple[Any, Callable[[jax.Array], jax.Array]]:
-    """Makes a net and finds its activation.
+    """Makes a net of the config and finds its activation as a function of arrays.
 
-    Args:
-      net: name, options of the model, and ``clip``, as in the config.
-      depth: number of hidden layers.
-      units: units of each.
-
-    Returns:
-      The module, and its activation as a function of arrays; PReLU's with the slope
-      that it starts from.
+    PReLU's has the slope that it starts from.
 
     Raises:
       InputError: an option is wrong, or the activation is unknown.
@@ -156,13 +140,8 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Makes the optimizer of a net, behind a clip of the gradient where there is one.
 
-    Args:
-      net: as in the config; ``clip`` is the largest norm of the gradient of all layers
-        together, to which a longer gradient is scaled.
-      settings: name and options of the optimizer.
-
-    Returns:
-      The optimizer.
+    ``clip`` of the net is the largest norm of the gradient of all layers together, to
+    which a longer gradient is scaled.
 
     Raises:
       InputError: the norm is not above 0, or the optimizer is unknown.
@@ -178,17 +157,7 @@ def make_optimizer(
 def study(
     net: Mapping[str, Any], depth: int, dataset: Dataset, settings: Mapping[str, Any]
 ) -> Found:
-    """Measures a net before training and after it.
-
-    Args:
-      net: name, options of the model, and ``clip``, as in the config.
-      depth: number of hidden layers.
-      dataset: examples.
-      settings: config.
-
-    Returns:
-      What was measured.
-    """
+    """Measures a net of the config before training and after it."""
     module, activation = make_net(net, depth, settings["units"])
     problem = problems.classification(module, dataset)
     tx, count = make_optimizer(net, settings["optimizer"]), settings["examples"]
@@ -228,16 +197,10 @@ def measure(
     model_state: Any,
     clip: optax.GradientTransformation,
 ) -> tuple[jax.Array, jax.Array]:
-    """Measures gradients and dead units.
+    """Measures gradients and dead units of a multilayer perceptron.
 
-    Args:
-      module: multilayer perceptron.
-      activation: activation function of its hidden layers.
-      inputs: examples ``[n, ...]``.
-      targets: classes ``[n]``.
-      params: parameters of the net.
-      model_state: other state of the net.
-      clip: stateless transformation that the gradient passes through.
+    Its hidden layers have the activation; inputs are ``[n, ...]``, targets classes
+    ``[n]``. The gradient passes through ``clip``, a stateless transformation.
 
     Returns:
       Root mean square gradient of each kernel ``[layers]``, and the share of units
@@ -267,9 +230,9 @@ def _layers_figure(drawn: Sequence[Found]) -> report.Picture:
         "layers",
         by_layer(
             f"{drawn[0].depth} hidden layers",
-            [Line(each.name, each.slopes) for each in drawn],
-            [Line(each.name, each.dead) for each in drawn],
-            [Line(each.name, each.dead_after) for each in drawn],
+            {each.name: each.slopes for each in drawn},
+            {each.name: each.dead for each in drawn},
+            {each.name: each.dead_after for each in drawn},
         ),
         "Median over the seeds; the band holds their middle half. A gradient of 0, as "
         "before a binary step, is not drawn. Dead: without a slope on any example.",
@@ -295,10 +258,8 @@ def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:
     rows = []
     for each in found:
         lost = int((~np.isfinite(each.accuracy)).sum())
-        mean, _, high = mean_band(100 * each.accuracy)
-        dead_after = 100 * mean_band(each.dead_after.mean(axis=1))[0]
-        right = report.number(float(mean))
-        right += f" ± {high - mean:.1f}%" if np.isfinite(high) else ""
+        accuracy = mean_interval(100 * each.accuracy)
+        dead_after = 100 * mean_interval(each.dead_after.mean(axis=1)).mean
         rows.append(
             {
                 "net": each.name,
@@ -307,7 +268,7 @@ def _table(found: list[Found], settings: Mapping[str, Any]) -> report.Table:
                 "dead after\ntraining": (
                     f"{dead_after:.1f}%" if np.isfinite(dead_after) else "-"
                 ),
-                "validation\naccuracy": right,
+                "validation\naccuracy %": plus_minus(accuracy, fixed=True),
                 "diverged": f"{lost}/{len(each.accuracy)}",
             }
         )

@@ -28,31 +28,37 @@ def short(value: float, metric: Metric) -> str:
     return f"{100 * value:.4g}%" if metric.percent else f"{value:.4g}"
 
 
-def measured(interval: Interval, metric: Metric) -> str:
-    """Formats a mean with half the width of its interval.
+def plus_minus(interval: Interval, fixed: bool) -> str:
+    """Formats a mean with half the width of its interval, if it has one; or a dash.
 
-    Args:
-      interval: mean and bounds of a metric.
-      metric: metric of the values, with its unit.
+    ``fixed`` is for two decimals each, instead of three and two significant digits.
 
-    Returns:
-      Such as ``98.00 ± 1.00``; without the second part where there are no bounds.
-
-    >>> share = Metric("recall", True, True, lambda outputs, targets: None)
-    >>> measured(Interval(0.98, 0.97, 0.99, 5), share)
+    >>> plus_minus(Interval(98.0, 97.0, 99.0, 5), fixed=True)
     '98.00 ± 1.00'
-    >>> measured(Interval(0.98, float("nan"), float("nan"), 1), share)
+    >>> plus_minus(Interval(98.0, float("nan"), float("nan"), 1), fixed=True)
     '98.00'
-    >>> measured(Interval(0.0625, 0.05, 0.07, 5), share._replace(percent=False))
+    >>> plus_minus(Interval(0.0625, 0.05, 0.07, 5), fixed=False)
     '0.0625 ± 0.01'
     """
     mean, half = interval.mean, (interval.high - interval.low) / 2
     if not np.isfinite(mean):
         return NONE
-    text = f"{100 * mean:.2f}" if metric.percent else number(mean)
-    if not np.isfinite(half):
-        return text
-    return f"{text} ± {100 * half:.2f}" if metric.percent else f"{text} ± {half:.2g}"
+    text, more = f"{mean:.2f}", f"{half:.2f}"
+    if not fixed:
+        text, more = number(mean), f"{half:.2g}"
+    return f"{text} ± {more}" if np.isfinite(half) else text
+
+
+def measured(interval: Interval, metric: Metric) -> str:
+    """Formats a mean of a metric as `plus_minus` does, a share in percent.
+
+    >>> share = Metric("recall", True, True, lambda outputs, targets: None)
+    >>> measured(Interval(0.98, 0.97, 0.99, 5), share)
+    '98.00 ± 1.00'
+    """
+    scale = 100 if metric.percent else 1
+    mean, low, high = (scale * x for x in interval[:3])
+    return plus_minus(Interval(mean, low, high, interval.n), fixed=metric.percent)
 
 
 def signed(interval: Interval, percent: bool) -> tuple[str, str]:
@@ -95,6 +101,19 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02d} min"
     return f"{minutes // 60}:{minutes % 60:02d} h"
+
+
+def byte_size(size: float) -> str:
+    """Formats bytes in the largest fitting unit, in powers of 1000.
+
+    >>> byte_size(512), byte_size(17_700), byte_size(61_706.0**2 * 4), byte_size(1e21)
+    ('512 B', '17.7 kB', '15.2 GB', '1 ZB')
+    """
+    units = ["ZB", "EB", "PB", "TB", "GB", "MB", "kB", "B"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        units.pop()
+    return f"{size:.3g} {units[-1]}"
 
 
 def p_value(p: float) -> str:

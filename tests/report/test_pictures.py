@@ -6,12 +6,12 @@ from matplotlib.patches import Rectangle
 
 from optlab.report.figures.activations import Curve, with_derivatives
 from optlab.report.figures.matrices import matrices
-from optlab.report.figures.sizes import Output, output_squares
+from optlab.report.figures.sizes import output_squares
 from optlab.report.figures.style import render
 
 
 def test_output_squares_are_to_scale():
-    outputs = [Output("plain", "a", 49), Output("plain", "b", 98), Output("x", "c", 25)]
+    outputs = {"plain": [("a", 49), ("b", 98)], "x": [("c", 25)]}
     figure = output_squares("Sizes", 100, outputs)
     found = [
         [patch.get_width() for patch in panel.patches if isinstance(patch, Rectangle)]

@@ -30,13 +30,9 @@ class Classifier(NamedTuple):
 
 
 def missing(package: str) -> str:
-    """Describes a peer that is not installed.
+    """Describes a peer of ``INSTALL`` that is not installed, and how to install it.
 
-    Args:
-      package: key of ``INSTALL``.
-
-    Returns:
-      One line with the command that installs it; empty where it is installed.
+    The line is empty where it is installed.
 
     >>> missing("scipy")
     ''

@@ -38,10 +38,8 @@ def make_loop(
 ) -> Callable[..., None]:
     """Makes a function that trains a net in a loop over one shuffled epoch.
 
-    Args:
-      classifier: net and examples.
-      learning_rate: number that is a constant of the compiled program; None for a
-        number in the optimizer's state, so that one program serves all rates.
+    The learning rate is a constant of the compiled program; where it is None, a number
+    in the optimizer's state, so that one program serves all rates.
 
     Returns:
       Function of a seed and, in the second case, a learning rate, which returns when

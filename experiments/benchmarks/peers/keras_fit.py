@@ -10,12 +10,8 @@ from experiments.benchmarks.peers import Classifier
 def mlp_fit(classifier: Classifier) -> Callable[[float, int], None]:
     """Makes a function that trains an MLP by ``fit`` for one epoch.
 
-    Args:
-      classifier: net and examples.
-
-    Returns:
-      Function of a learning rate and a seed, which returns when the last step is done.
-      Every run compiles a model of its own.
+    It takes a learning rate and a seed, and returns when the last step is done. Every
+    run compiles a model of its own.
     """
     os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when imported
     keras = importlib.import_module("keras")  # no dependency, so no import above

@@ -7,15 +7,7 @@ import jax
 
 
 def make_fit(residual_fn: Callable, steps: int) -> Callable[[Any], Any]:
-    """Makes a function that fits from one start.
-
-    Args:
-      residual_fn: function from parameters to residuals.
-      steps: number of steps.
-
-    Returns:
-      Compiled function from a start to the parameters after the steps.
-    """
+    """Makes a compiled function from a start to the parameters after ``steps``."""
     import nlls_gram  # pyright: ignore[reportMissingImports]
 
     solver = nlls_gram.LevenbergMarquardt(residual_fn)

@@ -10,16 +10,10 @@ import jax.numpy as jnp
 def make_fit(
     residual_fn: Callable, tolerance: float, steps: int, target: float = -jnp.inf
 ) -> Callable[[Any], Any]:
-    """Makes a function that fits from one start.
+    """Makes a compiled function from a start to the solution, after at most ``steps``.
 
-    Args:
-      residual_fn: function from parameters to residuals.
-      tolerance: relative and absolute tolerance of steps and residuals.
-      steps: largest number of steps.
-      target: half the sum of squares at which a fit ends, too.
-
-    Returns:
-      Compiled function from a start to the solution.
+    The tolerance is relative and absolute, of steps and residuals. A fit ends, too,
+    where half the sum of squares is at the target.
     """
     import optimistix  # pyright: ignore[reportMissingImports]
 

@@ -34,14 +34,7 @@ def load() -> tuple[Any, Any]:
 
 
 def on_one_thread(run: Callable[[], Any]) -> Callable[[], None]:
-    """Limits a call to one thread of PyTorch, which then gets its other threads back.
-
-    Args:
-      run: call to limit.
-
-    Returns:
-      The limited call.
-    """
+    """Limits a call to one thread of PyTorch, which gets its other threads back."""
     torch, _ = load()
 
     def limited() -> None:
@@ -56,11 +49,7 @@ def on_one_thread(run: Callable[[], Any]) -> Callable[[], None]:
 def make_loop(
     classifier: Classifier, form: str = "eager"
 ) -> Callable[[float, int], Callable[[], None]]:
-    """Makes a function that starts the training of a new net.
-
-    Args:
-      classifier: net and examples.
-      form: key of ``FORMS``.
+    """Makes a function that starts the training of a new net, in a form of ``FORMS``.
 
     Returns:
       Function of a learning rate and a seed that returns a call, which trains the net

@@ -7,18 +7,12 @@ import numpy as np
 
 
 def minimum(value_fn: Callable, start: np.ndarray, method: str, steps: int) -> float:
-    """Minimizes a function from its start.
+    """Minimizes a traceable function of a vector from its start ``[n]``.
 
-    Args:
-      value_fn: function from a vector to a number, traceable.
-      start: ``[n]``.
-      method: name that ``scipy.optimize.minimize`` has for it; all but ``BFGS`` get
-        the Hessian.
-      steps: number of iterations, at most. The gradient that ends it earlier is 1e-10,
-        for SciPy's own 1e-5 has the units of the function.
-
-    Returns:
-      The value where it ends, NaN where SciPy raises an error.
+    All methods of ``scipy.optimize.minimize`` but ``BFGS`` get the Hessian. A run ends
+    after ``steps`` iterations, or earlier at a gradient of 1e-10, for SciPy's own 1e-5
+    has the units of the function. Returns the value there, NaN where SciPy raises an
+    error.
     """
     import scipy.optimize
 

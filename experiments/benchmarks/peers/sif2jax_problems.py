@@ -16,14 +16,7 @@ class Problem(NamedTuple):
 
 
 def load(largest: int) -> list[Problem]:
-    """Loads the problems of at most some number of unknowns, for float64.
-
-    Args:
-      largest: number of unknowns.
-
-    Returns:
-      The problems, in sif2jax's order.
-    """
+    """Loads problems of at most ``largest`` unknowns, float64, in sif2jax's order."""
     import sif2jax  # pyright: ignore[reportMissingImports]
 
     return [

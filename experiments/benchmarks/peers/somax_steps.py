@@ -9,16 +9,11 @@ import jax
 def make_steps(
     method: str, predict_fn: Callable, damping: float
 ) -> Callable[[Any, jax.Array, jax.Array], Any]:
-    """Makes a function that takes a Gauss-Newton step on each batch.
+    """Makes a compiled function that takes a Gauss-Newton step on each batch.
 
-    Args:
-      method: name in somax: ``egn_ce`` factorizes a matrix, ``sgn_ce`` forms none.
-      predict_fn: function from parameters and inputs to logits.
-      damping: absolute damping, constant.
-
-    Returns:
-      Compiled function from parameters, batches of inputs and batches of labels to the
-      last parameters.
+    It takes parameters, batches of inputs and batches of labels, and returns the last
+    parameters. Of somax's methods ``egn_ce`` factorizes a matrix and ``sgn_ce`` forms
+    none; the damping is absolute and constant.
     """
     import somax  # pyright: ignore[reportMissingImports]
 

@@ -4,21 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
 from optlab import optim
 from optlab.report import Picture, Section
-from optlab.report.figures.convergence import Descent, errors_by_step
+from optlab.report.figures.convergence import errors_by_step
 from optlab.report.figures.growth import Growth, Panel, growth
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
-    """Prints tables; writes page, figures and results.json.
-
-    Args:
-      settings: config as in ``configs/convergence.py``.
-      context: folders and console.
+    """Prints the tables of ``configs/convergence.py``; writes page and results.json.
 
     Raises:
       InputError: a problem or optimizer is unknown, or no line fits the sizes.
@@ -70,9 +67,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
 
 def _errors_figure(runs: list[order.Run]) -> Picture:
+    errors: dict[str, dict[str, np.ndarray]] = {}
+    for each in runs:
+        errors.setdefault(each.problem, {})[each.method] = each.errors
     return Picture(
         "errors",
-        errors_by_step([Descent(r.problem, r.method, r.errors) for r in runs]),
+        errors_by_step(errors),
         "Distance to the minimizer that the run ends in, from the standard start. A "
         "straight line is linear convergence; one that bends down gains more digits "
         "with every step.",

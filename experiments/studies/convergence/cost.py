@@ -37,9 +37,7 @@ class Curve(NamedTuple):
 def check(sizes: Sequence[int], fitted: Mapping[str, int]) -> None:
     """Refuses sizes that no line can be drawn through.
 
-    Args:
-      sizes: numbers of parameters.
-      fitted: cost to the number of largest sizes that its law is fitted to.
+    ``fitted`` maps a cost to the number of largest sizes that its law is fitted to.
 
     Raises:
       InputError: there are fewer than two, they do not rise, or one is below 2.
@@ -62,15 +60,9 @@ def measure(
 ) -> Curve:
     """Measures one method at growing sizes, as long as a step stays cheap.
 
-    Args:
-      method: name of the method.
-      tx: method.
-      settings: ``sizes``, ``repeats``, ``fitted``; and ``memory`` and ``seconds``, the
-        largest costs that a step may be expected to have, by the law through the last
-        two sizes. A step that is only too slow is compiled, which gives its memory.
-
-    Returns:
-      The curve.
+    ``settings`` has ``sizes``, ``repeats``, ``fitted``; and ``memory`` and ``seconds``,
+    the largest costs that a step may be expected to have, by the law through the last
+    two sizes. A step that is only too slow is compiled, which gives its memory.
     """
     sizes: list[int] = []
     memory: list[float] = []

@@ -62,15 +62,9 @@ class _Recorded(NamedTuple):
 def problems(
     names: Sequence[str], conditions: Sequence[float], n: int
 ) -> list[Problem]:
-    """Lists quadratics, then test functions.
+    """Lists quadratics of n parameters, one a condition number, then test functions.
 
-    Args:
-      names: names of test functions of ``optlab.testproblems.unconstrained``.
-      conditions: condition number of each quadratic.
-      n: number of parameters of each quadratic.
-
-    Returns:
-      The problems.
+    These are of ``optlab.testproblems.unconstrained``.
 
     Raises:
       InputError: a name is unknown, a condition below 1, or n below 2.
@@ -108,14 +102,8 @@ def measure(
 ) -> list[Run]:
     """Runs every method on one problem; call it under ``jax.enable_x64``.
 
-    Args:
-      methods: name to optimizer.
-      problem: function and start.
-      steps: largest number of updates.
-
-    Returns:
-      A run of each method; those that need residuals are left out where the problem
-      has none.
+    Methods that need residuals are left out where the problem has none. ``steps`` is
+    the largest number of updates.
     """
     solutions = {name: _solution(tx, problem, steps) for name, tx in methods.items()}
     done = {name: each for name, each in solutions.items() if each is not None}
@@ -165,13 +153,9 @@ def _record_path(
 def minimizers(problem: Problem, ends: Sequence[np.ndarray]) -> list[Minimizer]:
     """Lists the known minimizer, and every other one that some run ended at.
 
-    Args:
-      problem: problem whose Hessian polishes the ends, by Newton's iteration.
-      ends: ends of the runs, each ``[n]``.
-
-    Returns:
-      One minimizer or more; the end with the smallest gradient where neither the
-      problem nor any run gives a minimizer.
+    Newton's iteration polishes each end ``[n]`` with the problem's Hessian. There is
+    one minimizer or more: the end with the smallest gradient where neither the problem
+    nor any run gives a minimizer.
     """
 
     @jax.jit

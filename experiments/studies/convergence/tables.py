@@ -8,6 +8,7 @@ import numpy as np
 from experiments.studies.convergence.cost import Curve
 from experiments.studies.convergence.order import Run
 from optlab.report import Table, duration, number, tabulate
+from optlab.report.wording import byte_size
 from optlab.results.rates import VERDICTS, extrapolate
 
 _RULES = (
@@ -35,9 +36,7 @@ def orders(
 ) -> tuple[Table, Table, Table, str]:
     """Tabulates the measured orders of convergence.
 
-    Args:
-      runs: runs on all problems.
-      theory: method to its expected ``order`` and a ``remark``.
+    ``theory`` maps a method to its expected ``order`` and a ``remark``.
 
     Returns:
       A row a method, over the minima with a regular Hessian; a row a problem and a
@@ -116,10 +115,8 @@ def costs(
 ) -> tuple[Table, Table, Table, str]:
     """Tabulates the growth of a step's cost, and extrapolates it to real nets.
 
-    Args:
-      curves: curves of all methods.
-      theory: method to its expected exponents ``seconds`` and ``memory``.
-      nets: name of a net to its number of weights.
+    ``theory`` maps a method to its expected exponents ``seconds`` and ``memory``,
+    ``nets`` a net to its number of weights.
 
     Returns:
       Exponents, a row a method; the size of each net's Hessian; a step of each method
@@ -142,7 +139,7 @@ def costs(
             "net": net,
             "weights": f"{n:,}",
             "entries": f"{n**2:.3g}",
-            "bytes": memory(4.0 * n**2),
+            "bytes": byte_size(4.0 * n**2),
         }
         for net, n in nets.items()
     ]
@@ -150,7 +147,7 @@ def costs(
         {
             "net": net,
             "method": curve.method,
-            "memory": memory(extrapolate(curve.memory_law, n)),
+            "memory": byte_size(extrapolate(curve.memory_law, n)),
             "time": long_duration(extrapolate(curve.seconds_law, n)),
         }
         for net, n in nets.items()
@@ -164,26 +161,13 @@ def costs(
     net, n = max(nets.items(), key=lambda item: item[1])
     lead = (
         f"One step grows as: {exponents}. {net} has {n:,} weights, so its Hessian has "
-        f"{n**2:.2g} entries, {memory(4.0 * n**2)} in float32."
+        f"{n**2:.2g} entries, {byte_size(4.0 * n**2)} in float32."
     )
     title = "One step: exponents of n on the largest sizes"
     growth = tabulate(title, laws, ["method"], [_LAWS])
     sizes = tabulate("One Hessian of a real net, in float32", hessians, ["net"])
     title = "One step with as many parameters, by the fitted laws"
     return growth, sizes, tabulate(title, steps, ["net", "method"], [_STEPS]), lead
-
-
-def memory(size: float) -> str:
-    """Formats bytes in the largest fitting unit, in powers of 1000.
-
-    >>> memory(512), memory(61_706.0**2 * 4), memory(7.657e16)
-    ('512 B', '15.2 GB', '76.6 PB')
-    """
-    units = ["PB", "TB", "GB", "MB", "kB", "B"]
-    while size >= 999.5 and len(units) > 1:
-        size /= 1000
-        units.pop()
-    return f"{size:.3g} {units[-1]}"
 
 
 def long_duration(seconds: float) -> str:

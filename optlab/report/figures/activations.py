@@ -20,15 +20,7 @@ class Curve(NamedTuple):
 
 @style.themed
 def with_derivatives(title: str, curves: Sequence[Curve]) -> Figure:
-    """Draws each function with its derivative, in a panel of its own.
-
-    Args:
-      title: title of the figure.
-      curves: the functions.
-
-    Returns:
-      The figure.
-    """
+    """Draws each function with its derivative, in a panel of its own."""
     count = len(curves)
     figure, panels = style.wrapped(title, count, min(count, 4), (2.3, 1.9), share="all")
     for panel, curve in zip(panels, curves, strict=True):

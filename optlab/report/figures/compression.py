@@ -1,7 +1,7 @@
 """Figures of compressed nets: error against bytes, stages, weights, masks, ranks."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from optlab.report.figures import style
+from optlab.report.wording import byte_size
 from optlab.results import mean_band
 
 
@@ -38,43 +39,18 @@ class Spectrum(NamedTuple):
     rank: int  # number that is kept; all of them where no rank pays
 
 
-class Sensitivity(NamedTuple):
-    """Errors of a net of which one layer is pruned."""
-
-    name: str
-    values: np.ndarray  # [seeds, sparsities], lower is better
-
-
 class Curve(NamedTuple):
     """Nets of several sizes, made in one way."""
 
-    kept: np.ndarray  # [seeds, points], share of the kernels' weights
+    shares: np.ndarray  # [seeds, points], of weights that are kept, or pruned
     values: np.ndarray  # [seeds, points], drawn as errors: lower is better
-
-
-def kilobytes(value: float, _: object = None) -> str:
-    """Formats bytes as a tick.
-
-    >>> kilobytes(17_700), kilobytes(500), kilobytes(1_066_440)
-    ('17.7 kB', '500 B', '1.07 MB')
-    """
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g} B"
 
 
 @style.themed
 def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
     """Draws error against bytes on disk, with the interval of each over seeds.
 
-    Args:
-      points: contenders; the first one is the dense parent.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure.
+    The first point is the dense parent.
 
     >>> point = Point("dense", np.array([2e5]), np.array([2.0]))
     >>> len(error_by_bytes([point], "Digits", "test error %").axes)
@@ -99,12 +75,12 @@ def error_by_bytes(points: Sequence[Point], title: str, measure: str) -> Figure:
         face = "white" if point.published else colour
         panel.plot(
             size, mean, look.marker, color=colour, mfc=face, ms=8, ls="",
-            label=f"{style.literal(point.name)}, {kilobytes(size)}",
+            label=f"{style.literal(point.name)}, {byte_size(size)}",
         )  # fmt: skip
         if i == 0:
             panel.axhline(mean, color=style.GREY, lw=0.9, ls=":")
     panel.legend(**style.BESIDE)
-    style.number_ticks(panel.xaxis, text=kilobytes)
+    style.number_ticks(panel.xaxis, text=byte_size)
     panel.set_xlabel("bytes of the file (log axis)")
     panel.set_ylabel(measure)
     if _spread([point.values for point in points], 2.5):
@@ -119,13 +95,8 @@ def stage_bars(
 ) -> Figure:
     """Draws the bytes of each stage's file, cut into its parts.
 
-    Args:
-      stages: name of the stage to part of its file to bytes.
-      dense: bytes of the dense weights, of which ratios are taken.
-      title: title of the figure.
-
-    Returns:
-      The figure.
+    ``stages`` maps stage to part to bytes. Ratios are of the bytes of the dense
+    weights.
     """
     parts = list(next(iter(stages.values())))
     names = list(stages)
@@ -138,13 +109,13 @@ def stage_bars(
         starts += sizes
     for i, total in enumerate(starts):
         panel.annotate(
-            f"{kilobytes(total)}, {dense / total:.3g}x", (total, i), (6, 0),
+            f"{byte_size(total)}, {dense / total:.3g}x", (total, i), (6, 0),
             textcoords="offset points", va="center", fontweight="bold",
         )  # fmt: skip
     panel.set_xlim(0, 1.22 * starts.max())
     panel.invert_yaxis()
     panel.grid(visible=False, axis="y")
-    panel.xaxis.set_major_formatter(FuncFormatter(kilobytes))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: byte_size(size)))
     panel.set_xlabel("bytes of the file")
     panel.legend(loc="lower right")
     return figure
@@ -154,12 +125,7 @@ def stage_bars(
 def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
     """Draws each layer's weights before and after, with the values that they share.
 
-    Args:
-      layers: layers from input to output.
-      title: title of the figure.
-
-    Returns:
-      The figure: a column of two panels for each layer.
+    Layers stand from input to output, each as a column of two panels.
     """
     figure, axes = style.panels(
         title, max(3.4 * len(layers), 6.8), [1.9, 1.9],
@@ -185,12 +151,8 @@ def weight_histograms(layers: Sequence[Layer], title: str) -> Figure:
 def mask_images(masks: np.ndarray, title: str) -> Figure:
     """Draws which inputs the first layer still looks at, in all and unit by unit.
 
-    Args:
-      masks: ``[units, height, width]``, boolean.
-      title: title of the figure.
-
-    Returns:
-      The figure; beside the sum sixteen units, those with most weights first.
+    Masks are boolean, ``[units, height, width]``. Beside their sum stand sixteen units,
+    those with most weights first.
     """
     order = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:16]
     figure = Figure(figsize=(9.0, 4.8), layout="constrained")
@@ -211,59 +173,33 @@ def mask_images(masks: np.ndarray, title: str) -> Figure:
 
 
 @style.themed
-def kept_curves(curves: Mapping[str, Curve], title: str, measure: str) -> Figure:
-    """Draws error against the share of weights kept, a line a way to prune.
+def error_curves(
+    curves: Mapping[str, Curve], title: str, measure: str, by: Literal["kept", "pruned"]
+) -> Figure:
+    """Draws error against a share of weights, each curve with its band.
 
-    Args:
-      curves: name of the way to its nets.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure.
+    The share is of all weights, those that each way to prune keeps; or of one layer's,
+    those that are pruned while all other layers stay whole.
     """
     foot = style.over_seeds([len(curve.values) for curve in curves.values()])
     figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
     panel = axes[0, 0]
     for name, look in style.looks(curves).items():
-        kept, values = curves[name]
-        share = 100 * kept.mean(axis=0)
+        share = 100 * curves[name].shares.mean(axis=0)
         order = np.argsort(share)
-        style.band(panel, share[order], values[:, order], **look.marked())
-    panel.set_xscale("log")
-    style.number_ticks(panel.xaxis, (1, 2, 3, 5))
-    panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+        values = curves[name].values[:, order]
+        style.band(panel, share[order], values, **look.marked())
     panel.set_ylabel(measure)
-    panel.legend()
-    return figure
-
-
-@style.themed
-def sensitivity(
-    sparsities: np.ndarray, layers: Sequence[Sensitivity], title: str, measure: str
-) -> Figure:
-    """Draws error against the share of one layer's weights that is pruned.
-
-    Args:
-      sparsities: shares, ascending.
-      layers: layers from input to output.
-      title: title of the figure.
-      measure: label of the error's axis.
-
-    Returns:
-      The figure: a line with its band for each layer.
-    """
-    foot = style.over_seeds([len(layers[0].values)])
-    figure, axes = style.panels(title, 9.0, [3.8], [""], [foot])
-    panel = axes[0, 0]
-    looks = style.looks(layer.name for layer in layers)
-    for name, values in layers:
-        style.band(panel, 100 * sparsities, values, **looks[name].marked())
-    panel.set_ylabel(measure)
-    if _spread([layer.values for layer in layers], 10):
-        _log_errors(panel, (1, 2, 5))
-    panel.set_xlabel("weights of the layer that are pruned, %")
-    panel.legend(title="pruned layer", loc="upper left")
+    if by == "kept":
+        panel.set_xscale("log")
+        style.number_ticks(panel.xaxis, (1, 2, 3, 5))
+        panel.set_xlabel("weights kept, % (mean of the seeds, log axis)")
+        panel.legend()
+    else:
+        if _spread([curve.values for curve in curves.values()], 10):
+            _log_errors(panel, (1, 2, 5))
+        panel.set_xlabel("weights of the layer that are pruned, %")
+        panel.legend(title="pruned layer", loc="upper left")
     return figure
 
 
@@ -284,13 +220,8 @@ def _spread(errors: Sequence[np.ndarray], factor: float) -> bool:
 def spectra(layers: Sequence[Spectrum], energy: float, title: str) -> Figure:
     """Draws the singular values of each layer and the rank that is kept.
 
-    Args:
-      layers: layers from input to output.
-      energy: share of the squared values that was asked for.
-      title: title of the figure.
-
-    Returns:
-      The figure.
+    Layers stand from input to output. ``energy`` is the share of the squared values
+    that was asked for.
     """
     foot = f"rank: the least that keeps {100 * energy:g}% of the sum of squares"
     figure, axes = style.panels(

@@ -1,7 +1,6 @@
 """Errors by step, one panel for each problem."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,33 +20,20 @@ _LEAST = 1e-17
 _LONGEST = 3.0
 
 
-class Descent(NamedTuple):
-    """Errors of one method on one problem."""
-
-    problem: str
-    method: str
-    errors: np.ndarray  # [k], from the start on
-
-
 @style.themed
-def errors_by_step(descents: Sequence[Descent]) -> Figure:
+def errors_by_step(problems: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draws errors on a log axis against steps; a straight line converges linearly.
 
-    Args:
-      descents: errors of every problem and method, in the order to show them.
-
-    Returns:
-      The figure, three columns of panels.
+    ``problems`` maps a problem to the errors ``[k]`` of each method, from the start on,
+    all in the order to show them. Three panels make a row.
     """
-    problems = list(dict.fromkeys(each.problem for each in descents))
-    looks = style.looks(each.method for each in descents)
+    looks = style.looks(method for found in problems.values() for method in found)
     title = "Distance to the minimizer, by step"
     foot = "Accepted steps only. A line that leaves its panel on the right goes on."
     figure, panels = style.wrapped(title, len(problems), _COLUMNS, _SIZE, [foot])
-    for panel, problem in zip(panels, problems, strict=True):
-        here = [each for each in descents if each.problem == problem]
+    for panel, (problem, errors) in zip(panels, problems.items(), strict=True):
         panel.set_title(problem.replace("_", " "))
-        _draw(panel, here, looks)
+        _draw(panel, errors, looks)
     for panel in panels[::_COLUMNS]:
         panel.set_ylabel("error")
     for panel in panels[-_COLUMNS:]:
@@ -60,23 +46,23 @@ def errors_by_step(descents: Sequence[Descent]) -> Figure:
 
 
 def _draw(
-    panel: Axes, descents: Sequence[Descent], looks: dict[str, style.Look]
+    panel: Axes, found: Mapping[str, np.ndarray], looks: dict[str, style.Look]
 ) -> None:
     lengths = []
-    for each in descents:
-        errors = np.maximum(each.errors, _LEAST * each.errors[0])
+    for method, errors in found.items():
+        errors = np.maximum(errors, _LEAST * errors[0])
         errors = errors[: np.argmin(errors) + 1]
         lengths.append(int(np.argmax(errors <= 10 * errors.min())))
         dots = {"marker": "." if errors.size <= 60 else None, "markersize": 5}
-        line = looks[each.method].line(np.arange(errors.size))
+        line = looks[method].line(np.arange(errors.size))
         panel.plot(errors, lw=1.4, **(dots | line))
     limit = _LONGEST * max(float(np.median(lengths)), 1.0)
     widest = max(length for length in lengths if length <= limit)
     panel.set_xlim(0, 1.08 * widest + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     panel.set_yscale("log")
-    first = max(each.errors[0] for each in descents)
-    top = max(each.errors.max() for each in descents)
+    first = max(errors[0] for errors in found.values())
+    top = max(errors.max() for errors in found.values())
     panel.set_ylim(1e-17 * first, 10 * top)
     panel.yaxis.set_major_locator(LogLocator(numticks=6))
     panel.yaxis.set_minor_locator(NullLocator())

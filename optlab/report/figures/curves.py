@@ -43,14 +43,8 @@ def progress(results: Results, by: Literal["epoch", "time", "step"]) -> Figure:
 
     By epoch or time these are the losses of the training and validation split and the
     metric on validation. By step they are moving averages of mini-batches, and a
-    percentage of which more is better is drawn as an error, 1 - metric.
-
-    Args:
-      results: comparison whose report runs are drawn.
-      by: horizontal axis; time is that of a run on its own, compiling excluded.
-
-    Returns:
-      The figure, one column a group.
+    percentage of which more is better is drawn as an error, 1 - metric. Time is that of
+    a run on its own, compiling excluded. A column of panels is a group.
     """
     loss = next(metric for metric in results.metrics if metric.name == "loss")
     metrics = [loss, *(each for each in results.metrics[:1] if each != loss)]
@@ -142,10 +136,6 @@ def moving_average(values: np.ndarray, decay: float = DECAY) -> np.ndarray:
 def smoothed(entry: Entry, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Computes moving averages of one contender's steps, thinned out for drawing.
 
-    Args:
-      entry: contender whose runs are read.
-      metric: name of the metric.
-
     Returns:
       The steps, ``[n]``, counted from one, and the averages, ``[seeds, n]``, of the
       report runs that did not diverge; one that ended keeps its last average.
@@ -161,16 +151,7 @@ def smoothed(entry: Entry, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluated(entry: Entry, split: str, metric: str) -> np.ndarray:
-    """Reads the evaluations of one contender's report runs that did not diverge.
-
-    Args:
-      entry: contender whose runs are read.
-      split: name of the split.
-      metric: name of the metric.
-
-    Returns:
-      ``[seeds, epochs + 1]``.
-    """
+    """Reads evaluations ``[seeds, epochs + 1]`` of report runs that did not diverge."""
     assert entry.report is not None
     values = np.asarray(entry.report.evaluations[split][metric], float)
     return values[:, _alive(entry), 0].T

@@ -62,16 +62,9 @@ def descents(
 ) -> Figure:
     """Draws the median value over the starts, against three kinds of cost.
 
-    Args:
-      title: title of the figure.
-      runs: runs of every method.
-      measure: name of the value.
-      target: value that is drawn as a line.
-
-    Returns:
-      The figure: above, methods that only take gradients; below, methods that evaluate
-      the objective themselves; with the same axes. The axes of steps and seconds begin
-      at 0, linear up to the first power of ten.
+    Above stand methods that only take gradients, below those that evaluate the
+    objective themselves, with the same axes. The axes of steps and seconds begin at 0,
+    linear up to the first power of ten. The target is drawn as a line.
     """
     groups = [
         [each for each in runs if each.evaluates == kind] for kind in (False, True)

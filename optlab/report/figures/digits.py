@@ -10,14 +10,10 @@ from optlab.report.figures import style
 
 @style.themed
 def digits_by_fit(digits: Mapping[str, np.ndarray], needed: float) -> Figure:
-    """Draws each method's fits, sorted by their correct digits.
+    """Draws each method's fits, sorted by their correct digits (log relative errors).
 
-    Args:
-      digits: method to the log relative errors of its fits.
-      needed: digits from which a fit counts as solved, drawn as a line.
-
-    Returns:
-      The figure. A line that stays up to the right solves more problems.
+    A fit with the ``needed`` digits, drawn as a line, counts as solved. A line that
+    stays up to the right solves more problems.
     """
     figure, axes = style.panels("Digits that agree", 7.6, [3.6], [""])
     panel = axes[0, 0]

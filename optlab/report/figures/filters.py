@@ -1,7 +1,6 @@
 """A figure of nets with whole filters removed: error, and what is left of each cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,36 +8,22 @@ from matplotlib.figure import Figure
 from optlab.report.figures import style
 
 
-class Cost(NamedTuple):
-    """A cost of nets by share of filters removed; the first one is the whole net's."""
-
-    name: str
-    values: np.ndarray  # [shares]
-
-
 @style.themed
 def filter_curves(
     shares: np.ndarray,
     errors: Mapping[str, np.ndarray],
-    costs: Sequence[Cost],
+    costs: Mapping[str, np.ndarray],
     title: str,
     measure: str,
 ) -> Figure:
-    """Draws error and costs against the share of filters that is removed.
+    """Draws error, and beside it costs, against the share of filters that is removed.
 
-    Args:
-      shares: shares, ascending from 0, ``[shares]``.
-      errors: way to a small net, to ``[seeds, shares]``; lower is better.
-      costs: costs of a net with each share removed.
-      title: title of the figure.
-      measure: label of the error's axis.
+    Errors ``[seeds, shares]``, of which lower is better, are by the way to a small net,
+    costs ``[shares]`` by name. Shares ascend from 0, the whole net.
 
-    Returns:
-      The figure: two panels side by side.
-
-    >>> cost = Cost("parameters", np.array([4.0, 1.0]))
     >>> errors = {"greedy": np.array([[2.0, 3.0]])}
-    >>> len(filter_curves(np.array([0.0, 0.5]), errors, [cost], "Digits", "%").axes)
+    >>> costs = {"parameters": np.array([4.0, 1.0])}
+    >>> len(filter_curves(np.array([0.0, 0.5]), errors, costs, "Digits", "%").axes)
     2
     """
     seeds = len(next(iter(errors.values())))
@@ -46,10 +31,10 @@ def filter_curves(
         title, 10.0, [3.6], ["error", "cost"], [style.over_seeds([seeds])]
     )
     left, right = axes[0]
-    looks = style.looks([*errors, *(each.name for each in costs)])
+    looks = style.looks([*errors, *costs])
     for name, values in errors.items():
         style.band(left, 100 * shares, values, **looks[name].marked())
-    for name, values in costs:
+    for name, values in costs.items():
         right.plot(100 * shares, 100 * values / values[0], **looks[name].marked())
     left.set_ylabel(measure)
     right.set_ylabel("% of the whole net's")

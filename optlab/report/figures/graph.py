@@ -34,24 +34,13 @@ class Step(NamedTuple):
 
 
 def draw_graph(graph: Graph, title: str = "") -> Figure:
-    """Draws a graph with all values, local derivatives and gradients.
-
-    Args:
-      graph: graph to draw.
-      title: title of the figure.
-
-    Returns:
-      The figure.
-    """
+    """Draws a graph with all values, local derivatives and gradients."""
     count = len(graph.nodes)
     return _draw(graph, title, range(count), range(count))
 
 
 def steps(graph: Graph) -> Iterator[Step]:
     """Draws the graph after each step of the forward and of the backward pass.
-
-    Args:
-      graph: graph to draw.
 
     Yields:
       The variables; each operation's value; the output's gradient, which is 1; each

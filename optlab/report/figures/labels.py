@@ -46,12 +46,8 @@ def label_ends(
 ) -> None:
     """Names each line at the right of the panel, in the line's colour.
 
-    Call it once the limits are set.
-
-    Args:
-      panel: axes with the lines.
-      lines: name, colour, x and y of each line; y may hold nan.
-      height: height of the panel in inches, which bounds how close names may be.
+    Call it once the limits are set. A line is name, colour, x and y, which may hold
+    NaN. The height of the panel in inches bounds how close names may be.
     """
     shown = []
     for name, colour, x, y in lines:
@@ -79,9 +75,7 @@ def label_ends(
 def say(panel: Axes, missing: Mapping[str, Sequence[str]]) -> None:
     """Writes on the panel which contenders it does not show, and why.
 
-    Args:
-      panel: axes to write on.
-      missing: reason to names of contenders, such as "all lanes diverged".
+    ``missing`` maps a reason, such as "all lanes diverged", to names.
     """
     lines = [
         line

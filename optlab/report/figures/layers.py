@@ -1,7 +1,6 @@
 """Gradient and dead units of each layer of deep nets."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,32 +9,23 @@ from matplotlib.ticker import MaxNLocator
 from optlab.report.figures import style
 
 
-class Line(NamedTuple):
-    """A quantity by layer."""
-
-    name: str
-    values: np.ndarray  # [seeds, layers]
-
-
 @style.themed
 def by_layer(
-    title: str, slopes: Sequence[Line], dead: Sequence[Line], dead_after: Sequence[Line]
+    title: str,
+    slopes: Mapping[str, np.ndarray],
+    dead: Mapping[str, np.ndarray],
+    dead_after: Mapping[str, np.ndarray],
 ) -> Figure:
     """Draws three quantities against the number of the layer, the first one left.
 
-    Args:
-      title: title of the figure.
-      slopes: size of the gradient, drawn on a log axis; zeros are left out.
-      dead: share of dead units before training.
-      dead_after: share of dead units after training.
-
-    Returns:
-      The figure: the median over the seeds, and a band that holds their middle half.
+    Each maps the name of a net to ``[seeds, layers]``: the size of the gradient, on a
+    log axis without the zeros, and the share of dead units before and after training. A
+    line is the median over the seeds; its band holds their middle half.
     """
     figure, axes = style.panels(title, 8.2, [3.2, 2.1, 2.1], [""], sharex="col")
-    looks = style.looks(line.name for line in slopes)
+    looks = style.looks(slopes)
     for panel, lines in zip(axes[:, 0], (slopes, dead, dead_after), strict=True):
-        for name, values in lines:
+        for name, values in lines.items():
             layers = np.arange(1, values.shape[1] + 1)
             style.middle_half(panel, layers, values, **looks[name].marked(4))
     axes[0, 0].set_yscale("log", nonpositive="mask")

@@ -15,14 +15,8 @@ WRITTEN = 6
 def matrices(title: str, rows: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Draws matrices in a grid: blue below zero, red above, white at zero.
 
-    Args:
-      title: title of the figure.
-      rows: label to the matrices ``[m, n]`` of a row by name; all rows have the same
-        names.
-
-    Returns:
-      The figure. Each matrix has its own scale, from minus to plus its largest
-      magnitude.
+    ``rows`` maps a label to the matrices ``[m, n]`` of a row by name; all rows have the
+    same names. Each matrix has its own scale, from minus to plus its largest magnitude.
     """
     names = list(next(iter(rows.values())))
     figure, axes = style.panels(title, 1.5 * len(names), [1.8] * len(rows), names)

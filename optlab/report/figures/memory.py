@@ -1,44 +1,30 @@
 """Memory that methods need on nets, beside the memory that there is."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from optlab.report.figures import style
-
-#: Bytes to the tick that names them.
-_TICKS = {
-    1e6: "1 MB", 1e9: "1 GB", 1e12: "1 TB", 1e15: "1 PB", 1e18: "1 EB", 1e21: "1 ZB",
-}  # fmt: skip
-
-
-class Need(NamedTuple):
-    """Memory that one net takes."""
-
-    net: str
-    sizes: Mapping[str, float]  # name of a method or matrix -> bytes
+from optlab.report.wording import byte_size
 
 
 @style.themed
-def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
+def memory_by_net(
+    needs: Mapping[str, Mapping[str, float]], limit: float, label: str
+) -> Figure:
     """Draws a row of markers for each net on a log axis, and a line at the limit.
 
-    Args:
-      needs: nets from top to bottom, all with the same names.
-      limit: bytes that there are.
-      label: name of the limit.
+    ``needs`` maps a net to the bytes of each method or matrix by name; nets stand from
+    top to bottom, all with the same names. The limit is the bytes that there are.
 
-    Returns:
-      The figure.
-
-    >>> needs = [Need("small", {"adam": 1e6, "newton": 1e12})]
+    >>> needs = {"small": {"adam": 1e6, "newton": 1e12}}
     >>> len(memory_by_net(needs, 2e10, "20 GB").axes)
     1
     """
-    looks = style.looks(name for need in needs for name in need.sizes)
-    sizes = [size for need in needs for size in need.sizes.values()]
+    looks = style.looks(name for need in needs.values() for name in need)
+    sizes = [size for need in needs.values() for size in need.values()]
     low, high = min(*sizes, limit) / 2, max(*sizes, limit) * 2
     title = "Bytes that one step of each method holds"
     foot = "Parameters, gradient, state and dense matrices; activations come on top."
@@ -59,13 +45,12 @@ def memory_by_net(needs: Sequence[Need], limit: float, label: str) -> Figure:
         # Apart from each other: methods of the same size would hide one another.
         apart = 0.4 * (i / max(len(looks) - 1, 1) - 0.5)
         heights = [row + apart for row in range(len(needs))]
-        held = [need.sizes[name] for need in needs]
+        held = [need[name] for need in needs.values()]
         panel.plot(held, heights, ls="", alpha=0.9, **look.marked())
-    panel.set_yticks(range(len(needs)), [style.literal(n.net) for n in needs])
+    panel.set_yticks(range(len(needs)), [style.literal(net) for net in needs])
     panel.tick_params(axis="y", length=0)
-    ticks = [size for size in _TICKS if low <= size <= high]
-    panel.xaxis.set_major_locator(FixedLocator(ticks))
+    ticks = [size for size in 10.0 ** np.arange(6, 22, 3) if low <= size <= high]
+    panel.set_xticks(ticks, [byte_size(size) for size in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_xticklabels([_TICKS[size] for size in ticks])
     figure.legend(loc="outside right upper", labelspacing=0.7)
     return figure

@@ -32,16 +32,7 @@ class Path(NamedTuple):
 
 @style.themed
 def by_method(title: str, surface: Surface, paths: Sequence[Path]) -> Figure:
-    """Draws a panel of contours for each path.
-
-    Args:
-      title: title of the figure.
-      surface: function below the paths.
-      paths: a path a method.
-
-    Returns:
-      The figure, four panels in a row.
-    """
+    """Draws a panel of contours for each path, four in a row."""
     count = len(paths)
     figure, panels = style.wrapped(title, count, min(count, 4), (2.9, 2.6), share="all")
     looks = style.looks(path.method for path in paths)
@@ -57,17 +48,7 @@ def by_method(title: str, surface: Surface, paths: Sequence[Path]) -> Figure:
 
 @style.themed
 def together(title: str, surface: Surface, paths: Sequence[Path], step: int) -> Figure:
-    """Draws the first steps of all paths over the same contours.
-
-    Args:
-      title: title of the figure.
-      surface: function below the paths.
-      paths: a path a method.
-      step: number of steps drawn.
-
-    Returns:
-      The figure; a mark stands where each method is.
-    """
+    """Draws the first steps of all paths over the same contours; a mark ends each."""
     figure, axes = style.panels(title, 8.2, [4.6], [""])
     panel = axes[0, 0]
     _contours(panel, surface)

@@ -24,13 +24,7 @@ class Bar(NamedTuple):
 def ratio_bars(bars: Sequence[Bar], title: str, label: str) -> Figure:
     """Draws medians as bars from 1, the range as whiskers.
 
-    Args:
-      bars: ratios from top to bottom; bars of one group follow each other.
-      title: title of the figure.
-      label: label of the axis.
-
-    Returns:
-      The figure.
+    Bars stand from top to bottom; those of one group follow each other.
 
     >>> bar = Bar("64 runs", "a plain loop", 12.0, 11.0, 14.0)
     >>> len(ratio_bars([bar], "Times as fast", "ratio").axes)

@@ -421,10 +421,6 @@ def render(figure: Figure, kind: str) -> bytes:
 
 @themed
 def settle(figure: Figure) -> None:
-    """Freezes the layout, so that three files cost one layout and three draws.
-
-    Args:
-      figure: figure that will be rendered more than once.
-    """
+    """Freezes the layout, so that three files cost one layout and three draws."""
     figure.draw_without_rendering()
     figure.set_layout_engine(None)  # a placeholder, "none", costs a draw a file

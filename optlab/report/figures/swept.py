@@ -26,16 +26,11 @@ _BEST = 3  # values of a contender that the metric's axis is scaled for
 def sensitivity(results: Results, key: str) -> Figure:
     """Draws final validation figures of each sweep against one swept number.
 
-    The optimum has a ring and is named above the panel. A strip at the bottom marks
-    points that are not above it: a cross where every seed diverged, a small one where
-    some did, a triangle where the metric is below the axis; see ``reach``.
-
-    Args:
-      results: comparison whose sweeps are drawn, as means with 95% bands over seeds.
-      key: dotted name of a number that some contender sweeps.
-
-    Returns:
-      The figure, one column for each group that sweeps it.
+    ``key`` is its dotted name. Lines are means with 95% bands over seeds, a column for
+    each group that sweeps it. The optimum has a ring and is named above the panel. A
+    strip at the bottom marks points that are not above it: a cross where every seed
+    diverged, a small one where some did, a triangle where the metric is below the axis;
+    see ``reach``.
     """
     spoken = in_words(swept_names(results)[key])
     decides, looks = results.metrics[0], style.contenders(results)

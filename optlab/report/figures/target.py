@@ -16,12 +16,8 @@ from optlab.results import Entry, Results, median_time_to_target, times_to_targe
 def time_to_target(results: Results) -> Figure:
     """Draws Kaplan-Meier median times as bars, and each report run as a marker.
 
-    Args:
-      results: comparison with a target. A run that missed it is an open marker with an
-        arrow at its end; the label of a bar counts the runs that reached it.
-
-    Returns:
-      The figure, one column a group.
+    The comparison has a target. A run that missed it is an open marker with an arrow at
+    its end; the label of a bar counts the runs that reached it. A column is a group.
     """
     assert results.target is not None
     metric, looks = results.metrics[0], style.contenders(results)

@@ -20,11 +20,7 @@ from optlab.results import Interval, Results, differences, judge, ranks, summari
 def difference_table(results: Results) -> Table | None:
     """Lists every two contenders of a group, paired by seed, with both p values.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table, or None where there is no pair.
+    Returns None where there is no pair.
     """
     decides, pairs = results.metrics[0], differences(results)
     if not pairs:
@@ -50,11 +46,7 @@ def difference_table(results: Results) -> Table | None:
 def claims_table(results: Results) -> Table | None:
     """Lists the claims of a comparison, each with what was measured and a verdict.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table, a block a claim; None where there is no claim of contenders that ran.
+    A block is a claim. Returns None where there is no claim of contenders that ran.
     """
     metrics = {metric.name: metric for metric in results.metrics}
     rows, groups = [], []
@@ -94,11 +86,7 @@ def _measure(name: str) -> str:
 def conclusions(results: Results) -> tuple[str, ...]:
     """States the ranking of each group, as far as the corrected tests allow one.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      One sentence a group; none where no two contenders can be compared.
+    Returns one sentence a group; none where no two contenders can be compared.
     """
     sentences = []
     by = f"test {in_words(results.metrics[0].name)}"
@@ -128,11 +116,7 @@ def _place(best: int, worst: int) -> str:
 def published_table(results: Results) -> Table | None:
     """Sets measured figures beside published ones.
 
-    Args:
-      results: a whole comparison, with ``published`` figures.
-
-    Returns:
-      The table, or None where nothing was published of these contenders.
+    Returns None where nothing was published of these contenders.
     """
     published = {known["contender"]: known for known in results.published}
     keys = {key for known in results.published for key in known}

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from optlab.report.tables.plain import Table, tabulate
-from optlab.report.wording import NONE, duration, measured, number, unit
+from optlab.report.wording import NONE, duration, measured, number, plus_minus, unit
 from optlab.results import (
     Results,
     Summary,
@@ -22,11 +20,7 @@ from optlab.results.statistics import mean_interval
 def summary_table(results: Results) -> Table:
     """Makes the main table: a row for each contender, a block for each group.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table; its notes hold the remarks that a reader must not miss.
+    Its notes hold the remarks that a reader must not miss.
     """
     decides, *others = results.metrics
     shown = [decides, *(metric for metric in others if metric.name != "loss")]
@@ -91,11 +85,7 @@ def _point(summary: Summary, swept: Iterable[str], names: Mapping[str, str]) -> 
 def contender_table(results: Results) -> Table:
     """Lists how each contender differs from the others.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table: label, parameters, multiply-adds for one example, settings.
+    Multiply-adds are those for one example.
     """
     keys = dict.fromkeys(key for entry in results.entries for key in entry.settings)
     names = short_names(keys)
@@ -127,11 +117,7 @@ def _setting(value: Any) -> str:
 def teeth_table(results: Results) -> Table | None:
     """Lists how the mini-batch loss changes within epochs and between them.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table; None where no run is long enough to tell.
+    Returns None where no run is long enough to tell.
     """
     rows, groups = [], []
     loss = next(metric for metric in results.metrics if metric.name == "loss")
@@ -162,24 +148,17 @@ def teeth_table(results: Results) -> Table | None:
 def constants_table(results: Results) -> Table | None:
     """Lists the values that learned constants have at the end, layer by layer.
 
-    Args:
-      results: a whole comparison, with ``constants``.
-
-    Returns:
-      The table, a block a contender; None where no net has any.
+    A block is a contender. Returns None where no net has any.
     """
     rows, groups = [], []
     for entry in results.entries:
         for name, values in results.constants.get(entry.label, {}).items():
             layer, _, constant = name.rpartition(".")
             means, within = values[:, 0], values[:, 1]
-            each = mean_interval(means)
-            half = (each.high - each.low) / 2
-            spread = f" ± {half:.2g}" if np.isfinite(half) else ""
             row = {
                 "layer": layer,
                 "constant": constant,
-                "mean": number(each.mean) + spread,
+                "mean": plus_minus(mean_interval(means), fixed=False),
                 "least .. greatest\nseed": f"{number(means.min())} .. "
                 f"{number(means.max())}",
                 "deviation\nwithin": number(float(within.mean()))

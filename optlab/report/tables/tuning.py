@@ -7,14 +7,7 @@ from optlab.results.responses import NEAR_SHARE, good_region, response
 
 
 def budget_table(results: Results) -> Table:
-    """Lists the tuning budget of each contender, and its cost.
-
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The table, with the seeds as notes.
-    """
+    """Lists the tuning budget of each contender, and its cost; notes name the seeds."""
     rows = [
         {
             "contender": entry.name,
@@ -46,12 +39,7 @@ def budget_table(results: Results) -> Table:
 def regions_table(results: Results, key: str) -> Table | None:
     """Lists the values of a swept number that are nearly as good as the best one.
 
-    Args:
-      results: a whole comparison.
-      key: dotted name of the swept number.
-
-    Returns:
-      The table; None where no contender has such a region.
+    ``key`` is its dotted name. Returns None where no contender has such a region.
     """
     decides, rows, groups = results.metrics[0], [], []
     for entry in results.entries:
@@ -84,11 +72,7 @@ def regions_table(results: Results, key: str) -> Table | None:
 def budget_line(results: Results) -> str:
     """States the compiled programs and the tuning budget of the whole comparison.
 
-    Args:
-      results: a whole comparison.
-
-    Returns:
-      The line; a range of steps where contenders had different budgets.
+    The line has a range of steps where contenders had different budgets.
     """
     compiles = sum(entry.compiles for entry in results.entries)
     spent = sum(entry.compile_seconds for entry in results.entries)
