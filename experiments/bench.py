@@ -33,7 +33,7 @@ from experiments.benchmarks import SUITES, tables
 from experiments.benchmarks.peers import versions
 from experiments.benchmarks.suite import SuiteResult
 from optlab import report
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.report import Picture, Section, Table
 from optlab.report.figures.ratios import Bar, ratio_bars
 
@@ -143,8 +143,7 @@ def _chosen(names: str | None) -> list[str]:
     chosen = list(SUITES) if names is None else names.split(",")
     chosen = list(dict.fromkeys(name.strip() for name in chosen))
     for name in chosen:
-        if name not in SUITES:
-            raise InputError(f"unknown suite {name!r}; {near(name, SUITES)}")
+        check_choice("suite", name, SUITES)
     return chosen
 
 

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 import optlab
 from experiments import workdir
 from optlab import ranges
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.report import Card, Claimed, duration, write_gallery
 from optlab.report.wording import in_words, p_value
 from optlab.results import Interval, read_json, write_atomic
@@ -112,8 +112,7 @@ def choose(
     if only == []:
         raise InputError("--only names no card: leave it out to run all of them")
     for name in only or ():
-        if name not in cards:
-            raise InputError(f"--only={name}: no such card; {near(name, cards)}")
+        check_choice("card", name, cards, "--only")
     return [name for name in cards if only is None or name in only]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from optlab import losses
 from optlab.data.dataset import Dataset
-from optlab.errors import InputError, check_choice, first_line, near, origin
+from optlab.errors import InputError, check_choice, first_line, origin
 from optlab.losses import Loss
 from optlab.models.functions import functions_of
 
@@ -263,8 +263,7 @@ def decided_by(problem: Problem, name: str) -> Problem:
       InputError: the problem has no such metric.
     """
     known = {metric.name: metric for metric in problem.metrics}
-    if not isinstance(name, str) or name not in known:
-        raise InputError(f"this problem has no metric {name!r}; {near(name, known)}")
+    check_choice("metric", name, known, "this problem")
     others = (metric for metric in problem.metrics if metric.name != name)
     return dataclasses.replace(problem, metrics=(known[name], *others))
 

@@ -12,7 +12,7 @@ import optax
 from experiments.studies.context import Context
 from experiments.studies.small_nets import Method, make_method
 from optlab import optim, report
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.report.figures import paths as figures
 from optlab.report.figures.paths import Path, Surface
 from optlab.sweep import parallel
@@ -126,8 +126,7 @@ def make_problem(name: str, condition: float) -> Problem:
     >>> make_problem("rosenbrock", 100.0).start.tolist()
     [-1.2, 1.0]
     """
-    if name not in WINDOWS:
-        raise InputError(f"--config.problems: no {name!r}; {near(name, WINDOWS)}")
+    check_choice("problem", name, WINDOWS, "--config.problems")
     if not 1 <= condition < np.inf:
         raise InputError(f"--config.condition must be 1 or more: {condition:g}")
     if name != "valley":

@@ -16,7 +16,7 @@ import optax
 
 from experiments.studies.context import Context
 from optlab import losses, models, optim, report, sweep
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.optim import info
 from optlab.report.figures import descent
 from optlab.report.figures.descent import Descent
@@ -259,10 +259,7 @@ def _names(settings: Mapping[str, Any]) -> list[str]:
     """Nets that the user selected, in their order."""
     names = [name.strip() for name in settings["nets"].split(",")]
     for name in names:
-        if name not in settings["net"]:
-            raise InputError(
-                f"--config.nets: no {name!r}; {near(name, settings['net'])}"
-            )
+        check_choice("net", name, settings["net"], "--config.nets")
         if not 0 < (target := settings["net"][name]["target"]) < np.inf:
             raise InputError(f"--config.net.{name}.target must be above 0: {target}")
     return list(dict.fromkeys(names))

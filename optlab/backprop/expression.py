@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 
 #: Functions that an expression may call, each of one number.
 FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -108,8 +108,7 @@ def _check(node: ast.AST, text: str) -> list[str]:
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
             return _check(operand, text)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
-            if name not in FUNCTIONS:
-                raise InputError(f"no function {name!r}; {near(name, FUNCTIONS)}")
+            check_choice("function", name, FUNCTIONS)
             if len(arguments) != 1 or keywords:
                 raise InputError(f"{name} takes one argument: write {name}(x)")
             return _check(arguments[0], text)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab import ranges
-from optlab.errors import InputError, near
+from optlab.errors import check_choice
 from optlab.problems import Metric
 
 #: Quantities beside metrics that rules look at, kept with the training split.
@@ -70,8 +70,7 @@ def make(settings: Mapping[str, Any]) -> Stop:
     """
     given = {name: value for name, value in settings.items() if value is not None}
     for name in given:
-        if name not in RANGES:
-            raise InputError(f"stop: no rule {name!r}; {near(name, RANGES)}")
+        check_choice("rule", name, RANGES, "stop")
     ranges.check("stop", RANGES, given)
     return Stop(**given)
 

@@ -21,6 +21,7 @@ from jax import lax
 from optlab.compress.masks import is_kernel
 from optlab.errors import InputError, check_choice
 from optlab.problems import Problem
+from optlab.ranges import is_whole
 
 #: Most bits of a code.
 MOST_BITS = 8
@@ -53,48 +54,24 @@ def weights_of(shared: Shared) -> jax.Array:
     return table[shared.codes]
 
 
-def linear_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
-    """Spaces initial centroids evenly from the smallest to the largest kept weight.
-
-    Args:
-      weights: array of weights.
-      kept: boolean array of its shape.
-      count: number of centroids.
-
-    Returns:
-      ``[count]``, ascending.
-    """
+def _linear_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
+    """Spaces initial centroids evenly from the smallest to the largest kept weight."""
     low = jnp.min(weights, where=kept, initial=jnp.inf)
     high = jnp.max(weights, where=kept, initial=-jnp.inf)
     return jnp.linspace(low, high, count)
 
 
-def density_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
-    """Puts initial centroids at evenly spaced quantiles of the kept weights.
-
-    Args:
-      weights: array of weights.
-      kept: boolean array of its shape.
-      count: number of centroids.
-
-    Returns:
-      ``[count]``, ascending.
-    """
+def _density_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
+    """Puts initial centroids at evenly spaced quantiles of the kept weights."""
     ordered = jnp.sort(jnp.where(kept, weights, jnp.inf).ravel())
     shares = (jnp.arange(count) + 0.5) / count
     return ordered[(shares * jnp.sum(kept)).astype(jnp.int32)]
 
 
-def random_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
+def _random_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
     """Draws initial centroids from the kept weights (Forgy's method), by seed 0.
 
-    Args:
-      weights: array of weights.
-      kept: boolean array of its shape.
-      count: number of centroids.
-
-    Returns:
-      ``[count]``, ascending. Drawn without replacement while there are enough weights.
+    Without replacement while there are enough weights.
     """
     draws = jax.random.uniform(jax.random.key(0), weights.shape)
     places = jnp.where(kept, draws, 2.0)
@@ -103,11 +80,12 @@ def random_start(weights: jax.Array, kept: jax.Array, count: int) -> jax.Array:
     return jnp.sort(weights.ravel()[order[chosen]])
 
 
-#: Name to function (weights, kept, count) -> initial centroids.
+#: Name to function (weights, kept mask of their shape, count) -> centroids [count],
+#: ascending.
 STARTS: dict[str, Callable[..., jax.Array]] = {
-    "linear": linear_start,
-    "density": density_start,
-    "random": random_start,
+    "linear": _linear_start,
+    "density": _density_start,
+    "random": _random_start,
 }
 
 
@@ -189,21 +167,12 @@ def share(params: Any, bits: Any, start: str = "linear") -> Any:
     return jax.tree.map(of, params, bits)
 
 
-def check_bits(bits: Any) -> None:
-    """Refuses a width outside 1 to 8.
-
-    Args:
-      bits: number of bits.
-
-    Raises:
-      InputError: it is no such whole number.
-    """
-    if (
-        isinstance(bits, bool)
-        or not isinstance(bits, int)
-        or not 1 <= bits <= MOST_BITS
-    ):
-        raise InputError(f"bits={bits!r}: give a whole number from 1 to {MOST_BITS}")
+def check_bits(bits: Any, least: int = 1) -> None:
+    """Refuses a width outside ``least`` to 8; of one bit no level is positive."""
+    if not is_whole(bits) or not least <= bits <= MOST_BITS:
+        raise InputError(
+            f"bits={bits!r}: give a whole number from {least} to {MOST_BITS}"
+        )
 
 
 def shared(problem: Problem, net: Any, model_state: Any) -> Problem:

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.codebook import check_bits
-from optlab.errors import InputError
 
 
 class Quantized(NamedTuple):
@@ -53,11 +52,11 @@ def quantize(
     [-1.0, 0.0, 0.0, 2.0]
     """
     check_bits(bits)
-    over = None if axis is None else tuple(i for i in range(array.ndim) if i != axis)
+    over = within_scale(array, axis)
     if not symmetric:
         ends = [end(array, axis=over, keepdims=True) for end in (jnp.min, jnp.max)]
         return quantize_within(array, ends, bits)
-    check_signed(bits)
+    check_bits(bits, least=2)
     most = 2 ** (bits - 1) - 1
     scale = _not_zero(jnp.max(jnp.abs(array), axis=over, keepdims=True) / most)
     values = jnp.clip(jnp.round(array / scale), -most, most)
@@ -93,17 +92,14 @@ def quantize_within(array: jax.Array, range_: Any, bits: int = 8) -> Quantized:
     return Quantized(values.astype(jnp.int8), scale, zero)
 
 
-def check_signed(bits: int) -> None:
-    """Refuses a single bit, whose whole numbers -1 and 0 have no positive one.
+def within_scale(array: jax.Array, axis: int | None) -> tuple[int, ...]:
+    """Finds the axes over which numbers share a scale: all but the one given.
 
-    Args:
-      bits: number of bits.
-
-    Raises:
-      InputError: it is less than 2.
+    >>> within_scale(jnp.zeros((2, 3, 4)), -1), within_scale(jnp.zeros(2), None)
+    ((0, 1), (0,))
     """
-    if bits < 2:
-        raise InputError(f"bits={bits}: give 2 or more; one has no positive level")
+    own = None if axis is None else range(array.ndim)[axis]
+    return tuple(i for i in range(array.ndim) if i != own)
 
 
 def _not_zero(scale: jax.Array) -> jax.Array:

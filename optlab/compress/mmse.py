@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from optlab.compress.codebook import check_bits
-from optlab.compress.linear import Quantized, check_signed, dequantize
+from optlab.compress.linear import Quantized, dequantize, within_scale
 
 #: Scales that are tried, as evenly spaced shares of the one that clips nothing.
 GRID = 100
@@ -54,45 +54,37 @@ def mmse_quantize(
     >>> round(error(quantize(x, bits=4)), 3), round(error(mmse_quantize(x)), 3)
     (0.035, 0.012)
     """
-    check_bits(bits)
-    check_signed(bits)
-    rows = array[None] if axis is None else jnp.moveaxis(array, axis, 0)
-    rows = rows.reshape(rows.shape[0], -1)
+    check_bits(bits, least=2)
+    over = within_scale(array, axis)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    levels = lambda scale: jnp.clip(jnp.round(rows / scale), least, most)  # noqa: E731
+    levels = lambda scale: jnp.clip(jnp.round(array / scale), least, most)  # noqa: E731
+    total = lambda x: jnp.sum(x, axis=over, keepdims=True)  # noqa: E731
 
     def error(scale):
-        return jnp.sum((rows - scale * levels(scale)) ** 2, axis=1)
+        return total((array - scale * levels(scale)) ** 2)
 
     def better(best, share):
         scale = share * widest
         found = error(scale)
-        smaller = (found < best[1])[:, None]
-        return (jnp.where(smaller, scale, best[0]), jnp.minimum(found, best[1])), None
+        return (
+            jnp.where(found < best[1], scale, best[0]),
+            jnp.minimum(found, best[1]),
+        ), None
 
-    widest = jnp.max(jnp.abs(rows), axis=1, keepdims=True) / most
+    widest = jnp.max(jnp.abs(array), axis=over, keepdims=True) / most
     widest = jnp.where(widest > 0, widest, 1)  # an array of zeros
     shares = jnp.arange(1, GRID + 1) / GRID
     (scale, _), _ = lax.scan(better, (widest, error(widest)), shares)
 
     def alternate(_, scale):
         q = levels(scale)
-        square = jnp.sum(q * q, axis=1, keepdims=True)
-        product = jnp.sum(rows * q, axis=1, keepdims=True)
-        return jnp.where(product > 0, product / jnp.maximum(square, 1), scale)
+        product = total(array * q)
+        return jnp.where(product > 0, product / jnp.maximum(total(q * q), 1), scale)
 
     scale = lax.fori_loop(0, ALTERNATIONS, alternate, scale)
-    values = levels(scale).astype(jnp.int8)
-    if axis is None:
-        values, shape = values.reshape(array.shape), (1,) * array.ndim
-    else:
-        moved = jnp.moveaxis(array, axis, 0).shape
-        values = jnp.moveaxis(values.reshape(moved), 0, axis)
-        shape = tuple(
-            n if i == axis % array.ndim else 1 for i, n in enumerate(array.shape)
-        )
-    scale = scale.reshape(shape)
-    return Quantized(values, scale, jnp.zeros(shape, jnp.int8))
+    return Quantized(
+        levels(scale).astype(jnp.int8), scale, jnp.zeros(scale.shape, jnp.int8)
+    )
 
 
 class TwoTensors(NamedTuple):
@@ -126,8 +118,7 @@ def mmse_two_tensors(
     first = mmse_quantize(array, bits, axis)
     second = mmse_quantize(array - dequantize(first), bits, axis)
     q, p = (each.values.astype(array.dtype) for each in (first, second))
-    own = None if axis is None else axis % array.ndim
-    over = tuple(i for i in range(array.ndim) if i != own)
+    over = within_scale(array, axis)
     dot = lambda x, y: jnp.sum(x * y, axis=over, keepdims=True)  # noqa: E731
     qq, qp, pp, tq, tp = dot(q, q), dot(q, p), dot(p, p), dot(array, q), dot(array, p)
     determinant = qq * pp - qp * qp

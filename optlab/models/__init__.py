@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 
 from optlab import names
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.models.architectures import ARCHITECTURES
 from optlab.models.autoencoder import Autoencoder
 from optlab.models.cnn import CNN
@@ -55,11 +55,8 @@ def make(name: str, classes: int, **options: Any) -> Any:
     accepted = inspect.signature(factory).parameters
     any_name = any(p.kind == p.VAR_KEYWORD for p in accepted.values())
     known = set(accepted) - {"parent", "name", "classes"}
-    for option in options:
-        if option not in known and not any_name:
-            raise InputError(
-                f"model {name!r} has no option {option!r}; {near(option, known)}"
-            )
+    for option in () if any_name else options:
+        check_choice("option", option, known, f"model {name!r}")
     if "classes" in accepted or any_name:
         options["classes"] = classes
     return names.call(f"model {name!r}", factory, options)

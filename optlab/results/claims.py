@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab import ranges
-from optlab.errors import InputError, near
+from optlab.errors import InputError, check_choice
 from optlab.problems import Metric
 from optlab.ranges import is_number, shown
 from optlab.results.records import Entry, Results
@@ -123,8 +123,7 @@ def check(
             raise InputError(f"a claim is a mapping, not {shown(claim)}")
         label = f"claim {claim.get('says', dict(claim))!r}"
         for key in claim:
-            if key not in KEYS:
-                raise InputError(f"{label}: no key {key!r}; {near(key, KEYS)}")
+            check_choice("key", key, KEYS, label)
         relations = [key for key in RELATIONS if key in claim]
         if "says" not in claim or "than" not in claim or len(relations) != 1:
             raise InputError(
@@ -138,12 +137,9 @@ def check(
                 f"{shown(claim['than'])}"
             )
         for name in contenders_of(claim):
-            if name not in names:
-                raise InputError(f"{label}: no contender {name!r}; {near(name, names)}")
+            check_choice("contender", name, names, label)
         measure = claim.get("by", default_measure(metrics))
-        known = _measures(metrics)
-        if measure not in known:
-            raise InputError(f"{label}: no measure {measure!r}; {near(measure, known)}")
+        check_choice("measure", measure, _measures(metrics), label)
         if measure.endswith("_to_target") and target is None:
             raise InputError(f"{label}: {measure} needs a target")
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optlab.data import embedded, tables
-from optlab.errors import InputError, near
+from optlab.errors import check_choice
 
 
 class Samples(NamedTuple):
@@ -43,9 +43,7 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Samples:
     """
     if name in tables.TABLES:
         return _standardized(*tables.read(name, data_dir), f"UCI {name}")
-    if name not in SAMPLES:
-        known = [*SAMPLES, *tables.TABLES]
-        raise InputError(f"unknown samples {name!r}; {near(name, known)}")
+    check_choice("samples", name, [*SAMPLES, *tables.TABLES])
     return SAMPLES[name]()
 
 

@@ -142,7 +142,7 @@ def test_drawn_points_share_the_unit_cube(contenders_of, kind):
         ({"a": {"augment": {"flp": {}}}}, {}, "no augmentation 'flp'"),
         ({"a": {"loss": {"name": "hinge"}}}, {}, "no loss 'hinge'"),
         ({"a": {"problem": "regression"}}, {}, "floating-point"),
-        (SGD, {"metric": "recall"}, "has no metric 'recall'"),
+        (SGD, {"metric": "recall"}, "no metric 'recall'"),
         ({"a": {"schedule": {"name": "cosine"}}}, {}, "'decay_epochs'"),
         ({"a, x 1": {}, "a": {"model": {"hidden": ((1,), (2,))}}}, {}, None),
     ],

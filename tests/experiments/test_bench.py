@@ -141,7 +141,7 @@ def test_the_page_says_who_is_faster_and_the_json_is_strict(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--suite=sweep,convv",), "error: unknown suite 'convv'; did you mean conv?"),
+        (("--suite=sweep,convv",), "error: no suite 'convv'; did you mean conv?"),
         (("--config.sweep.seeds=0",), "error: --config.sweep.seeds must be a whole n"),
         (("--config=configs/nist.py",), "error: this config has no block 'sweep'"),
         (

@@ -63,7 +63,7 @@ BAD_INPUT = {
     "must be a number, not 'abc'",
     "--config.schedule.name=cosine --config.schedule.decay_epochs=None": "decay_epochs "
     "must be a number, not None",
-    "--config.metric=recall": "has no metric 'recall'; known: accuracy, loss",
+    "--config.metric=recall": "no metric 'recall'; known: accuracy, loss",
     "--config.problem=regression": "floating-point",
     "--config.problem=clasification": "no kind of problem .* did you mean classif",
     "--config.search=halton": "search='halton' needs points",

@@ -201,7 +201,7 @@ def test_a_wrong_card_is_one_line(change, message):
             "this config has no cards: see configs/gallery",
         ),
         (("--only=",), "--only names no card: leave it out to run all of them"),
-        (("--only=pahts",), "--only=pahts: no such card; did you mean paths?"),
+        (("--only=pahts",), "--only: no card 'pahts'; did you mean paths?"),
     ],
 )
 def test_a_mistake_is_one_line(refused, words, message):

@@ -129,7 +129,7 @@ def test_the_command_writes_page_and_numbers(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--config.nets=sink",), "error: --config.nets: no 'sink'; did you mean sinc"),
+        (("--config.nets=sink",), "error: --config.nets: no net 'sink'; did"),
         (("--config.nets=yacht",), "error: 'yacht' is read from a folder of tables"),
         (
             ("--config.nets=xor", "--config.net.xor.target=0.0"),

@@ -66,7 +66,7 @@ def test_a_constant_column_is_zero(tmp_path):
 @pytest.mark.parametrize(
     ("name", "contents", "message"),
     [
-        ("sync", None, "unknown samples 'sync'; did you mean sinc"),
+        ("sync", None, "no samples 'sync'; did you mean sinc"),
         ("yacht", None, "cannot read the table in .*yacht"),
         ("yacht", ("1 2\n3 x\n", "1"), "cannot read the table"),
         ("yacht", ("1 2\n", "7"), "cannot read the table"),
