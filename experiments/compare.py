@@ -48,7 +48,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 from rich.console import Console
 
 from experiments import cli, overrides, processes
@@ -117,6 +117,9 @@ def main(given: overrides.Given) -> None:
         return
     console = Console()
     workdir = claim(cli.WORKDIR.value, "compare", settings)
+    cautions = compare.cautions(contenders)
+    for caution in cautions:
+        logging.warning("%s", caution)
     recorder = Recorder(
         workdir,
         Console(stderr=True),
@@ -131,7 +134,7 @@ def main(given: overrides.Given) -> None:
         metrics=metrics,
         target=settings["target"],
         title=title(settings, given, contenders),
-        note=settings["note"],
+        note=" ".join(filter(None, (settings["note"], *cautions))),
         config=json.dumps(settings, indent=2),
         environment=recorder.environment(),
         published=settings["published"],

@@ -26,7 +26,8 @@ def is_number(value: Any) -> bool:
         return False
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         real = jax.numpy.issubdtype(value.dtype, jax.numpy.floating)
-        return value.ndim == 0 and (real or value.dtype.kind in "iu")
+        whole = getattr(value.dtype, "kind", "key") in "iu"
+        return value.ndim == 0 and (real or whole)
     if isinstance(value, int):
         return abs(value) <= 1e300  # beyond, no float holds it
     return isinstance(value, float)

@@ -243,6 +243,25 @@ def test_a_module_is_told_in_its_own_words_that_it_trains(module, drops):
     assert bool((outputs != evaluated).any()) == drops
 
 
+def test_a_module_draws_from_a_stream_of_any_name():
+    class Noisy(nn.Module):
+        @nn.compact
+        def __call__(self, x, train=False):
+            x = nn.Dense(3)(x)
+            if train:
+                x = x + jax.random.normal(self.make_rng("noise"), x.shape)
+            return x
+
+    problem = problems.classification(Noisy(), CLASSES)
+    params, state = problem.init(jax.random.key(0))
+    inputs = jnp.asarray(normal(3, 6, 4))
+    one, two = (
+        problem.train_outputs(params, state, inputs, jax.random.key(i))[0]
+        for i in (1, 2)
+    )
+    assert not jnp.allclose(one, two)
+
+
 def test_a_tuple_of_two_functions_is_a_model():
     pair = Pair().init, lambda params, inputs: inputs @ params["w"]
     trained = training.train(

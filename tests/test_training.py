@@ -389,6 +389,7 @@ def test_a_method_that_evaluates_the_objective_trains(kind, tx):
         ({"seed": np.int64(-1)}, "seed must be from 0"),
         ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
         ({"seed": np.arange(2)}, "seed must be a whole number"),
+        ({"seed": jax.random.key(0)}, "seed must be a whole number"),
     ],
 )
 def test_impossible_numbers_are_one_line(arguments, message):

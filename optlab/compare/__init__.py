@@ -1,5 +1,6 @@
 """Whole recipes, tuned on validation and reported on test with fresh seeds."""
 
+from optlab.compare.cautions import cautions as cautions
 from optlab.compare.comparison import Protocol as Protocol
 from optlab.compare.comparison import check as check
 from optlab.compare.comparison import compare as compare

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
+import jax
 
 from optlab.errors import InputError
 
@@ -91,7 +92,8 @@ def _linen(module: Any, inputs_of: Callable[[], Any]) -> tuple[Callable, ...]:
             {"params": params, **model_state},
             inputs,
             **modes(True),
-            rngs={"dropout": key},
+            # Streams of other names are drawn from "params".
+            rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
             mutable=list(model_state),
         )
 

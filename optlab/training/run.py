@@ -39,7 +39,7 @@ class History(NamedTuple):
     data_fields=("params", "model_state", "history"),
     meta_fields=("problem",),
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
     """A trained net: a tree of arrays, so that ``jax.vmap`` may return it."""
 

@@ -130,6 +130,14 @@ def test_a_kept_net_is_loaded_with_its_problem(compared, tmp_path, blobs, monkey
     )
 
     whole = path.read_bytes()
+    for place in range(0, len(whole), 37):  # one bit, anywhere
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(InputError):
+            compare.load_trained(path)
+
+    monkeypatch.setattr("optlab.compare.kept._digest", lambda content: "the same")
+    compare.save_trained(path, trained, about)
+    whole = path.read_bytes()
     for damaged, message in (
         (whole[: len(whole) // 2], "is cut"),
         (b"PK\x03\x04", "no trained net"),
@@ -263,6 +271,31 @@ def test_a_trial_of_short_epochs_leaves_the_programs_compiled(
     assert len(lowered) == len(set(lowered))
     assert ((1, 1), 1) in lowered
     assert {shape for shape, _ in lowered} == {(1, 1), (2, 2)}
+
+
+def test_the_first_report_run_is_no_program_s_first_run(contenders_of, monkeypatch):
+    """Its time would be that of a cold program; what it trains is the same."""
+    trained = []
+
+    def lower(*arguments):
+        lowered = real(*arguments)
+
+        def compiled():
+            program = lowered.compile()
+
+            def train(states, lanes, epoch):
+                trained.append((lanes.shape, epoch))
+                return program.train(states, lanes, epoch)
+
+            return program._replace(train=train)
+
+        return lowered._replace(compile=compiled)
+
+    real = sweep.lower
+    monkeypatch.setattr(sweep, "lower", lower)
+    compare.compare(contenders_of({"sgd": {}}), PROTOCOL)
+    runs = [epoch for shape, epoch in trained if shape == (1, 1)]
+    assert runs == [0, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

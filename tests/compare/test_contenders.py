@@ -222,3 +222,14 @@ def both(learning_rate=1e-2):
     optimizer = {"name": "my_partition.both", "learning_rate": (0.1, 0.01)}
     (found,) = contenders_of({"both": {"optimizer": optimizer}})
     assert [list(point.values()) for point in found.points] == [[0.1], [0.01]]
+
+
+def test_what_the_epochs_cut_off_is_said(contenders_of):
+    cosine = {"schedule": {"name": "cosine", "decay_epochs": (1, 2, 5)}}
+    power = {"schedule": {"name": "power", "decay_epochs": 9.0}}
+    stopped = {"stop": {"patience": 2}}
+    contenders = contenders_of({"sgd": {}, "a": cosine, "b": power, "c": stopped})
+    assert compare.cautions(contenders) == (
+        "a: schedule.decay_epochs goes on until epoch 5, and its runs have 2.",
+        "c: stop.patience=2 ends no run of 2.",
+    )

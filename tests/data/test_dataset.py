@@ -57,6 +57,7 @@ BAD_PAIRS = [
     ((np.full((4, 2), 1e39), LABELS), "inputs: 4 of 4 examples hold NaN or infinity"),
     (({"a": IMAGES, "b": IMAGES - np.inf}, LABELS), r"inputs\['b'\]: 4 of 4 examples"),
     ((np.full((4, 2), 2**31), LABELS), "inputs has integers beyond 32 bits"),
+    ((1e9 + np.arange(8.0).reshape(4, 2), LABELS), "column 0 varies by 2.24 about"),
     (IMAGES, r"give a pair \(inputs, targets\), not ndarray"),
     ((IMAGES, LABELS, LABELS), r"give a pair \(inputs, targets\), not tuple"),
 ]

@@ -136,7 +136,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path):
 def test_an_override_may_stand_before_the_config(refused):
     words = "--config.title=2026", "--config.problems=bale", "--config=configs/paths.py"
     for order in (words, words[::-1]):
-        refused("experiments.solve", order, "no 'bale'; did you mean beale")
+        refused("experiments.solve", order, "no problem 'bale'; did you mean beale")
 
 
 @pytest.mark.parametrize(
@@ -165,3 +165,26 @@ def test_every_core_is_a_device_unless_the_user_says_how_many(a_core_a_device):
     assert devices(JAX_NUM_CPU_DEVICES="3")[0] == 3
     flag = "--xla_force_host_platform_device_count=5"
     assert devices(XLA_FLAGS=flag)[0] == 5
+
+
+def test_ctrl_c_comes_again_where_python_would_drop_it():
+    """Errors of a callback of the garbage collector are printed and forgotten."""
+    script = """
+import gc, signal, time
+from experiments import cli
+
+def _xla_gc_callback(phase, info):
+    signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, cli._interrupt)
+gc.callbacks.append(_xla_gc_callback)
+try:
+    gc.collect()
+    gc.callbacks.clear()
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("stopped\n", "")

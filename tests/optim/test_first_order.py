@@ -35,6 +35,21 @@ def test_sgd():
     assert_walk(walk(tx, [1.0, 2.0], [[2.0, -4.0]]), [0.8, 2.4])
 
 
+@pytest.mark.parametrize("factory", [optim.momentum, optim.nesterov, optim.sgd])
+def test_numbers_may_become_tracers_after_init(factory):
+    tx = optax.inject_hyperparams(factory)(learning_rate=0.1)
+    w = jnp.ones(2)
+    updates, _ = jax.jit(tx.update)(w, tx.init(w), w)
+    plain = factory(learning_rate=0.1)
+    np.testing.assert_allclose(updates, plain.update(w, plain.init(w), w)[0])
+
+
+def test_decay_needs_parameters():
+    tx = optim.momentum(weight_decay=0.1)
+    with pytest.raises(ValueError, match="give params to update"):
+        tx.update(jnp.ones(2), tx.init(jnp.ones(2)))
+
+
 def test_momentum():
     tx = optim.momentum(learning_rate=0.1, momentum=0.5)
     # m = -0.1 * 2 = -0.2                  w = 1 - 0.2 = 0.8
