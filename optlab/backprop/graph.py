@@ -13,6 +13,7 @@ equation. A function with a derivative of its own (``jax.custom_jvp``, such as
 ``jax.nn.relu``) or a loop is one node.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ _FORMULAS = {
 class Node(NamedTuple):
     """A variable or an operation."""
 
-    name: str  # a variable's own; v1, v2, ... of operations
+    name: str  # a variable's own; of operations v1, v2, ... that are no variable's
     formula: str  # in terms of other nodes' names; empty of a variable
     value: float
     gradient: float  # derivative of the output by this node
@@ -135,7 +136,8 @@ def _backward(names: Sequence[str], steps: Sequence[_Step], output: int) -> Grap
                 reached.add(source)
     kept = [i for i in range(len(steps)) if i < len(names) or i in reached]
     index = {old: new for new, old in enumerate(kept)}
-    labels = [*names, *(f"v{i + 1}" for i in range(len(kept) - len(names)))]
+    free = (name for i in itertools.count(1) if (name := f"v{i}") not in names)
+    labels = [*names, *itertools.islice(free, len(kept) - len(names))]
 
     def text(operand: Any) -> str:
         if isinstance(operand, _Place):

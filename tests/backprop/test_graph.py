@@ -95,6 +95,14 @@ def test_branches_loops_and_custom_derivatives(function, x):
     gradients(function, {"x": x})
 
 
+def test_nodes_have_names_that_no_variable_has():
+    values = {"v1": 1, "v2": 2}
+    graph = trace(parse("v1*v2 + v1"), values)
+    assert [node.name for node in graph.nodes] == ["v1", "v2", "v3", "v4"]
+    assert graph.nodes[-1].formula == "v3 + v1"
+    assert gradients(parse("v1*v2 + v1"), values) == {"v1": 3, "v2": 1}
+
+
 def test_what_the_output_does_not_need_is_left_out():
     def function(x, unused):
         _ = jnp.exp(x) + unused
