@@ -39,8 +39,8 @@ _FORMULAS = {
     "lt": "{} < {}",
     "mul": "{} * {}",
     "neg": "-{}",
-    "pow": "{}^{}",
-    "square": "{}^2",
+    "pow": "{}**{}",
+    "square": "{}**2",
     "sub": "{} - {}",
 }
 
@@ -102,7 +102,7 @@ def trace(function: Callable[..., Any], values: Mapping[str, float]) -> Graph:
     >>> graph = trace(lambda a, b: (a + b) ** 2, {"a": 1.0, "b": 2.0})
     >>> [(node.name, node.formula, node.value, node.gradient) for node in graph.nodes]
     [('a', '', 1.0, 6.0), ('b', '', 2.0, 6.0), ('v1', 'a + b', 3.0, 6.0),
-     ('v2', 'v1^2', 9.0, 1.0)]
+     ('v2', 'v1**2', 9.0, 1.0)]
     >>> graph.edges[-1]
     Edge(source=2, target=3, derivative=6.0)
     """
@@ -257,7 +257,7 @@ def _slope(run: Callable, arguments: Sequence[jax.Array], i: int, k: int) -> flo
 def _template(equation: Any) -> str:
     name, params = equation.primitive.name, equation.params
     if name == "integer_pow":
-        return f"{{}}^{params['y']}"
+        return f"{{}}**{params['y']}"
     if name in _FORMULAS:
         return _FORMULAS[name]
     if "call_jaxpr" in params:  # a function with a derivative of its own
