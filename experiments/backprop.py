@@ -16,6 +16,7 @@ edge's local derivative, each node's gradient on the way back; checked against j
 delta of each layer, for one example.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +108,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         finite at these values.
     """
     dotted = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text)
-    function = names.find("function", text, {}) if dotted else backprop.parse(text)
+    function = by_name(text) if dotted else backprop.parse(text)
     names.bind(text, function, values)
     try:
         graph = backprop.trace(function, values)
@@ -164,6 +165,31 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         content,
         lead=(f"The value is {output.value:.6g}; {found}. {checked}",),
     )
+
+
+def by_name(path: str) -> Callable[..., jax.Array]:
+    """Imports a function, and lets all its arguments be passed by keyword.
+
+    >>> by_name("jax.numpy.sinc")(x=0.0).item()
+    1.0
+    """
+    function = names.find("function", path, {})
+    signature, kinds = inspect.signature(function), inspect.Parameter
+    parameters = [
+        each.replace(kind=kinds.POSITIONAL_OR_KEYWORD)
+        if each.kind is kinds.POSITIONAL_ONLY
+        else each
+        for each in signature.parameters.values()
+    ]
+    signature = signature.replace(parameters=parameters)
+
+    def by_keyword(**values: Any) -> jax.Array:
+        bound = signature.bind(**values)
+        bound.apply_defaults()  # an argument without its number may stand between
+        return function(*bound.args, **bound.kwargs)
+
+    by_keyword.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+    return by_keyword
 
 
 def difference(

@@ -30,6 +30,13 @@ def test_a_function_of_a_module_is_drawn(run, tmp_path):
     assert re.search(r"^x +0 +0\.5$", done.stdout, re.MULTILINE)
 
 
+def test_an_argument_may_be_positional_only(run, tmp_path):
+    words = ("jax.numpy.power", "x2=2", "x1=3", f"--workdir={tmp_path / 'page'}")
+    done = run("experiments.backprop", *words)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^x2 +2 +9\.8875\d*$", done.stdout, re.MULTILINE)  # 9 log 3
+
+
 def test_a_variable_alone_has_no_edges(run, tmp_path):
     done = run("experiments.backprop", "a", "a=3", f"--workdir={tmp_path / 'page'}")
     assert done.returncode == 0, done.stderr
