@@ -32,7 +32,7 @@ from rich.console import Console
 from experiments import cli, overrides
 from experiments.workdir import claim, write_results
 from optlab import backprop, names
-from optlab.errors import InputError
+from optlab.errors import InputError, first_line
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report import Picture, Section, Steps, Table, show_table, tabulate
 from optlab.report.figures.graph import draw_graph, steps
@@ -116,9 +116,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
     except InputError:
         raise
     except Exception as error:  # of any kind: the function is the user's own
-        raise InputError(
-            f"{text} fails on scalars: {type(error).__name__}: {str(error)[:300]}"
-        ) from error
+        raise InputError(f"{text} fails on scalars: {reason(error)}") from error
     for node in graph.nodes:
         if not math.isfinite(node.value):
             computed = f"{node.name} = {node.formula}" if node.formula else node.name
@@ -165,6 +163,20 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         content,
         lead=(f"The value is {output.value:.6g}; {found}. {checked}",),
     )
+
+
+def reason(error: Exception) -> str:
+    """Says in one line why a function cannot be traced, and what to write instead.
+
+    >>> reason(ValueError("no x\\nin f"))
+    'ValueError: no x'
+    """
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "if, while, and, or cannot test a traced number: use jax.numpy.where"
+    untraced = jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError
+    if isinstance(error, untraced):
+        return "numpy, math, float and int take no traced number: use jax.numpy"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def by_name(path: str) -> Callable[..., jax.Array]:

@@ -3,9 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from experiments.backprop import show_graph
 from optlab import backprop
+from optlab.errors import InputError
 from optlab.report.figures.graph import steps
 
 
@@ -71,12 +74,30 @@ def test_a_net_is_printed_in_matrices(run, tmp_path):
         (("--net=2,1", "--seed=-1"), "flag --seed=-1: -1 is not a non-negative"),
         (("a", "a=1", "a=2"), "'a' is given twice"),
         (("jax.numpy.arange", "start=3"), "jax.numpy.arange fails on scalars: "),
+        (("math.sin", "x=1"), "math.sin fails on scalars: numpy, math, float and int"),
         (("jax.numpy.ones_lik", "x=3"), "module jax.numpy has no function 'ones_lik'"),
         (("--net=2,0",), "--net=2,0: give two or more whole numbers"),
     ],
 )
 def test_a_mistake_is_one_line(refused, words, message):
     refused("experiments.backprop", words, f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x if x > 0 else -x, "if, while, and, or cannot test a traced"),
+        (lambda x: np.sin(x), "numpy, math, float and int take no traced number"),
+        (lambda x: float(x) * x, "numpy, math, float and int take no traced number"),
+        (lambda x: x @ x, "ValueError: matmul input operand 0 must have ndim at least"),
+    ],
+)
+def test_why_a_function_cannot_be_traced_is_one_line(monkeypatch, function, message):
+    monkeypatch.setattr("experiments.backprop.by_name", lambda _: function)
+    with pytest.raises(InputError, match=f"^a.f fails on scalars: {message}") as found:
+        show_graph("a.f", {"x": 1.0})
+    assert "\n" not in str(found.value)
+    assert isinstance(found.value.__cause__, ValueError | TypeError)
 
 
 def test_the_steps_are_in_the_order_of_the_passes():
