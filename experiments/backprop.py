@@ -151,7 +151,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         content += (Section("Step by step", (how, Steps("steps", frames))),)
     output = graph.nodes[graph.output]
     found = ", ".join(
-        f"d/d{node.name} = {node.gradient:.6g}"
+        f"d/d{node.name} = {number(node.gradient)}"
         for node in graph.nodes
         if node.name in values
     )
@@ -161,7 +161,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         config,
         {"nodes": [node._asdict() for node in graph.nodes]},
         content,
-        lead=(f"The value is {output.value:.6g}; {found}. {checked}",),
+        lead=(f"The value is {number(output.value)}; {found}. {checked}",),
     )
 
 
@@ -240,8 +240,8 @@ def graph_tables(graph: backprop.Graph) -> list[Table]:
         {
             "node": node.name,
             "computed as": node.formula,
-            "value": f"{node.value:.6g}",
-            f"gradient\nd{output}/dnode": f"{node.gradient:.6g}",
+            "value": number(node.value),
+            f"gradient\nd{output}/dnode": number(node.gradient),
         }
         for node in graph.nodes
     ]
@@ -250,12 +250,12 @@ def graph_tables(graph: backprop.Graph) -> list[Table]:
     edges = []
     for edge in graph.edges:
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
-        value, handed = f"{edge.derivative:.6g}", edge.derivative * target.gradient
+        value, handed = number(edge.derivative), edge.derivative * target.gradient
         row = {
             "edge": f"{source.name} -> {target.name}",
             "derivative": f"d{target.name}/d{source.name}",
             "its value": value,
-            "part of the gradient": f"{value} * {target.gradient:.6g} = {handed:.6g}",
+            "part of the gradient": f"{value} * {number(target.gradient)} = {number(handed)}",
         }
         edges.append(row)
     if edges:
@@ -391,6 +391,15 @@ def net_table(inputs: jax.Array, layers: Sequence[backprop.Layer]) -> Table:
     return tabulate(title, rows, list(first), notes, groups)
 
 
+def number(value: float, digits: int = 6) -> str:
+    """Writes a number.
+
+    >>> number(-0.0), number(-1 / 3)
+    ('0', '-0.333333')
+    """
+    return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
+
+
 def matrix(values: jax.Array) -> str:
     """Writes an array, a row between brackets.
 
@@ -398,7 +407,7 @@ def matrix(values: jax.Array) -> str:
     '[1 2.5] [0.125 0.3333]'
     """
     rows = np.atleast_2d(np.asarray(values))
-    return " ".join(f"[{' '.join(f'{x:.4g}' for x in row)}]" for row in rows)
+    return " ".join(f"[{' '.join(number(x, 4) for x in row)}]" for row in rows)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,16 @@ def test_a_net_is_printed_in_matrices(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [("--net=3,4,2", "--activation=binary_step"), ("a - relu(b)", "a=1", "b=-1")],
+)
+def test_a_zero_has_no_sign(run, tmp_path, words):
+    done = run("experiments.backprop", *words, f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"-0(?![.\d])", done.stdout)
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "give an expression or --net"),

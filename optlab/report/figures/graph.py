@@ -84,7 +84,7 @@ def _backward_words(graph: Graph, i: int) -> str:
 
 
 def _text(value: float) -> str:
-    return f"{value:.5g}"
+    return f"{value + 0.0:.5g}"  # -0.0 + 0.0 is 0.0
 
 
 def _lines(node: Node) -> tuple[str, str, str]:
