@@ -124,7 +124,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
                 f"{text}: {computed} is {node.value:g}: give other numbers"
             )
     tables = graph_tables(graph)
-    checked = against_jax(largest)
+    checked = " ".join([against_jax(largest), *not_finite(graph)])
     console = Console()
     for table in tables:
         show_table(table, console)
@@ -274,6 +274,16 @@ def against_jax(largest: float) -> str:
     if largest == 0:
         return "Gradients equal jax.grad's."
     return f"Gradients differ from jax.grad's by at most {largest:.2g}."
+
+
+def not_finite(graph: backprop.Graph) -> list[str]:
+    """Says by which nodes the output has no finite gradient; empty where by none.
+
+    >>> not_finite(backprop.trace(backprop.parse("sqrt(x)"), {"x": 0}))
+    ['The gradient is not finite here by x.']
+    """
+    bad = [each.name for each in graph.nodes if not math.isfinite(each.gradient)]
+    return [f"The gradient is not finite here by {', '.join(bad)}."] if bad else []
 
 
 def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:

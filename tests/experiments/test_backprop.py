@@ -58,6 +58,18 @@ def test_a_net_is_printed_in_matrices(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "by"),
+    [(("sqrt(x)", "x=0"), "x"), (("x**y", "x=-2", "y=2"), "y"), (("x", "x=1"), "")],
+)
+def test_a_gradient_that_is_not_finite_is_named(run, tmp_path, words, by):
+    done = run("experiments.backprop", *words, f"--workdir={tmp_path / 'page'}")
+    assert done.returncode == 0, done.stderr
+    said = f"The gradient is not finite here by {by}." if by else "finite"
+    for text in (done.stdout, (tmp_path / "page" / "index.html").read_text()):
+        assert (said in text) == bool(by)
+
+
+@pytest.mark.parametrize(
     "words",
     [("--net=3,4,2", "--activation=binary_step"), ("a - relu(b)", "a=1", "b=-1")],
 )
