@@ -315,7 +315,8 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
         return jnp.asarray(random.normal(size=shape).round(2))
 
     weights = [(draw(n, k), draw(n)) for k, n in pairwise(counts)]
-    x, y = draw(counts[0], 1), draw(counts[-1], 1)
+    # Targets are outputs of the activation, cut to two digits: the net can reach them.
+    x, y = draw(counts[0], 1), jnp.trunc(100 * function(draw(counts[-1], 1))) / 100
     cost, layers = backprop.layers(weights, x, y, function)
     expected = jax.grad(lambda w: backprop.layers(w, x, y, function)[0])(weights)
     largest = max(

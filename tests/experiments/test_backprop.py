@@ -57,6 +57,17 @@ def test_a_net_is_printed_in_matrices(run, tmp_path):
     assert float(most[1]) < 1e-12 if most else "equal jax.grad's." in said
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_targets_are_in_the_range_of_the_units(run, tmp_path, seed):
+    words = ("--net=1,12", f"--seed={seed}", f"--workdir={tmp_path / 'page'}")
+    done = run("experiments.backprop", *words)
+    assert done.returncode == 0, done.stderr
+    (found,) = re.findall(r"targets \[(.*?)\]", done.stdout, re.DOTALL)
+    targets = [float(each) for each in found.split()]
+    assert len(set(targets)) > 6
+    assert all(0 < each < 1 for each in targets)
+
+
 @pytest.mark.parametrize(
     ("words", "by"),
     [(("sqrt(x)", "x=0"), "x"), (("x**y", "x=-2", "y=2"), "y"), (("x", "x=1"), "")],
