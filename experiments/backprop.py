@@ -123,6 +123,8 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
             raise InputError(
                 f"{text}: {computed} is {node.value:g}: give other numbers"
             )
+    config = {"expression": text, "values": dict(values)}
+    folder = claim(WORKDIR.value, "backprop", config)
     tables = graph_tables(graph)
     checked = " ".join([against_jax(largest), *not_finite(graph)])
     console = Console()
@@ -131,8 +133,6 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         console.print()
     console.print(checked)
 
-    config = {"expression": text, "values": dict(values)}
-    folder = claim(WORKDIR.value, "backprop", config)
     whole = Picture(
         "graph",
         draw_graph(graph, text),
@@ -309,6 +309,8 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
             f"--net={','.join(sizes)}: all numbers are printed, so that a layer may "
             f"have at most {MOST_UNITS} units"
         )
+    config = {"net": list(sizes), "activation": activation, "seed": seed}
+    folder = claim(WORKDIR.value, "backprop", config)
     random = np.random.default_rng(seed)
 
     def draw(*shape: int) -> jax.Array:
@@ -330,9 +332,8 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
     console = Console()
     show_table(table, console)
     console.print(about, checked, markup=False)
-    config = {"net": list(sizes), "activation": activation, "seed": seed}
     write_results(
-        claim(WORKDIR.value, "backprop", config),
+        folder,
         f"Backpropagation through a {'-'.join(sizes)} net of {activation} units",
         config,
         {"cost": float(cost)},

@@ -71,12 +71,13 @@ def main(given: overrides.Given) -> None:
         asked += [(POOLED, window, stride, 0) for window, stride in POOLS]
     sizes = [measure((side, channels), features, *each) for each in asked]
     table = tabulated(side, channels, features, sizes)
+    config = {"side": side, "channels": channels, "features": features, "asked": asked}
+    folder = claim(WORKDIR.value, "shapes", config)
     show_table(table, Console())
     if wrong := [each for each in sizes if each.formula != each.layer]:
         raise RuntimeError(f"formula and layer disagree: {wrong}")
-    config = {"side": side, "channels": channels, "features": features, "asked": asked}
     write_results(
-        claim(WORKDIR.value, "shapes", config),
+        folder,
         "Output sizes of convolution and pooling",
         config,
         {"sizes": [each._asdict() for each in sizes]},

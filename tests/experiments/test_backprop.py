@@ -133,6 +133,23 @@ def test_why_a_function_cannot_be_traced_is_one_line(monkeypatch, function, mess
     assert isinstance(found.value.__cause__, ValueError | TypeError)
 
 
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("experiments.backprop", ("a*b", "a=1", "b=2")),
+        ("experiments.backprop", ("--net=2,1",)),
+        ("experiments.shapes", ()),
+    ],
+)
+def test_a_folder_is_refused_before_anything_is_printed(run, tmp_path, module, words):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    done = run(module, *words, f"--workdir={file}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: --workdir={file} is a file; name a folder\n"
+    assert file.read_text() == "mine"
+
+
 def test_the_steps_are_in_the_order_of_the_passes():
     graph = backprop.trace(lambda x, y: x * x + x * y, {"x": 3.0, "y": 2.0})
     words = [step.words for step in steps(graph)]
