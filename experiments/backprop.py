@@ -166,9 +166,9 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Says in one line why a function cannot be traced, and what to write instead.
+    r"""Says in one line why a function cannot be traced, and what to write instead.
 
-    >>> reason(ValueError("no x\\nin f"))
+    >>> reason(ValueError("no x\nin f"))
     'ValueError: no x'
     """
     if isinstance(error, jax.errors.TracerBoolConversionError):
@@ -251,11 +251,12 @@ def graph_tables(graph: backprop.Graph) -> list[Table]:
     for edge in graph.edges:
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
         value, handed = number(edge.derivative), edge.derivative * target.gradient
+        parts = f"{value} * {number(target.gradient)} = {number(handed)}"
         row = {
             "edge": f"{source.name} -> {target.name}",
             "derivative": f"d{target.name}/d{source.name}",
             "its value": value,
-            "part of the gradient": f"{value} * {number(target.gradient)} = {number(handed)}",
+            "part of the gradient": parts,
         }
         edges.append(row)
     if edges:

@@ -8,8 +8,8 @@ A window of F by F pixels that moves by S over images of W by W pixels, with P z
 around, gives floor((W - F + 2P) / S) + 1 outputs along a side. The default table has
 windows of 1, 3, 3 with stride 2, 4 and 10 on images of 100 x 100 x 3, without padding
 and with as much as keeps W / S outputs; and pooling; without those that do not fit.
-Words F/S/P ask for others. Parameters are F F D_in n_f + n_f, and multiply-adds F F D_in n_f for each
-output pixel. A page holds the same table, and draws the sizes.
+Words F/S/P ask for others. Parameters are F F D_in n_f + n_f, and multiply-adds F F
+D_in n_f for each output pixel. A page holds the same table, and draws the sizes.
 """
 
 import re
