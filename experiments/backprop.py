@@ -365,7 +365,8 @@ def net_picture(layers: Sequence[backprop.Layer]) -> Picture:
         matrices("Both passes, layer by layer", shown),
         "Forward, from the first layer on, W and b give z and a; backward, from the "
         "last layer on, delta gives dC/dW and dC/db. Red is above zero, blue below, "
-        "each matrix on a scale of its own.",
+        "each matrix on a scale of its own. Numbers are cut to fit, and left out of "
+        "matrices too large for them; the table below holds all.",
         "Matrices of each layer; the table holds their numbers.",
     )
 
