@@ -16,6 +16,7 @@ edge's local derivative, each node's gradient on the way back; checked against j
 delta of each layer, for one example.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from rich.console import Console
 from experiments import cli, overrides
 from experiments.workdir import claim, write_results
 from optlab import backprop, names
-from optlab.errors import InputError
+from optlab.errors import InputError, first_line
 from optlab.models.mlp import ACTIVATIONS
 from optlab.report import Picture, Section, Steps, Table, show_table, tabulate
 from optlab.report.figures.graph import draw_graph, steps
@@ -107,7 +108,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         finite at these values.
     """
     dotted = re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text)
-    function = names.find("function", text, {}) if dotted else backprop.parse(text)
+    function = by_name(text) if dotted else backprop.parse(text)
     names.bind(text, function, values)
     try:
         graph = backprop.trace(function, values)
@@ -115,25 +116,23 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
     except InputError:
         raise
     except Exception as error:  # of any kind: the function is the user's own
-        raise InputError(
-            f"{text} fails on scalars: {type(error).__name__}: {str(error)[:300]}"
-        ) from error
+        raise InputError(f"{text} fails on scalars: {reason(error)}") from error
     for node in graph.nodes:
         if not math.isfinite(node.value):
             computed = f"{node.name} = {node.formula}" if node.formula else node.name
             raise InputError(
                 f"{text}: {computed} is {node.value:g}: give other numbers"
             )
+    config = {"expression": text, "values": dict(values)}
+    folder = claim(WORKDIR.value, "backprop", config)
     tables = graph_tables(graph)
-    checked = against_jax(largest)
+    checked = " ".join([against_jax(largest), *not_finite(graph)])
     console = Console()
     for table in tables:
         show_table(table, console)
         console.print()
     console.print(checked)
 
-    config = {"expression": text, "values": dict(values)}
-    folder = claim(WORKDIR.value, "backprop", config)
     whole = Picture(
         "graph",
         draw_graph(graph, text),
@@ -152,7 +151,7 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         content += (Section("Step by step", (how, Steps("steps", frames))),)
     output = graph.nodes[graph.output]
     found = ", ".join(
-        f"d/d{node.name} = {node.gradient:.6g}"
+        f"d/d{node.name} = {number(node.gradient)}"
         for node in graph.nodes
         if node.name in values
     )
@@ -162,8 +161,47 @@ def show_graph(text: str, values: Mapping[str, float]) -> None:
         config,
         {"nodes": [node._asdict() for node in graph.nodes]},
         content,
-        lead=(f"The value is {output.value:.6g}; {found}. {checked}",),
+        lead=(f"The value is {number(output.value)}; {found}. {checked}",),
     )
+
+
+def reason(error: Exception) -> str:
+    r"""Says in one line why a function cannot be traced, and what to write instead.
+
+    >>> reason(ValueError("no x\nin f"))
+    'ValueError: no x'
+    """
+    if isinstance(error, jax.errors.TracerBoolConversionError):
+        return "if, while, and, or cannot test a traced number: use jax.numpy.where"
+    untraced = jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError
+    if isinstance(error, untraced):
+        return "numpy, math, float and int take no traced number: use jax.numpy"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def by_name(path: str) -> Callable[..., jax.Array]:
+    """Imports a function, and lets all its arguments be passed by keyword.
+
+    >>> by_name("jax.numpy.sinc")(x=0.0).item()
+    1.0
+    """
+    function = names.find("function", path, {})
+    signature, kinds = inspect.signature(function), inspect.Parameter
+    parameters = [
+        each.replace(kind=kinds.POSITIONAL_OR_KEYWORD)
+        if each.kind is kinds.POSITIONAL_ONLY
+        else each
+        for each in signature.parameters.values()
+    ]
+    signature = signature.replace(parameters=parameters)
+
+    def by_keyword(**values: Any) -> jax.Array:
+        bound = signature.bind(**values)
+        bound.apply_defaults()  # an argument without its number may stand between
+        return function(*bound.args, **bound.kwargs)
+
+    by_keyword.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+    return by_keyword
 
 
 def difference(
@@ -202,8 +240,8 @@ def graph_tables(graph: backprop.Graph) -> list[Table]:
         {
             "node": node.name,
             "computed as": node.formula,
-            "value": f"{node.value:.6g}",
-            f"gradient\nd{output}/dnode": f"{node.gradient:.6g}",
+            "value": number(node.value),
+            f"gradient\nd{output}/dnode": number(node.gradient),
         }
         for node in graph.nodes
     ]
@@ -212,12 +250,13 @@ def graph_tables(graph: backprop.Graph) -> list[Table]:
     edges = []
     for edge in graph.edges:
         source, target = graph.nodes[edge.source], graph.nodes[edge.target]
-        value, handed = f"{edge.derivative:.6g}", edge.derivative * target.gradient
+        value, handed = number(edge.derivative), edge.derivative * target.gradient
+        parts = f"{value} * {number(target.gradient)} = {number(handed)}"
         row = {
             "edge": f"{source.name} -> {target.name}",
             "derivative": f"d{target.name}/d{source.name}",
             "its value": value,
-            "part of the gradient": f"{value} * {target.gradient:.6g} = {handed:.6g}",
+            "part of the gradient": parts,
         }
         edges.append(row)
     if edges:
@@ -236,6 +275,16 @@ def against_jax(largest: float) -> str:
     if largest == 0:
         return "Gradients equal jax.grad's."
     return f"Gradients differ from jax.grad's by at most {largest:.2g}."
+
+
+def not_finite(graph: backprop.Graph) -> list[str]:
+    """Says by which nodes the output has no finite gradient; empty where by none.
+
+    >>> not_finite(backprop.trace(backprop.parse("sqrt(x)"), {"x": 0}))
+    ['The gradient is not finite here by x.']
+    """
+    bad = [each.name for each in graph.nodes if not math.isfinite(each.gradient)]
+    return [f"The gradient is not finite here by {', '.join(bad)}."] if bad else []
 
 
 def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
@@ -261,13 +310,16 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
             f"--net={','.join(sizes)}: all numbers are printed, so that a layer may "
             f"have at most {MOST_UNITS} units"
         )
+    config = {"net": list(sizes), "activation": activation, "seed": seed}
+    folder = claim(WORKDIR.value, "backprop", config)
     random = np.random.default_rng(seed)
 
     def draw(*shape: int) -> jax.Array:
         return jnp.asarray(random.normal(size=shape).round(2))
 
     weights = [(draw(n, k), draw(n)) for k, n in pairwise(counts)]
-    x, y = draw(counts[0], 1), draw(counts[-1], 1)
+    # Targets are outputs of the activation, cut to two digits: the net can reach them.
+    x, y = draw(counts[0], 1), jnp.trunc(100 * function(draw(counts[-1], 1))) / 100
     cost, layers = backprop.layers(weights, x, y, function)
     expected = jax.grad(lambda w: backprop.layers(w, x, y, function)[0])(weights)
     largest = max(
@@ -281,9 +333,8 @@ def show_net(sizes: Sequence[str], activation: str, seed: int) -> None:
     console = Console()
     show_table(table, console)
     console.print(about, checked, markup=False)
-    config = {"net": list(sizes), "activation": activation, "seed": seed}
     write_results(
-        claim(WORKDIR.value, "backprop", config),
+        folder,
         f"Backpropagation through a {'-'.join(sizes)} net of {activation} units",
         config,
         {"cost": float(cost)},
@@ -314,7 +365,8 @@ def net_picture(layers: Sequence[backprop.Layer]) -> Picture:
         matrices("Both passes, layer by layer", shown),
         "Forward, from the first layer on, W and b give z and a; backward, from the "
         "last layer on, delta gives dC/dW and dC/db. Red is above zero, blue below, "
-        "each matrix on a scale of its own.",
+        "each matrix on a scale of its own. Numbers are cut to fit, and left out of "
+        "matrices too large for them; the table below holds all.",
         "Matrices of each layer; the table holds their numbers.",
     )
 
@@ -353,6 +405,15 @@ def net_table(inputs: jax.Array, layers: Sequence[backprop.Layer]) -> Table:
     return tabulate(title, rows, list(first), notes, groups)
 
 
+def number(value: float, digits: int = 6) -> str:
+    """Writes a number.
+
+    >>> number(-0.0), number(-1 / 3)
+    ('0', '-0.333333')
+    """
+    return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
+
+
 def matrix(values: jax.Array) -> str:
     """Writes an array, a row between brackets.
 
@@ -360,7 +421,7 @@ def matrix(values: jax.Array) -> str:
     '[1 2.5] [0.125 0.3333]'
     """
     rows = np.atleast_2d(np.asarray(values))
-    return " ".join(f"[{' '.join(f'{x:.4g}' for x in row)}]" for row in rows)
+    return " ".join(f"[{' '.join(number(x, 4) for x in row)}]" for row in rows)
 
 
 if __name__ == "__main__":

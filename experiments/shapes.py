@@ -5,11 +5,11 @@
   python -m experiments.shapes 5/2/2 7/3/0
 
 A window of F by F pixels that moves by S over images of W by W pixels, with P zeros
-around, gives (W - F + 2P) / S + 1 outputs along a side, rounded down. The default table
-has windows of 1, 3, 3 with stride 2, 4 and 10 on images of 100 x 100 x 3, without
-padding and with as much as keeps W / S outputs; and pooling. Words F/S/P ask for
-others. Parameters are F F D_in n_f + n_f, and multiply-adds F F D_in n_f for each
-output pixel. A page holds the same table, and draws the sizes.
+around, gives floor((W - F + 2P) / S) + 1 outputs along a side. The default table has
+windows of 1, 3, 3 with stride 2, 4 and 10 on images of 100 x 100 x 3, without padding
+and with as much as keeps W / S outputs; and pooling; without those that do not fit.
+Words F/S/P ask for others. Parameters are F F D_in n_f + n_f, and multiply-adds F F
+D_in n_f for each output pixel. A page holds the same table, and draws the sizes.
 """
 
 import re
@@ -41,6 +41,9 @@ WORKDIR = cli.WORKDIR
 WINDOWS = ((1, 1), (3, 1), (3, 2), (4, 1), (10, 1))
 POOLS = ((2, 2), (3, 2), (4, 4))
 
+#: Outputs along a side.
+FORMULA = "floor((W - F + 2P) / S) + 1"
+
 PLAIN, PADDED, POOLED = "without padding", "with padding", "max pooling"
 
 
@@ -60,6 +63,7 @@ class Size(NamedTuple):
 def main(given: overrides.Given) -> None:
     """Words in, a table out."""
     side, channels, features = SIDE.value, CHANNELS.value, FEATURES.value
+    notes = []
     if given.words:
         asked = [("as asked", *read(word)) for word in given.words]
     else:
@@ -69,20 +73,25 @@ def main(given: overrides.Given) -> None:
             for window, stride in WINDOWS
         ]
         asked += [(POOLED, window, stride, 0) for window, stride in POOLS]
+        large = [each for each in asked if each[1] > side + each[3]]
+        asked = [each for each in asked if each not in large]
+        out = ", ".join(f"{f}/{s} {group}" for group, f, s, _ in large)
+        notes = [f"Windows F/S that do not fit: {out}."] if large else []
     sizes = [measure((side, channels), features, *each) for each in asked]
-    table = tabulated(side, channels, features, sizes)
+    table = tabulated((side, channels), features, sizes, notes)
+    config = {"side": side, "channels": channels, "features": features, "asked": asked}
+    folder = claim(WORKDIR.value, "shapes", config)
     show_table(table, Console())
     if wrong := [each for each in sizes if each.formula != each.layer]:
         raise RuntimeError(f"formula and layer disagree: {wrong}")
-    config = {"side": side, "channels": channels, "features": features, "asked": asked}
     write_results(
-        claim(WORKDIR.value, "shapes", config),
+        folder,
         "Output sizes of convolution and pooling",
         config,
         {"sizes": [each._asdict() for each in sizes]},
         (Section("Sizes and costs", (picture(side, sizes), table)),),
         lead=(
-            f"By (W - F + 2P) / S + 1 a side of {side} pixels becomes "
+            f"By {FORMULA} a side of {side} pixels becomes "
             f"{', '.join(str(each.formula) for each in sizes)}; all "
             f"{len(sizes)} layers have these sizes themselves.",
         ),
@@ -104,10 +113,13 @@ def read(word: str) -> tuple[int, int, int]:
     >>> read("5/2/1")
     (5, 2, 2)
     """
-    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)/(\d+)", word)
+    match = re.fullmatch(r"(\d+)/(\d+)/(\d+)", word)
     if match is None:
         raise InputError(f"{word!r} is no layer: write F/S/P, such as 3/2/1")
     window, stride, padding = map(int, match.groups())
+    for name, size in (("window", window), ("stride", stride)):
+        if size == 0:
+            raise InputError(f"{word!r}: the {name} must be at least 1 pixel, not 0")
     return window, stride, 2 * padding
 
 
@@ -121,7 +133,7 @@ def output_size(side: int, window: int, stride: int, padded: int) -> int:
       padded: zeros on both sides together, 2P; an odd number puts one more at the end.
 
     Returns:
-      (W - F + 2P) / S + 1, rounded down.
+      floor((W - F + 2P) / S) + 1.
 
     Raises:
       InputError: the window does not fit.
@@ -222,16 +234,20 @@ def picture(side: int, sizes: Sequence[Size]) -> Picture:
     )
 
 
-def tabulated(side: int, channels: int, features: int, sizes: Sequence[Size]) -> Table:
-    """Tabulates rows, a block a group."""
+def tabulated(
+    images: tuple[int, int], features: int, sizes: Sequence[Size], notes: Sequence[str]
+) -> Table:
+    """Tabulates rows, a block a group, above notes."""
+    side, channels = images
     rows = []
     for each in sizes:
         quotient = f"({side} - {each.window} + {each.padded}) / {each.stride}"
+        outputs = f"floor({quotient}) + 1 = {each.formula}"
         row = {
             "F": str(each.window),
             "S": str(each.stride),
             "2P": str(each.padded),
-            "(W - F + 2P) / S + 1": f"{quotient} + 1 = {each.formula}",
+            FORMULA: outputs,
             "layer": str(each.layer),
             "agree": "yes" if each.layer == each.formula else "NO",
             "parameters": f"{each.parameters:,}",
@@ -241,11 +257,11 @@ def tabulated(side: int, channels: int, features: int, sizes: Sequence[Size]) ->
     plural = "s" * (features > 1)
     title = f"Images of {side} x {side} x {channels}, {features} filter{plural}"
     note = (
-        "Quotients are rounded down; where 2P is odd, one zero more stands at the "
-        "end. The layer's size is read off its shapes (jax.eval_shape)."
+        "Where 2P is odd, one zero more stands at the end. The layer's size is read "
+        "off its shapes (jax.eval_shape)."
     )
-    left, groups = ("(W - F + 2P) / S + 1", "agree"), [each.group for each in sizes]
-    return tabulate(title, rows, left, [note], groups)
+    left, groups = (FORMULA, "agree"), [each.group for each in sizes]
+    return tabulate(title, rows, left, [note, *notes], groups)
 
 
 if __name__ == "__main__":

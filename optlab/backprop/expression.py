@@ -113,6 +113,8 @@ def _check(node: ast.AST, text: str) -> list[str]:
                 raise InputError(f"{name} takes one argument: write {name}(x)")
             return _check(arguments[0], text)
     part = ast.get_source_segment(text.strip(), node) or text
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+        raise InputError(f"{part!r}: ^ is no power, write {part.replace('^', '**')}")
     raise InputError(
         f"{part!r} cannot stand in an expression: use numbers, names, + - * / **, "
         f"parentheses and {', '.join(FUNCTIONS)}"

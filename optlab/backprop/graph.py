@@ -13,6 +13,7 @@ equation. A function with a derivative of its own (``jax.custom_jvp``, such as
 ``jax.nn.relu``) or a loop is one node.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,8 +39,8 @@ _FORMULAS = {
     "lt": "{} < {}",
     "mul": "{} * {}",
     "neg": "-{}",
-    "pow": "{}^{}",
-    "square": "{}^2",
+    "pow": "{}**{}",
+    "square": "{}**2",
     "sub": "{} - {}",
 }
 
@@ -47,7 +48,7 @@ _FORMULAS = {
 class Node(NamedTuple):
     """A variable or an operation."""
 
-    name: str  # a variable's own; v1, v2, ... of operations
+    name: str  # a variable's own; of operations v1, v2, ... that are no variable's
     formula: str  # in terms of other nodes' names; empty of a variable
     value: float
     gradient: float  # derivative of the output by this node
@@ -101,7 +102,7 @@ def trace(function: Callable[..., Any], values: Mapping[str, float]) -> Graph:
     >>> graph = trace(lambda a, b: (a + b) ** 2, {"a": 1.0, "b": 2.0})
     >>> [(node.name, node.formula, node.value, node.gradient) for node in graph.nodes]
     [('a', '', 1.0, 6.0), ('b', '', 2.0, 6.0), ('v1', 'a + b', 3.0, 6.0),
-     ('v2', 'v1^2', 9.0, 1.0)]
+     ('v2', 'v1**2', 9.0, 1.0)]
     >>> graph.edges[-1]
     Edge(source=2, target=3, derivative=6.0)
     """
@@ -135,7 +136,8 @@ def _backward(names: Sequence[str], steps: Sequence[_Step], output: int) -> Grap
                 reached.add(source)
     kept = [i for i in range(len(steps)) if i < len(names) or i in reached]
     index = {old: new for new, old in enumerate(kept)}
-    labels = [*names, *(f"v{i + 1}" for i in range(len(kept) - len(names)))]
+    free = (name for i in itertools.count(1) if (name := f"v{i}") not in names)
+    labels = [*names, *itertools.islice(free, len(kept) - len(names))]
 
     def text(operand: Any) -> str:
         if isinstance(operand, _Place):
@@ -255,7 +257,7 @@ def _slope(run: Callable, arguments: Sequence[jax.Array], i: int, k: int) -> flo
 def _template(equation: Any) -> str:
     name, params = equation.primitive.name, equation.params
     if name == "integer_pow":
-        return f"{{}}^{params['y']}"
+        return f"{{}}**{params['y']}"
     if name in _FORMULAS:
         return _FORMULAS[name]
     if "call_jaxpr" in params:  # a function with a derivative of its own

@@ -33,7 +33,7 @@ def test_the_example_of_the_lecture():
         "v1": ("a + b", 3, 2 * 21 * 7),
         "v2": ("c + d", 7, 2 * 21 * 3),
         "v3": ("v1 * v2", 21, 2 * 21),
-        "v4": ("v3^2", 441, 1),
+        "v4": ("v3**2", 441, 1),
     }
     by_names = {
         (graph.nodes[e.source].name, graph.nodes[e.target].name): e.derivative
@@ -95,6 +95,14 @@ def test_branches_loops_and_custom_derivatives(function, x):
     gradients(function, {"x": x})
 
 
+def test_nodes_have_names_that_no_variable_has():
+    values = {"v1": 1, "v2": 2}
+    graph = trace(parse("v1*v2 + v1"), values)
+    assert [node.name for node in graph.nodes] == ["v1", "v2", "v3", "v4"]
+    assert graph.nodes[-1].formula == "v3 + v1"
+    assert gradients(parse("v1*v2 + v1"), values) == {"v1": 3, "v2": 1}
+
+
 def test_what_the_output_does_not_need_is_left_out():
     def function(x, unused):
         _ = jnp.exp(x) + unused
@@ -137,6 +145,7 @@ def test_what_is_not_scalar_is_refused(function, message):
         ("1j * a", "cannot stand"),
         ("a if b else c", "cannot stand"),
         ("a // b", "cannot stand"),
+        ("2*a^2 + b", r"'2\*a\^2 \+ b': \^ is no power, write 2\*a\*\*2 \+ b"),
         ("sinh(a)", "no function 'sinh'; did you mean"),
         ("sin(a, b)", "sin takes one argument"),
         ("sin + a", "sin is a function"),

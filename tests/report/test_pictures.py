@@ -2,6 +2,7 @@
 
 import matplotlib.colors
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 
 from optlab.report.figures.activations import Curve, with_derivatives
@@ -22,7 +23,7 @@ def test_output_squares_are_to_scale():
 
 
 def test_zero_is_white_and_small_matrices_have_their_numbers():
-    row = {"W": np.array([[0.0, 2.0], [-1.0, 0.5]]), "z": np.arange(7.0)[:, None]}
+    row = {"W": np.array([[-0.0, 2.0], [-1.0, 0.5]]), "z": np.ones((7, 12))}
     figure = matrices("Passes", {"layer 1": row})
     small, large = figure.axes
     image = small.images[0]
@@ -30,6 +31,28 @@ def test_zero_is_white_and_small_matrices_have_their_numbers():
     assert image.get_clim() == (-2, 2)
     assert [each.get_text() for each in small.texts] == ["0", "2", "-1", "0.5"]
     assert not large.texts
+
+
+def test_numbers_fit_into_their_cells_and_have_all_digits_before_the_point():
+    random = np.random.default_rng(0)
+    row = {
+        "W": random.normal(size=(4, 6)).round(2),
+        "dW": np.outer([1.0, 12.4, 0.0, -2034.4], [0.0, 1.0, 1.0, 0.1, 2.0, 0.0]),
+        "b": random.normal(size=(10, 1)),
+        "tiny": 1e-7 * random.normal(size=(3, 2)),
+    }
+    figure = matrices("Passes", {"layer 1": row, "layer 2": row})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for panel in figure.axes:
+        rows, columns = panel.images[0].get_array().shape
+        assert len(panel.texts) == rows * columns
+        box = panel.get_window_extent()
+        for text in panel.texts:
+            found = text.get_window_extent(canvas.get_renderer())
+            assert found.width < box.width / columns
+            assert found.height < box.height / rows
+    assert "-2034" in [text.get_text() for text in figure.axes[1].texts]
 
 
 def test_each_activation_has_a_panel_with_value_and_derivative():

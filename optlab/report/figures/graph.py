@@ -5,7 +5,7 @@ near their neighbors (K. Sugiyama, S. Tagawa and M. Toda, "Methods for Visual
 Understanding of Hierarchical System Structures", 1981).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,13 +17,26 @@ from matplotlib.path import Path
 
 from optlab.backprop import Graph, Node
 from optlab.report.figures import style
+from optlab.report.figures.routes import curve, place_labels
 
 FORWARD, BACKWARD, LOCAL = style.PALETTE[2], style.PALETTE[1], style.PALETTE[0]
 
 _LETTER = 0.078  # mean width of a character, in inches
 _HEIGHT = 0.62  # of a box
 _ROW, _GAP = 1.0, 1.15  # from row to row; between the boxes of two columns
+_MORE = 0.12  # added to a gap for each edge in it beyond the fourth
+_PORT = 0.11  # from edge to edge at a box, at most
+_HEAD = 0.16  # from where an edge is level to the column of its end
 _SWEEPS = 8
+
+
+class _Layout(NamedTuple):
+    """Places in inches, the same in every step."""
+
+    size: tuple[float, float]
+    boxes: list[tuple[float, float, float, float]]  # center and size of each node's
+    curves: list[Path]  # of each edge
+    labels: np.ndarray  # [edges, 2]
 
 
 class Step(NamedTuple):
@@ -36,7 +49,7 @@ class Step(NamedTuple):
 def draw_graph(graph: Graph, title: str = "") -> Figure:
     """Draws a graph with all values, local derivatives and gradients."""
     count = len(graph.nodes)
-    return _draw(graph, title, range(count), range(count))
+    return _draw(graph, _lay_out(graph), title, range(count), range(count))
 
 
 def steps(graph: Graph) -> Iterator[Step]:
@@ -46,17 +59,17 @@ def steps(graph: Graph) -> Iterator[Step]:
       The variables; each operation's value; the output's gradient, which is 1; each
       other gradient.
     """
-    nodes, count = graph.nodes, len(graph.nodes)
+    nodes, count, layout = graph.nodes, len(graph.nodes), _lay_out(graph)
     first = next((i for i in range(count) if nodes[i].formula), count)
-    yield Step("The variables.", _draw(graph, "", range(first), ()))
+    yield Step("The variables.", _draw(graph, layout, "", range(first), ()))
     for i in range(first, count):
         words = (
             f"Forward: {nodes[i].name} = {nodes[i].formula} = {_text(nodes[i].value)}."
         )
-        yield Step(words, _draw(graph, "", range(i + 1), (), i))
+        yield Step(words, _draw(graph, layout, "", range(i + 1), (), i))
     for i in reversed(range(count)):
         words = f"Backward: {_backward_words(graph, i)}."
-        yield Step(words, _draw(graph, "", range(count), range(i, count), i))
+        yield Step(words, _draw(graph, layout, "", range(count), range(i, count), i))
 
 
 def _backward_words(graph: Graph, i: int) -> str:
@@ -73,7 +86,7 @@ def _backward_words(graph: Graph, i: int) -> str:
 
 
 def _text(value: float) -> str:
-    return f"{value:.5g}"
+    return f"{value + 0.0:.5g}"  # -0.0 + 0.0 is 0.0
 
 
 def _lines(node: Node) -> tuple[str, str, str]:
@@ -84,34 +97,83 @@ def _lines(node: Node) -> tuple[str, str, str]:
 @style.themed
 def _draw(
     graph: Graph,
+    layout: _Layout,
     title: str,
     valued: Sequence[int],
     derived: Sequence[int],
     now: int | None = None,
 ) -> Figure:
     """Draws the graph with some values and gradients, and marks one node."""
+    width, height = layout.size
+    head = 0.35 if title else 0.0
+    figure = Figure(figsize=(width, height + head + 0.35))
+    panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    panel.set_axis_off()
+    panel.set_xlim(0, width)
+    panel.set_ylim(-0.35, height + head)
+    for edge, path, at in zip(graph.edges, layout.curves, layout.labels, strict=True):
+        colour = BACKWARD if now == edge.source and derived else style.GREY
+        panel.add_patch(
+            FancyArrowPatch(
+                path=path, arrowstyle="-|>", mutation_scale=9,
+                color=colour, linewidth=1.1, shrinkA=0, shrinkB=0,
+            )
+        )  # fmt: skip
+        if edge.target in valued:
+            panel.text(
+                at[0], at[1], _text(edge.derivative), color=LOCAL, fontsize=8.5,
+                ha="center", va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
+    for i, node in enumerate(graph.nodes):
+        _box(panel, layout.boxes[i], node, (i in valued, i in derived), i == now)
+    if title:
+        panel.text(0.15, height + 0.1, style.literal(title), weight="bold")
+    _legend(panel)
+    return figure
+
+
+def _lay_out(graph: Graph) -> _Layout:
+    """Places nodes, edges and the edges' labels; values and gradients are known."""
     columns, chains = _columns(graph)
     widths = [
         _LETTER * max(len(line) for line in _lines(node)) + 0.2 for node in graph.nodes
     ]
-    at, size = _positions(columns, widths)
-    head = 0.35 if title else 0.0
-    figure = Figure(figsize=(size[0], size[1] + head + 0.35))
-    panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    panel.set_axis_off()
-    panel.set_xlim(0, size[0])
-    panel.set_ylim(-0.35, size[1] + head)
-    for edge, chain in zip(graph.edges, chains, strict=True):
-        shown = edge.target in valued
-        colour = BACKWARD if now == edge.source and derived else style.GREY
-        label = _text(edge.derivative) if shown else ""
-        _edge(panel, [at[k] for k in chain], widths, chain, label, colour)
-    for i, node in enumerate(graph.nodes):
-        _box(panel, at[i], widths[i], node, (i in valued, i in derived), i == now)
-    if title:
-        panel.text(0.15, size[1] + 0.1, style.literal(title), weight="bold")
-    _legend(panel)
-    return figure
+    pairs = [pair for chain in chains for pair in pairwise(chain)]
+    at, spans, size = _positions(columns, widths, pairs)
+    boxes = [(*at[i], width, _HEIGHT) for i, width in enumerate(widths)]
+    leaving, reaching = ([c[:2] for c in chains], [c[:-3:-1] for c in chains])
+    starts, ends = (_ports(parts, at) for parts in (leaving, reaching))
+    curves = []
+    for chain, y0, y1 in zip(chains, starts, ends, strict=True):
+        first, *bends, last = chain
+        stops = [(at[first][0] + widths[first] / 2, y0), (spans[first][1], y0)]
+        stops += [(x, at[bend][1]) for bend in bends for x in spans[bend]]
+        tip = at[last][0] - widths[last] / 2 - 0.04
+        stops += [(spans[last][0] - _HEAD, y1), (tip, y1)]
+        curves.append(curve(stops))
+    texts = [_text(edge.derivative) for edge in graph.edges]
+    sizes = np.array([(_LETTER * len(text) + 0.08, 0.2) for text in texts])
+    return _Layout(size, boxes, curves, place_labels(curves, sizes, np.array(boxes)))
+
+
+def _ports(
+    parts: Sequence[Sequence[int]], at: Mapping[int, tuple[float, float]]
+) -> list[float]:
+    """Heights of edges at a box, in the order of the heights from which they come.
+
+    Args:
+      parts: the box of each edge, and the node or bend next to it.
+      at: centers of nodes and bends.
+    """
+    heights = [0.0] * len(parts)
+    for box in {part[0] for part in parts}:
+        own = [i for i, part in enumerate(parts) if part[0] == box]
+        own.sort(key=lambda i: at[parts[i][1]][1])
+        gap = min(_PORT, 0.8 * _HEIGHT / len(own))
+        for rank, i in enumerate(own):
+            heights[i] = at[box][1] + gap * (rank - (len(own) - 1) / 2)
+    return heights
 
 
 def _columns(graph: Graph) -> tuple[list[list[int]], list[list[int]]]:
@@ -159,63 +221,39 @@ def _untangle(columns: Sequence[list[int]], pairs: Sequence[tuple[int, int]]) ->
 
 
 def _positions(
-    columns: Sequence[Sequence[int]], widths: Sequence[float]
-) -> tuple[dict[int, tuple[float, float]], tuple[float, float]]:
-    """Centers of nodes and bends in inches, and the size of the whole."""
+    columns: Sequence[Sequence[int]],
+    widths: Sequence[float],
+    pairs: Sequence[tuple[int, int]],
+) -> tuple[dict, dict, tuple[float, float]]:
+    """Places columns and rows, in inches.
+
+    Returns:
+      Center of each node and bend; left and right end of its column; size of the whole.
+    """
     tallest = max(map(len, columns))
-    at, x = {}, 0.2
+    at, spans, x = {}, {}, 0.2
     for column in columns:
         width = max((widths[k] for k in column if k < len(widths)), default=0.3)
         for row, k in enumerate(column):
             y = _ROW * (tallest / 2 + len(column) / 2 - row - 0.5)
-            at[k] = x + width / 2, y
-        x += width + _GAP
-    return at, (max(x - _GAP + 0.2, 5.0), _ROW * tallest + 0.1)
-
-
-def _edge(
-    panel: Axes,
-    points: list[tuple[float, float]],
-    widths: Sequence[float],
-    chain: Sequence[int],
-    label: str,
-    colour: str,
-) -> None:
-    """Draws an edge from box to box, with its derivative on the last part."""
-    points = list(points)
-    points[0] = points[0][0] + widths[chain[0]] / 2, points[0][1]
-    points[-1] = points[-1][0] - widths[chain[-1]] / 2 - 0.04, points[-1][1]
-    codes, path = [Path.MOVETO], [points[0]]
-    for (x0, y0), (x1, y1) in pairwise(points):
-        middle = (x0 + x1) / 2
-        path += [(middle, y0), (middle, y1), (x1, y1)]
-        codes += [Path.CURVE4] * 3
-    panel.add_patch(
-        FancyArrowPatch(
-            path=Path(path, codes), arrowstyle="-|>", mutation_scale=9,
-            color=colour, linewidth=1.1, shrinkA=0, shrinkB=0,
-        )
-    )  # fmt: skip
-    (x0, y0), (x1, y1) = points[-2:]
-    panel.text(
-        (x0 + x1) / 2, (y0 + y1) / 2, label, color=LOCAL,
-        ha="center", va="center", fontsize=8.5,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-    )  # fmt: skip
+            at[k], spans[k] = (x + width / 2, y), (x, x + width)
+        edges = sum(source in column for source, _ in pairs)
+        x += width + _GAP + _MORE * max(edges - 4, 0)
+    right = max(end for _, end in spans.values())
+    return at, spans, (max(right + 0.2, 5.0), _ROW * tallest + 0.1)
 
 
 def _box(
     panel: Axes,
-    at: tuple[float, float],
-    width: float,
+    box: tuple[float, float, float, float],
     node: Node,
     shown: tuple[bool, bool],
     now: bool,
 ) -> None:
-    x, y = at
+    x, y, width, height = box
     panel.add_patch(
         FancyBboxPatch(
-            (x - width / 2, y - _HEIGHT / 2), width, _HEIGHT,
+            (x - width / 2, y - height / 2), width, height,
             boxstyle="round,pad=0,rounding_size=0.08",
             facecolor="#FFF6DC" if now else "#F5F7F9" if node.formula else "white",
             edgecolor="black" if now else style.GREY, linewidth=1.6 if now else 0.9,
