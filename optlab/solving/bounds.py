@@ -25,9 +25,10 @@ from optlab.solving.objective import half_squares
 # Distance from a bound to which a start on the bound is moved, as a share of d or of
 # half the interval: at the bound itself the gradient in u is zero.
 INSIDE = 0.005
-# Greatest share that counts as on the bound. It is small, so that a start of 1 between
-# 0 and 1e6 stays: 0.25% of that interval may be far from any optimum.
-ON_BOUND = 1e-8
+# Greatest share that counts as on the bound, in squares of eps: there the free variable
+# has three digits. It is small, so that a start inside of wide bounds stays: 0.25% of
+# such an interval may be far from any optimum.
+ON_BOUND = 2.0**20
 
 
 class Bounds(NamedTuple):
@@ -66,19 +67,33 @@ class Box(NamedTuple):
         """
         return jax.tree.map(_to_free, params, *self)
 
-    def at_bound(self, params: Any) -> Any:
+    def at_bound(self, params: Any, value_fn: Callable) -> Any:
         """Tells which parameters are at a bound: -1 lower, 1 upper, 0 inside.
 
+        Nearer than sqrt(eps) of ``length`` a parameter is at its bound if ``value_fn``
+        rises from there, and an optimum inside otherwise; nearer than eps^(3/4), always.
+
         Returns:
-          Tree of int8; nearer than sqrt(eps) of ``length`` counts as at the bound.
+          Tree of int8.
         """
 
-        def of(p, low, high, length):
-            near_to = jnp.finfo(p.dtype).eps ** 0.5 * length
-            below, above = p - low <= near_to, high - p <= near_to
-            return above.astype(jnp.int8) - below.astype(jnp.int8)
+        def near(p, low, high, length, share):
+            close_to = jnp.finfo(p.dtype).eps ** share * length
+            return p - low <= close_to, high - p <= close_to
 
-        return jax.tree.map(of, params, *self)
+        def held(p, low, high, length):
+            below, above = near(p, low, high, length, 0.5)
+            return jnp.where(below, low, jnp.where(above, high, p))
+
+        def of(slope, p, low, high, length):
+            below, above = near(p, low, high, length, 0.5)
+            lowest, highest = near(p, low, high, length, 0.75)
+            lower = lowest | (below & (slope > 0))
+            upper = highest | (above & (slope < 0))
+            return upper.astype(jnp.int8) - lower.astype(jnp.int8)
+
+        slopes = jax.grad(value_fn)(jax.tree.map(held, params, *self))
+        return jax.tree.map(of, slopes, params, *self)
 
 
 def curved(
@@ -215,7 +230,7 @@ def _to_free(p, low, high, length):
     below = jnp.where(has_high, high - p, jnp.inf) / length
     share = jnp.minimum(above, below)
     # Before the roots, whose derivative is infinite at the bound. NaN stays.
-    limit = max(ON_BOUND, float(jnp.finfo(p.dtype).eps))
+    limit = ON_BOUND * float(jnp.finfo(p.dtype).eps) ** 2
     share = jnp.where(share <= limit, INSIDE, share)
     share = jnp.where((p < low) | (p > high), jnp.nan, share)
     # From the nearer bound, without the cancellation of arcsin(share - 1).

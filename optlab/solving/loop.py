@@ -218,7 +218,9 @@ def _run(
         solution = solution._replace(params=x, value=value, aux=aux)
     if box is not None:
         params = box.params(solution.params)
-        solution = solution._replace(params=params, at_bound=box.at_bound(params))
+        ends = jax.lax.stop_gradient((box, params))
+        at_bound = ends[0].at_bound(ends[1], lambda p: whole.value_and_aux(p)[0])
+        solution = solution._replace(params=params, at_bound=at_bound)
     return solution._replace(reason=stopping.Ending(solution.reason))
 
 

@@ -165,7 +165,9 @@ def estimate(
     rank = jnp.sum(used).astype(jnp.int32)
     freedom = observations - rank
     size = norm(r)
-    s = jnp.where(freedom > 0, size / jnp.sqrt(jnp.maximum(freedom, 1)), jnp.nan)
+    s = jnp.where(
+        freedom > 0, size / jnp.sqrt(jnp.maximum(freedom, 1).astype(r.dtype)), jnp.nan
+    )
     scale = jnp.ones_like(s) if absolute_sigma else s
 
     # A parameter is determined where all of its unit vector is seen by the data.
@@ -179,8 +181,8 @@ def estimate(
     covariance = jnp.where(both, covariance, unknown)
 
     left = jnp.where(used, U.T @ r, 0.0)
-    explained = norm(left) / jnp.sqrt(jnp.maximum(rank, 1))
-    random = size / jnp.sqrt(jnp.maximum(freedom, 1))
+    explained = norm(left) / jnp.sqrt(jnp.maximum(rank, 1).astype(r.dtype))
+    random = size / jnp.sqrt(jnp.maximum(freedom, 1).astype(r.dtype))
     moves = eps**0.5 * norm(lengths * x)
     rounding, tiny = norm(left) <= moves, size <= moves
     return Uncertainties(
