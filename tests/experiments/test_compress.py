@@ -181,11 +181,18 @@ def test_differences_are_paired_by_seed(tmp_path):
     table = tables.contender_table([dense, other], 4000, measure)
     row = dict(zip(table.columns, table.rows[1], strict=True))
     assert row["minus\ndense"] == "+0.10"
-    assert row["95% interval"] == "[+0.10, +0.10]"
+    assert row["95% interval"] == "-"  # beside p = 0.25 one without width would lie
+    assert "the sign test's" in table.notes[1]
     assert row["times\nsmaller"] == "4.0x"
     said = tables.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
     assert "1,000 bytes, 4.0 times less" in said
-    assert "is +0.10, 95% interval [+0.10, +0.10] (3 seeds)" in said
+    assert "is +0.10, the same with each seed (3 seeds)." in said
+    other = other._replace(values=np.array([0.979, 0.959, 0.967]))
+    table = tables.contender_table([dense, other], 4000, measure)
+    assert dict(zip(table.columns, table.rows[1], strict=True))["95% interval"] == (
+        "[-0.12, +0.45]"
+    )
+    assert len(table.notes) == 1
 
 
 def test_one_seed_and_published_figures_are_drawn():
