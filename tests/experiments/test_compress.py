@@ -1,6 +1,10 @@
 """The study of compression: what it writes, and what it refuses."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -13,6 +17,7 @@ from optlab.report.figures import compression as figures
 
 #: A net that trains in a blink; its codes are too few for Huffman's to pay.
 SMALL = (
+    "--config.data.name=optlab.data.embedded.digits",  # of another name
     "--config.model.hidden=(12,8)",
     "--config.seeds=2",
     "--config.epochs=3",
@@ -84,6 +89,7 @@ def test_the_page_has_every_section_and_figure(done):
         "What the first layer looks at", "Singular values",
     ):  # fmt: skip
         assert heading in text
+    assert "<h1>A net of optlab.data.embedded.digits, compressed</h1>" in text
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     assert drawn == {
         "error_by_bytes", "masks", "sensitivity", "spectra", "stages",
@@ -101,9 +107,10 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
     kept = run("experiments.compare", *small, f"--workdir={tmp_path}/a")
     assert kept.returncode == 0, kept.stderr
     (net,) = (tmp_path / "a" / "nets").iterdir()
-    words = *SMALL[3:], "--config.thresholds.strengths=()", f"--trained={net}"
+    words = *SMALL[4:], "--config.thresholds.strengths=()", f"--trained={net}"
     refused("experiments.compress", words, "prune.weight must be 0 where there are no")
     folder = tmp_path / "b"
+    refused("experiments.compress", (*words, words[-1]), "hold the same net, of seed")
     words = *words, "--config.prune.weight=0", f"--workdir={folder}"
     found = run("experiments.compress", *words)
     assert found.returncode == 0, found.stderr
@@ -111,7 +118,25 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
     assert "distilled" not in found.stdout
     stored = compress.stored((folder / "files" / "p-0.olnt").read_bytes())
     assert sum(each.size for each in stored) == 10 * 11 + 11
-    assert "Learned thresholds" not in (folder / "index.html").read_text()
+    text = (folder / "index.html").read_text()
+    assert "<h1>adam, compressed</h1>" in text
+    assert "Learned thresholds" not in text
+
+
+def test_a_stopped_run_says_that_it_begins_anew(tmp_path):
+    words = *SMALL, f"--workdir={tmp_path / 'out'}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.compress", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "out" / "files").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "error: stopped; the same command begins anew\n"
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(
