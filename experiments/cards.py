@@ -29,6 +29,7 @@ from optlab.report import Card, Claimed, duration, write_gallery
 from optlab.report.wording import in_words, p_value
 from optlab.results import Interval, read_json, write_atomic
 from optlab.results.provenance import commit
+from optlab.testproblems import nist
 
 #: What the gallery remembers of its cards.
 RECORDS = "cards.json"
@@ -176,7 +177,7 @@ def run_cards(
             if is_finished(folder / name, cards[name], read_records(folder).get(name)):
                 said = "has run"
             elif _lacks(cards[name]):
-                said = f"left out, as ${cards[name]['needs']} is not set"
+                said = f"left out: {_wanted(cards[name])}"
             else:
                 ran = run_card(folder, cards[name], lambda text: show(description=text))
                 said = f"took {duration(ran.seconds)}"
@@ -273,7 +274,13 @@ def _remember(folder: pathlib.Path, name: str, ran: Ran) -> None:
 
 
 def _lacks(card: Mapping[str, str]) -> bool:
+    if card["needs"] == nist.VARIABLE:  # which may lie beside the checkout
+        return not nist.directory().is_dir()
     return bool(card["needs"]) and not os.environ.get(card["needs"])
+
+
+def _wanted(card: Mapping[str, str]) -> str:
+    return f"set ${card['needs']} to the folder of its data"
 
 
 def write_index(
@@ -350,7 +357,7 @@ def make_card(
         remark=remark,
     )
     if found is None:
-        needs = f"Left out: set ${card['needs']} to the folder of its data."
+        needs = f"Left out: {_wanted(card)}."
         waits = needs if _lacks(card) else "Has not run yet."
         return shown._replace(remark=remark or waits)
     picture = f"{name}/figures/{card['picture']}.png"
