@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -284,7 +284,10 @@ def _wanted(card: Mapping[str, str]) -> str:
 
 
 def write_index(
-    title: str, cards: Mapping[str, Mapping[str, str]], folder: pathlib.Path
+    title: str,
+    cards: Mapping[str, Mapping[str, str]],
+    folder: pathlib.Path,
+    asked: Collection[str],
 ) -> pathlib.Path:
     """Writes the page from what the experiments have written.
 
@@ -292,6 +295,7 @@ def write_index(
       title: title of the page.
       cards: name to card.
       folder: folder of the gallery.
+      asked: names of the cards that are shown though they have not run.
 
     Returns:
       The path of the page.
@@ -301,6 +305,8 @@ def write_index(
     made: list[Mapping[str, str]] = []
     for name, card in cards.items():
         found = _read_results(folder / name)
+        if found is None and name not in {*asked, *records}:
+            continue
         shown = make_card(folder, card, records.get(name), found)
         groups.setdefault(card["group"], []).append(shown)
         made += [found["environment"]] if found else []

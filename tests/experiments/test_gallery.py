@@ -158,6 +158,18 @@ def test_another_command_of_a_card_is_said_and_run(place):
     assert [runs(place.folder, name) for name in ("fine", "last")] == [2, 1]
 
 
+def test_cards_that_were_not_asked_for_are_shown_once_they_ran(place):
+    assert place(FINE, LAST, NEEDY, only="last").returncode == 0
+    page = (place.folder / "index.html").read_text()
+    assert 'id="last"' in page
+    assert 'id="fine"' not in page
+    assert "Has not run yet." not in page
+    assert "1 of 3 experiments have run" in page
+    assert place(FINE, LAST, NEEDY, only="fine,needy").returncode == 0
+    page = (place.folder / "index.html").read_text()
+    assert all(f'id="{name}"' in page for name in ("last", "fine", "needy"))
+
+
 def test_nists_files_are_found_where_the_study_finds_them(tmp_path, monkeypatch):
     monkeypatch.delenv(nist.VARIABLE, raising=False)
     monkeypatch.setattr(nist, "__file__", str(tmp_path / "a" / "b" / "c" / "nist.py"))
