@@ -60,9 +60,7 @@ def get_config() -> ConfigDict:
         ("bfgs", "superlinear", 2, 2, "theorem 6.6"),
         ("dfp", "superlinear", 2, 2, "as BFGS, by the same condition (theorem 3.6)"),
         ("newton", "quadratic", 3, 2,
-         "theorem 3.5; one step on a quadratic; linear with ratio 2/3 towards "
-         "powell_singular, whose Hessian is singular at the minimum and whose value "
-         "grows with the fourth power"),
+         "theorem 3.5; one step on a quadratic"),
         ("newton_cg", "superlinear", 1, 1,
          "theorem 7.2: its tolerance is the root of the gradient norm, or 0.1 as long "
          "as that is less, and then it is linear"),
@@ -76,6 +74,11 @@ def get_config() -> ConfigDict:
             {"order": order, "seconds": seconds, "memory": memory, "remark": remark}
         )
         config.optimizers[method] = {}
+    singular = (
+        "linear with ratio 2/3, as the Hessian is singular at the minimum and the "
+        "value grows with the fourth power"
+    )
+    config.theory.update({"newton": {"on": {"powell_singular": singular}}})
     # More damping makes the end of Gauss-Newton linear.
     config.optimizers.gauss_newton = {"damping": 2e-14}
     return config

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -29,6 +29,7 @@ from optlab.report import Card, Claimed, duration, write_gallery
 from optlab.report.wording import in_words, p_value
 from optlab.results import Interval, read_json, write_atomic
 from optlab.results.provenance import commit
+from optlab.testproblems import nist
 
 #: What the gallery remembers of its cards.
 RECORDS = "cards.json"
@@ -175,7 +176,7 @@ def run_cards(
             if is_finished(folder / name, cards[name], read_records(folder).get(name)):
                 said = "has run"
             elif _lacks(cards[name]):
-                said = f"left out, as ${cards[name]['needs']} is not set"
+                said = f"left out: {_wanted(cards[name])}"
             else:
                 ran = run_card(folder, cards[name], lambda text: show(description=text))
                 said = f"took {duration(ran.seconds)}"
@@ -272,11 +273,20 @@ def _remember(folder: pathlib.Path, name: str, ran: Ran) -> None:
 
 
 def _lacks(card: Mapping[str, str]) -> bool:
+    if card["needs"] == nist.VARIABLE:  # which may lie beside the checkout
+        return not nist.directory().is_dir()
     return bool(card["needs"]) and not os.environ.get(card["needs"])
 
 
+def _wanted(card: Mapping[str, str]) -> str:
+    return f"set ${card['needs']} to the folder of its data"
+
+
 def write_index(
-    title: str, cards: Mapping[str, Mapping[str, str]], folder: pathlib.Path
+    title: str,
+    cards: Mapping[str, Mapping[str, str]],
+    folder: pathlib.Path,
+    asked: Collection[str],
 ) -> pathlib.Path:
     """Writes the page from what the experiments have written.
 
@@ -284,6 +294,7 @@ def write_index(
       title: title of the page.
       cards: name to card.
       folder: folder of the gallery.
+      asked: names of the cards that are shown though they have not run.
 
     Returns:
       The path of the page.
@@ -293,6 +304,8 @@ def write_index(
     made: list[Mapping[str, str]] = []
     for name, card in cards.items():
         found = _read_results(folder / name)
+        if found is None and name not in {*asked, *records}:
+            continue
         shown = make_card(folder, card, records.get(name), found)
         groups.setdefault(card["group"], []).append(shown)
         made += [found["environment"]] if found else []
@@ -349,7 +362,7 @@ def make_card(
         remark=remark,
     )
     if found is None:
-        needs = f"Left out: set ${card['needs']} to the folder of its data."
+        needs = f"Left out: {_wanted(card)}."
         waits = needs if _lacks(card) else "Has not run yet."
         return shown._replace(remark=remark or waits)
     picture = f"{name}/figures/{card['picture']}.png"

@@ -13,9 +13,11 @@ gzip and xz, in 8 and 4 bits, of low rank, and a small net that they taught. Eve
 is written, read back, and what was read is evaluated.
 
 A table here; index.html, figures, results.json and the files in the working directory.
+The same command begins anew, after a stop as after its end.
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
+import itertools
 import pathlib
 from collections.abc import Mapping
 from functools import partial
@@ -100,11 +102,13 @@ def main(given: overrides.Given) -> None:
     sizes.check(settings, defaults)
     parents = None
     if TRAINED.value:
-        parents, settings = kept_parents(settings)
+        parents, settings = kept_parents(settings, given)
         problem = parents.problem
     else:
         dataset = recipe.load_dataset(settings, DATA_DIR.value)
         problem = recipe.make_problem(settings, dataset)
+        if given.about("data.name", "model") and not given.about("title"):
+            settings["title"] = f"A net of {dataset.name}, compressed"
     check(settings)
     student = student_of(settings, problem)
     rehearse(settings, problem, student)
@@ -161,11 +165,14 @@ def check(settings: Mapping[str, Any]) -> None:
         ranges.check("published", PUBLISHED, each)
 
 
-def kept_parents(settings: Mapping[str, Any]) -> tuple[Nets, dict[str, Any]]:
+def kept_parents(
+    settings: Mapping[str, Any], given: overrides.Given
+) -> tuple[Nets, dict[str, Any]]:
     """Reads the dense parents, and puts their recipe into the config.
 
     Raises:
-      InputError: a file holds no net, or the nets are of several recipes.
+      InputError: a file holds no net, the nets are of several recipes, or one of them
+        is there twice.
     """
     abouts = [kept.read_about(path) for path in TRAINED.value]
     recipes = [recipe.fill(about.settings, about.point) for about in abouts]
@@ -173,12 +180,20 @@ def kept_parents(settings: Mapping[str, Any]) -> tuple[Nets, dict[str, Any]]:
     if any({key: each[key] for key in own} != own for each in recipes):
         raise InputError("--trained names nets of several recipes: give one at a time")
     nets = [kept.load_trained(path, DATA_DIR.value) for path in TRAINED.value]
+    for a, b in itertools.combinations(range(len(nets)), 2):
+        same = jax.tree.map(np.array_equal, nets[a].params, nets[b].params)
+        if abouts[a].seed == abouts[b].seed and all(jax.tree.leaves(same)):
+            raise InputError(
+                f"--trained={TRAINED.value[a]} and --trained={TRAINED.value[b]} hold "
+                f"the same net, of seed {abouts[a].seed}: name each net once"
+            )
     params, model_state = (
         jax.tree.map(lambda *each: jnp.stack(each), *trees)
         for trees in zip(*((net.params, net.model_state) for net in nets), strict=True)
     )
-    title = f"{abouts[0].label}, compressed"
-    settings = {**settings, **own, "seeds": len(nets), "title": title}
+    settings = {**settings, **own, "seeds": len(nets)}
+    if not given.about("title"):
+        settings["title"] = f"{abouts[0].label}, compressed"
     return Nets(nets[0].problem, params, model_state), settings
 
 
@@ -332,4 +347,4 @@ def _warn_of_empty_layers(pruned: Nets, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, "stopped; the same command begins anew")

@@ -12,7 +12,8 @@ Test error, parameters, multiply-adds and the time of a batch against the share 
 Nets with normalization or residual links are refused: there a filter is held by more
 than the two layers around it.
 
-Tables here; index.html, figures and results.json in the working directory.
+Tables here; index.html, figures and results.json in the working directory. The same
+command begins anew, after a stop as after its end.
 Every line of the config is a flag: --config.KEY=VALUE.
 """
 
@@ -69,9 +70,10 @@ def main(given: overrides.Given) -> None:
         )
     sizes.check(settings, defaults)
     ranges.check("config", RANGES, settings)
-    problem = recipe.make_problem(
-        settings, recipe.load_dataset(settings, DATA_DIR.value)
-    )
+    dataset = recipe.load_dataset(settings, DATA_DIR.value)
+    problem = recipe.make_problem(settings, dataset)
+    if given.about("data.name") and not given.about("title"):
+        settings["title"] = f"Filters of a net of {dataset.name}, pruned"
     seeds = stages.seeds_of(settings)
     rehearse(settings, problem, seeds)
     folder, console = claim(WORKDIR.value, "filters", settings), Console()
@@ -201,4 +203,4 @@ def _picture(found: Sequence[Removed], measure: Measure, settings: Any) -> Pictu
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, "stopped; the same command begins anew")

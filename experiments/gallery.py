@@ -7,10 +7,10 @@ r"""Runs the experiments of a course one after another, and writes one page of t
 
 Each card of the config is an experiment's own command line; it runs as a process of its
 own in a folder of the gallery's folder, runs/gallery unless --workdir names another.
-The page, index.html, has a card each: title,
-claims with their verdicts, a figure, time, command, and a link to the experiment's own
-page. It is written anew after each card. The folder is static: put it on any web
-server, or open the page from disk.
+The page, index.html, has a card each: title, claims with their verdicts, a figure,
+time, command, and a link to the experiment's own page; with --only it shows those, and
+what has run before. It is written anew after each card. The folder is static: put it on
+any web server, or open the page from disk.
 
 All of it takes about 20 minutes on two CPU cores. The same command again goes on where
 a stopped gallery was, inside an experiment too, and runs no finished card twice. A card
@@ -44,7 +44,8 @@ def main(given: overrides.Given) -> None:
         raise InputError("this config has no cards: see configs/gallery.py")
     ranges.check("config", {"title": ranges.TEXT}, settings)
     title, course = settings["title"], cards.read_cards(settings["cards"])
-    chosen = cards.choose(course, ONLY.value) if RUN.value else []
+    asked = cards.choose(course, ONLY.value)
+    chosen = asked if RUN.value else []
     named = cli.WORKDIR.value
     folder = workdir.claim(
         FOLDER if named is None else named, "gallery", {"title": title}
@@ -53,8 +54,8 @@ def main(given: overrides.Given) -> None:
     failed = []
     for name in cards.run_cards(course, folder, chosen, Console(stderr=True)):
         failed += [] if cards.read_records(folder)[name].finished else [name]
-        cards.write_index(title, course, folder)
-    page = cards.write_index(title, course, folder)
+        cards.write_index(title, course, folder, asked)
+    page = cards.write_index(title, course, folder, asked)
     Console().print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
     if failed:
         raise InputError(

@@ -177,11 +177,18 @@ def _value(key: str, text: str, known: Mapping[str, Any]) -> Any:
         texts = isinstance(value, tuple) and all(isinstance(x, str) for x in value)
         return value if texts else text
     kinds = {bool: "true or false", int: "a number", float: "a number"}
-    kinds |= {tuple: "a tuple, (1, 2)", dict: "a section"}
+    kinds |= {tuple: f"a tuple, {_example(default, text)}", dict: "a section"}
     if not any(_is_like(default, x) for x in (value, *_swept(value))):
         kind = kinds.get(type(default), type(default).__name__)
         raise InputError(f"--config.{key}={text} is not {kind}")
     return value
+
+
+def _example(default: Any, text: str) -> str:
+    """A tuple as it is written: of the given text, where the file has texts or none."""
+    if isinstance(default, tuple) and all(isinstance(each, str) for each in default):
+        return repr(tuple(word.strip() for word in text.split(",")))
+    return "(1, 2)"
 
 
 def _swept(value: Any) -> tuple[Any, ...]:

@@ -7,12 +7,12 @@
   python -m experiments.solve --config.optimizers=levenberg_marquardt,bfgs
 
 The config names the study: NIST's nonlinear regressions (the default, where DIR, or
-else $OPTLAB_NIST_DIR, holds the .dat files of
-https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets (where DIR holds
-tables of numbers), orders of convergence and costs, paths over contours, or gradients
-by layer. Tables are printed, and a page is written into the working directory. Every
-line of the config is a flag: --config.KEY=VALUE; an optimizer also takes its other
-arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
+else $OPTLAB_NIST_DIR, or else shared/nist_strd beside this checkout, holds the .dat
+files of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), small nets (where DIR
+holds tables of numbers), orders of convergence and costs, paths over contours, or
+gradients by layer. Tables are printed, and a page is written into the working
+directory. Every line of the config is a flag: --config.KEY=VALUE; an optimizer also
+takes its other arguments, --config.optimizers.NAME.ARGUMENT=VALUE.
 
 Several processes, started as those of experiments.compare, share out the starts and
 rates of small nets, and the methods or nets of the other studies; convergence alone,

@@ -9,7 +9,7 @@ from experiments.compression.files import Written
 from optlab import compress
 from optlab.problems import Metric
 from optlab.report import Table, tabulate, wording
-from optlab.results.statistics import holm, mean_interval, paired_p
+from optlab.results.statistics import holm, mean_interval, paired_interval, paired_p
 
 #: The contender that goes through all stages.
 WHOLE_WAY = "P+Q+H"
@@ -37,8 +37,10 @@ class Measure:
     def change(self, values: np.ndarray, dense: np.ndarray) -> tuple[str, str]:
         """Writes how much more the error is than the dense parents', see `signed`."""
         if not self.metric.higher:
-            return wording.signed(mean_interval(values - dense), percent=False)
-        return wording.signed(mean_interval(dense - values), self.metric.percent)
+            more = paired_interval((values - dense).tolist())
+            return wording.signed(more, percent=False)
+        more = paired_interval((dense - values).tolist())
+        return wording.signed(more, self.metric.percent)
 
 
 def contender_table(
@@ -52,7 +54,7 @@ def contender_table(
     dense, *others = contenders
     differences = [measure.of(c.values) - measure.of(dense.values) for c in others]
     corrected = [np.nan, *holm([paired_p(each.tolist()) for each in differences])]
-    rows = []
+    rows, intervals = [], []
     for each, p in zip(contenders, corrected, strict=True):
         size = float(each.bytes.mean())
         change, interval = measure.change(each.values, dense.values)
@@ -67,11 +69,13 @@ def contender_table(
             "Holm's\np": wording.p_value(p),
         }
         rows.append(row)
+        intervals += [] if own else [interval]
     seeds = len(dense.values)
     notes = [
         f"{seeds} seed{'s' * (seeds > 1)}; mean ± 95% interval, differences paired by "
         "seed. Times smaller: than the dense net's numbers at four bytes each. Every "
-        "file is written, read back, and what was read is evaluated."
+        "file is written, read back, and what was read is evaluated.",
+        *wording.legend(intervals),
     ]
     return tabulate("Error against bytes on disk", rows, ["contender"], notes)
 
@@ -84,14 +88,15 @@ def conclusion(
     small = next(each for each in contenders if each.name == WHOLE_WAY)
     size, errors = float(small.bytes.mean()), measure.of(small.values)
     change, interval = measure.change(small.values, dense.values)
+    texts = {"": "", wording.NONE: ", the same with each seed"}
+    within = texts.get(interval, f", 95% interval {interval}")
     seeds = len(errors)
     return (
         f"Pruned, shared and in Huffman codes ({WHOLE_WAY}) the net takes {size:,.0f} "
         f"bytes, {dense_bytes / size:.1f} times less than its dense parent's numbers. "
         f"{measure.label.capitalize()}: {plus_minus(errors)}, the parent's "
         f"{plus_minus(measure.of(dense.values))}; the difference, paired by seed, is "
-        f"{change}{', 95% interval ' * bool(interval)}{interval} "
-        f"({seeds} seed{'s' * (seeds > 1)})."
+        f"{change}{within} ({seeds} seed{'s' * (seeds > 1)})."
     )
 
 

@@ -11,7 +11,7 @@ import optax
 
 from experiments.studies.context import Context
 from experiments.studies.small_nets import Method, make_method
-from optlab import optim, report
+from optlab import optim, report, results
 from optlab.errors import InputError, check_choice
 from optlab.report.figures import paths as figures
 from optlab.report.figures.paths import Path, Surface
@@ -36,6 +36,9 @@ CENTER = np.array([2.0, 1.0])
 #: Points of the drawn grid along each axis.
 GRID = 80
 
+#: Legend of a star.
+STAR = "* At an end of its grid: widen it, another may be better."
+
 #: Text above the table of steps on a constant slope.
 ON_A_SLOPE = (
     "Where the gradient is the same everywhere, momentum adds up a geometric series: "
@@ -52,6 +55,7 @@ class Walk(NamedTuple):
     point: Mapping[str, float]
     points: np.ndarray  # [steps + 1, 2]
     values: np.ndarray  # [steps + 1], less the value at the minimum
+    edge: Mapping[str, str]  # numbers at an end of the grid, see `optlab.results.edge`
 
 
 def run(settings: Mapping[str, Any], context: Context) -> None:
@@ -71,7 +75,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for name, entry in settings["optimizers"].items()
     ]
     folder = context.claim(settings)
-    sections, records, said = [], [], []
+    sections, records, said, stars = [], [], [], []
     found = parallel.dealt(
         [
             lambda on=problem, by=method: walk(by, on, settings["steps"])._asdict()
@@ -90,6 +94,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
             context.show(table)
             sections.append(_section(problem, walks, table, settings))
             said.append(f"{problem.name}: {_best(walks)}")
+            stars += [f"{w.method} on {problem.name}" for w in walks if w.edge]
             records += [
                 {"problem": problem.name, "method": each.method, "point": each.point,
                  "values": each.values}
@@ -105,10 +110,12 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         for row in slopes
         if row["method"] == "momentum"
     )
+    ends = f"; at an end of it, which may be too narrow: {', '.join(stars)}"
     lead = (
         "On a constant slope a step of momentum grows to 1 / (1 - beta) plain ones: "
         f"measured {fast}.",
-        f"{'; '.join(said).capitalize()}. Each rate is the best of its grid.",
+        f"{'; '.join(said).capitalize()}. Each rate is the best of its grid"
+        f"{ends * bool(stars)}.",
     )
     content = {"walks": records, "slopes": slopes}
     context.write(folder, settings, content, sections, lead)
@@ -167,7 +174,8 @@ def walk(method: Method, problem: Problem, steps: int) -> Walk:
     ends = np.where(np.isfinite(found[:, -1]), found[:, -1], np.inf)
     best = int(np.argmin(ends))
     above = found[best] - problem.minima[0]
-    return Walk(method.name, method.points[best], points[best], above)
+    edge = results.edge(method.points, best)
+    return Walk(method.name, method.points[best], points[best], above, edge)
 
 
 def trace(
@@ -235,7 +243,8 @@ def _walks_table(problem: Problem, walks: Sequence[Walk]) -> report.Table:
                 row[f"after {step}"] = report.number(float(each.values[step]))
         rows.append(row)
     title = f"{problem.name}: value above the minimum"
-    return report.tabulate(title, rows, ["method"])
+    notes = [STAR] * any(each.edge for each in walks)
+    return report.tabulate(title, rows, ["method"], notes)
 
 
 def _best(walks: Sequence[Walk]) -> str:
@@ -250,7 +259,9 @@ def _best(walks: Sequence[Walk]) -> str:
 
 
 def _rate(walk: Walk) -> str:
-    return " ".join(f"{value:g}" for value in walk.point.values()) or "-"
+    """Writes the point; a star marks an end of the grid."""
+    texts = (f"{x:g}{'*' * (key in walk.edge)}" for key, x in walk.point.items())
+    return " ".join(texts) or "-"
 
 
 def _section(
@@ -266,7 +277,9 @@ def _section(
         f"paths_{name}",
         figures.by_method(f"{name}: {settings['steps']} steps", surface, paths),
         "A dot is a step, the large one the last; the cross is the minimum. Contours "
-        "are evenly spaced in the logarithm of the value.",
+        "are evenly spaced in the logarithm of the value."
+        + f" {STAR}"
+        * any(each.edge for each in walks),
         f"Paths of {len(paths)} methods over the contours of {name}; the table below "
         "holds the values.",
     )

@@ -1,5 +1,7 @@
 """Numbers, times and names as a reader sees them."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from optlab.problems import Metric
@@ -69,17 +71,35 @@ def signed(interval: Interval, percent: bool) -> tuple[str, str]:
       percent: whether they are shares, written in percentage points.
 
     Returns:
-      The mean, or a dash; the bounds, or nothing.
+      The mean, or a dash; the bounds, a dash where several values have none, as of
+      `paired_interval`, or nothing.
 
     >>> signed(Interval(0.01, -0.002, 0.022, 5), percent=True)
     ('+1.00', '[-0.20, +2.20]')
     >>> signed(Interval(0.5, float("nan"), float("nan"), 1), percent=False)
     ('+0.5', '')
+    >>> signed(Interval(0.5, float("nan"), float("nan"), 2), percent=False)
+    ('+0.5', '-')
     """
     scale, form = (100, "{:+.2f}") if percent else (1, "{:+.3g}")
     mean, low, high = (form.format(scale * x) for x in interval[:3])
-    bounds = f"[{low}, {high}]" if np.isfinite(interval.low) else ""
+    bounds = f"[{low}, {high}]" if np.isfinite(interval.low) else NONE
+    if interval.n < 2:
+        bounds = ""
     return mean if np.isfinite(interval.mean) else NONE, bounds
+
+
+def legend(intervals: Collection[str]) -> list[str]:
+    """Explains the dash that `signed` writes for an interval, where there is one.
+
+    >>> len(legend(["[-0.20, +2.20]", "-"])), len(legend([""]))
+    (1, 0)
+    """
+    text = (
+        "A dash for an interval: the differences of all seeds are equal, so they have "
+        "no spread to judge by; p is the sign test's, 2^(1 - n), or 1 where all are 0."
+    )
+    return [text] * (NONE in intervals)
 
 
 def unit(metric: Metric) -> str:

@@ -41,7 +41,7 @@ from optlab.errors import InputError, check_choice
 from optlab.problems import Metric
 from optlab.ranges import is_number, shown
 from optlab.results.records import Entry, Results
-from optlab.results.statistics import LEVEL, Interval, holm, mean_interval, paired_p
+from optlab.results.statistics import LEVEL, Interval, holm, paired_interval, paired_p
 from optlab.results.summary import (
     epochs_to_target,
     final,
@@ -244,7 +244,7 @@ def _test(
         subject=subject.name,
         against=against,
         group=subject.group,
-        interval=mean_interval(gaps),
+        interval=paired_interval(gaps.tolist()),
         claimed=claimed,
         p=p,
         remark=" and ".join(f"every lane of {label} diverged" for label in lost),

@@ -18,6 +18,7 @@ from optlab.results.statistics import (
     holm,
     mean_interval,
     median_time,
+    paired_interval,
     paired_p,
 )
 
@@ -332,7 +333,7 @@ def differences(results: Results) -> tuple[Difference, ...]:
     p = list(map(paired_p, values))
     found = []
     for (a, b), gaps, plain, holms in zip(pairs, values, p, holm(p), strict=True):
-        interval = mean_interval(gaps)
+        interval = paired_interval(gaps)
         ahead = a.name if (interval.mean > 0) == decides.higher else b.name
         said = f"{ahead} better" if holms < LEVEL else "not separated"
         found.append(Difference(a.name, b.name, a.group, interval, plain, holms, said))

@@ -91,6 +91,10 @@ MODELS: dict[str, Callable] = {
     "Bennett5": lambda b, x, _: b[0] * (b[1] + x) ** (-1 / b[2]),
 }
 _DISTINCT = list(dict.fromkeys(MODELS.values()))
+
+#: Environment variable that names the folder of NIST's files.
+VARIABLE = "OPTLAB_NIST_DIR"
+
 LARGEST = (250, 9)  # observations of Gauss1, parameters of ENSO
 
 
@@ -145,9 +149,14 @@ def pad(regression: Regression) -> tuple[Data, np.ndarray]:
 
 
 def directory() -> pathlib.Path:
-    """Finds the folder of .dat files: ``OPTLAB_NIST_DIR``, else beside the checkout."""
+    """Finds the folder of .dat files.
+
+    Returns:
+      ``$OPTLAB_NIST_DIR``, else ``shared/nist_strd`` beside the checkout; it need not
+      exist.
+    """
     beside = pathlib.Path(__file__).resolve().parents[3] / "shared" / "nist_strd"
-    return pathlib.Path(os.environ.get("OPTLAB_NIST_DIR", beside))
+    return pathlib.Path(os.environ.get(VARIABLE) or beside)
 
 
 def load(name: str, data_dir: str | os.PathLike) -> Regression:

@@ -1,6 +1,10 @@
 """The study of compression: what it writes, and what it refuses."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -13,6 +17,7 @@ from optlab.report.figures import compression as figures
 
 #: A net that trains in a blink; its codes are too few for Huffman's to pay.
 SMALL = (
+    "--config.data.name=optlab.data.embedded.digits",  # of another name
     "--config.model.hidden=(12,8)",
     "--config.seeds=2",
     "--config.epochs=3",
@@ -84,6 +89,7 @@ def test_the_page_has_every_section_and_figure(done):
         "What the first layer looks at", "Singular values",
     ):  # fmt: skip
         assert heading in text
+    assert "<h1>A net of optlab.data.embedded.digits, compressed</h1>" in text
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     assert drawn == {
         "error_by_bytes", "masks", "sensitivity", "spectra", "stages",
@@ -101,9 +107,10 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
     kept = run("experiments.compare", *small, f"--workdir={tmp_path}/a")
     assert kept.returncode == 0, kept.stderr
     (net,) = (tmp_path / "a" / "nets").iterdir()
-    words = *SMALL[3:], "--config.thresholds.strengths=()", f"--trained={net}"
+    words = *SMALL[4:], "--config.thresholds.strengths=()", f"--trained={net}"
     refused("experiments.compress", words, "prune.weight must be 0 where there are no")
     folder = tmp_path / "b"
+    refused("experiments.compress", (*words, words[-1]), "hold the same net, of seed")
     words = *words, "--config.prune.weight=0", f"--workdir={folder}"
     found = run("experiments.compress", *words)
     assert found.returncode == 0, found.stderr
@@ -111,7 +118,25 @@ def test_a_net_that_a_comparison_kept_is_compressed(run, refused, tmp_path):
     assert "distilled" not in found.stdout
     stored = compress.stored((folder / "files" / "p-0.olnt").read_bytes())
     assert sum(each.size for each in stored) == 10 * 11 + 11
-    assert "Learned thresholds" not in (folder / "index.html").read_text()
+    text = (folder / "index.html").read_text()
+    assert "<h1>adam, compressed</h1>" in text
+    assert "Learned thresholds" not in text
+
+
+def test_a_stopped_run_says_that_it_begins_anew(tmp_path):
+    words = *SMALL, f"--workdir={tmp_path / 'out'}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.compress", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "out" / "files").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "error: stopped; the same command begins anew\n"
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -181,11 +206,18 @@ def test_differences_are_paired_by_seed(tmp_path):
     table = tables.contender_table([dense, other], 4000, measure)
     row = dict(zip(table.columns, table.rows[1], strict=True))
     assert row["minus\ndense"] == "+0.10"
-    assert row["95% interval"] == "[+0.10, +0.10]"
+    assert row["95% interval"] == "-"  # beside p = 0.25 one without width would lie
+    assert "the sign test's" in table.notes[1]
     assert row["times\nsmaller"] == "4.0x"
     said = tables.conclusion([dense, other._replace(name="P+Q+H")], 4000, measure)
     assert "1,000 bytes, 4.0 times less" in said
-    assert "is +0.10, 95% interval [+0.10, +0.10] (3 seeds)" in said
+    assert "is +0.10, the same with each seed (3 seeds)." in said
+    other = other._replace(values=np.array([0.979, 0.959, 0.967]))
+    table = tables.contender_table([dense, other], 4000, measure)
+    assert dict(zip(table.columns, table.rows[1], strict=True))["95% interval"] == (
+        "[-0.12, +0.45]"
+    )
+    assert len(table.notes) == 1
 
 
 def test_one_seed_and_published_figures_are_drawn():

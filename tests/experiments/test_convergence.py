@@ -13,6 +13,7 @@ from experiments.studies.context import Context
 from experiments.studies.convergence import cost, order, tables
 from optlab import optim
 from optlab.errors import InputError
+from optlab.results.rates import PowerLaw
 
 SETTINGS = config.get_config().to_dict()
 METHODS = ("steepest_descent", "bfgs", "newton")
@@ -84,6 +85,40 @@ def test_costs_stop_where_they_are_expected_to_be_too_high():
     assert curve.seconds.size == 2
 
 
+def test_only_laws_through_enough_sizes_are_extrapolated():
+    def curve(method, *timed):
+        n = np.array([10, 100, 300, 1000, 3000])
+        law = PowerLaw(2.0, 1e-9, 10, 1000)
+        return cost.Curve(
+            method, n, 4.0 * n**2, np.ones(len(timed)), law, law
+        )._replace(sizes=np.array([*timed, *n[n > timed[-1]]]))
+
+    enough, few = curve("newton", 10, 100, 300, 1000), curve("bfgs", 10, 100, 1000)
+    small = curve("dfp", 10, 100, 200, 300)
+    growth, _, nets, lead = tables.costs([enough, few, small], {}, {"VGG16": 10**8})
+    assert nets is not None
+    assert [row[:2] for row in nets.rows] == [("VGG16", "newton")]
+    assert "bfgs, dfp, timed at fewer than 4 sizes or at none from" in growth.notes[-1]
+    assert "newton n^2.0" in lead
+    assert "bfgs" not in lead
+    *_, nets, lead = tables.costs([few], {}, {"VGG16": 10**8})
+    assert nets is None
+    assert lead.startswith("Not extrapolated to nets: bfgs")
+
+
+def test_remarks_are_of_problems_that_are_in_the_run():
+    theory = SETTINGS["theory"]
+    himmelblau = measure(problem("himmelblau"), ["newton"])["newton"]
+    summary, matrix, *_ = tables.orders([himmelblau], theory)
+    assert not any("powell_singular" in note for note in summary.notes)
+    assert not any("singular" in note or "quadratic_k" in note for note in matrix.notes)
+    singular = measure(problem("powell_singular"), ["newton"])["newton"]
+    summary, matrix, *_ = tables.orders([himmelblau, singular], theory)
+    assert "newton on powell_singular: linear with ratio 2/3" in summary.notes[2]
+    assert "Nocedal, Wright, Numerical Optimization" in summary.notes[3]
+    assert matrix.notes[0] == "* The Hessian at the minimizer is singular."
+
+
 @pytest.mark.parametrize(
     ("part", "values", "message"),
     [
@@ -120,6 +155,11 @@ def test_the_command_prints_tables_and_writes_the_page(run, tmp_path):
     page = tmp_path / "run" / "index.html"
     assert str(page) in done.stdout.replace("\n", "")
     assert "1.91e+16" in done.stdout  # entries of VGG16's Hessian
+    assert "Not extrapolated to nets: newton, adam, timed" in done.stdout
+    assert "by the fitted laws" not in done.stdout
+    assert "Numerical Optimization, 2nd ed." in " ".join(done.stdout.split())
+    assert "powell_singular" not in done.stdout
+    assert "* The Hessian" not in done.stdout
     assert "Cost against n" in page.read_text()
     for name in ("errors", "cost"):
         assert (tmp_path / "run" / "figures" / f"{name}.png").exists()

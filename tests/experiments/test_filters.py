@@ -8,6 +8,7 @@ from experiments.compression.filters import sizes
 from optlab.errors import InputError
 
 SMALL = (
+    "--config.data.name=optlab.data.embedded.digits",  # of another name
     "--config.model.features=(4,)", "--config.model.dense=6", "--config.seeds=2",
     "--config.epochs=2", "--config.retrain.epochs=1", "--config.shares=(0.5,)",
     "--config.timing.rounds=2", "--config.timing.images=8",
@@ -32,6 +33,7 @@ def test_the_nets_get_smaller_and_every_way_is_evaluated(run, tmp_path):
     assert all(len(values) == 2 for values in half["after"].values())
     assert (tmp_path / "figures" / "filters.png").exists()
     text = (tmp_path / "index.html").read_text()
+    assert "<h1>Filters of a net of optlab.data.embedded.digits, pruned</h1>" in text
     assert "from scratch" in text
     assert "outputs of 8 images" in text
 

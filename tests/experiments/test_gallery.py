@@ -15,6 +15,7 @@ import optlab
 from experiments import cards
 from optlab.errors import InputError
 from optlab.results import provenance
+from optlab.testproblems import nist
 
 #: An experiment that counts its runs, and fails or waits as it is told.
 EXPERIMENT = """
@@ -155,6 +156,29 @@ def test_another_command_of_a_card_is_said_and_run(place):
     assert place(changed, LAST).returncode == 0
     assert said not in (place.folder / "index.html").read_text()
     assert [runs(place.folder, name) for name in ("fine", "last")] == [2, 1]
+
+
+def test_cards_that_were_not_asked_for_are_shown_once_they_ran(place):
+    assert place(FINE, LAST, NEEDY, only="last").returncode == 0
+    page = (place.folder / "index.html").read_text()
+    assert 'id="last"' in page
+    assert 'id="fine"' not in page
+    assert "Has not run yet." not in page
+    assert "1 of 3 experiments have run" in page
+    assert place(FINE, LAST, NEEDY, only="fine,needy").returncode == 0
+    page = (place.folder / "index.html").read_text()
+    assert all(f'id="{name}"' in page for name in ("last", "fine", "needy"))
+
+
+def test_nists_files_are_found_where_the_study_finds_them(tmp_path, monkeypatch):
+    monkeypatch.delenv(nist.VARIABLE, raising=False)
+    monkeypatch.setattr(nist, "__file__", str(tmp_path / "a" / "b" / "c" / "nist.py"))
+    card = {"name": "n", "command": "", "picture": "", "needs": nist.VARIABLE}
+    shown = cards.make_card(tmp_path, card, None, None)
+    assert shown.remark == "Left out: set $OPTLAB_NIST_DIR to the folder of its data."
+    (tmp_path / "shared" / "nist_strd").mkdir(parents=True)
+    shown = cards.make_card(tmp_path, card, None, None)
+    assert shown.remark == "Has not run yet."
 
 
 @pytest.mark.parametrize("key", ["optlab", "commit"])

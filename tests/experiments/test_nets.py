@@ -75,6 +75,11 @@ def test_an_unknown_net_is_one_line(refused):
     refused("experiments.nets", ("--config.nets=('mobilnet',)",), message)
 
 
+def test_one_net_without_a_tuple_is_shown_with_one(refused):
+    message = "--config.nets=vgg16 is not a tuple, ('vgg16',)"
+    refused("experiments.nets", ("--config.nets=vgg16",), message)
+
+
 def test_another_experiments_config_is_one_line(refused):
     words = ("--config=configs/digits_optimizers.py",)
     refused("experiments.nets", words, "this config is none of published nets: see")

@@ -10,6 +10,7 @@ import pytest
 from experiments.studies import paths
 from experiments.studies.small_nets import make_method
 from optlab import optim
+from optlab.report.figures import paths as figures
 
 
 @pytest.mark.usefixtures("float64")
@@ -32,6 +33,40 @@ def test_the_rate_that_ends_lowest_is_kept():
     walk = paths.walk(method, problem, 50)  # 10 diverges, 1e-5 hardly moves
     assert walk.point == {"learning_rate": 1e-3}
     assert np.isfinite(walk.points).all()
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_rate_at_the_end_of_its_grid_is_marked():
+    problem = paths.make_problem("rosenbrock", 1.0)
+    grids = (1e-5, 1e-3, 10.0), (1e-5, 1e-4), (1e-4,)
+    walks = [
+        paths.walk(make_method("sgd", {"learning_rate": grid}, ()), problem, 50)
+        for grid in grids
+    ]
+    assert [walk.edge for walk in walks] == [{}, {"learning_rate": "upper"}, {}]
+    table = paths._walks_table(problem, walks)
+    assert [row[1] for row in table.rows] == ["0.001", "0.0001*", "0.0001"]
+    assert table.notes == (paths.STAR,)
+
+
+def test_paths_that_leave_the_panel_are_named_and_the_cross_is_seen():
+    x = np.linspace(-1.0, 1.0, 5)
+    surface = figures.Surface(x, x, np.abs(x)[:, None] + np.abs(x), np.zeros(2))
+    inside = np.array([[0.9, 0.5], [0.1, 0.1], [0.0, 0.0]])
+    both = [
+        figures.Path("sgd", "rate 1", inside),
+        figures.Path("lamb", "rate 2", inside * [[1], [20], [1]]),
+    ]
+    figure = figures.by_method("f", surface, both)
+    assert figure.get_supxlabel() == "some steps are outside of the panel: lamb"
+    assert figures.by_method("f", surface, both[:1]).get_supxlabel() == ""
+    assert figures.together("f", surface, both, 0).get_supxlabel() == ""
+    assert "lamb" in figures.together("f", surface, both, 1).get_supxlabel()
+    first, second = figure.axes
+    assert (first.get_xlabel(), first.get_ylabel()) == ("x1", "x2")
+    assert (second.get_xlabel(), second.get_ylabel()) == ("x1", "")
+    orders = {line.get_marker(): line.get_zorder() for line in first.lines}
+    assert orders["+"] > orders["o"]
 
 
 @pytest.mark.usefixtures("float64")
@@ -66,6 +101,7 @@ def test_the_command_writes_a_page_with_steps(run, tmp_path):
         "--config=configs/paths.py",
         "--config.problems=beale",
         "--config.optimizers=sgd",
+        "--config.optimizers.sgd.learning_rate=(1e-4,1e-3)",
         "--config.steps=20",
         "--config.frames=(1,5,50)",
         f"--workdir={tmp_path / 'run'}",
@@ -75,6 +111,7 @@ def test_the_command_writes_a_page_with_steps(run, tmp_path):
     assert "beale after 1 step." in page
     assert "beale after 5 steps." in page
     assert "beale after 50 steps." not in page  # there are but 20
+    assert "the best of its grid; at an end of it, which may be too narrow: " in page
     assert (tmp_path / "run" / "figures" / "paths_beale.png").exists()
     (walk,) = json.loads((tmp_path / "run" / "results.json").read_text())["walks"]
     assert len(walk["values"]) == 21

@@ -357,6 +357,26 @@ def test_an_error_is_no_percentage_and_other_metrics_have_columns(make_results):
     assert pairs.rows[1][-1] == "lamb better"
 
 
+def test_equal_differences_get_a_dash_and_one_line_that_says_why(make_results):
+    asked = ({"says": "Adam wins", "better": "adam", "than": "sgd"},)
+    results = make_results(("sgd", "adam"), claims=asked)
+    first, second = (entry.report for entry in results.entries)
+    assert first is not None
+    assert second is not None
+    for table in (tables.difference_table, tables.claims_table):
+        found = table(results)
+        assert found is not None
+        assert "[" in found.rows[0][found.columns.index("95% interval")]
+        assert not any("sign test" in note for note in found.notes)
+    first.evaluations["test"]["accuracy"][:] = 0.9
+    second.evaluations["test"]["accuracy"][:] = 0.95
+    for table in (tables.difference_table, tables.claims_table):
+        found = table(results)
+        assert found is not None
+        assert found.rows[0][found.columns.index("95% interval")] == "-"
+        assert sum("the sign test's, 2^(1 - n)" in note for note in found.notes) == 1
+
+
 def test_the_best_point_names_its_keys_and_marks_the_edge(make_results):
     axes = {RATE: (0.01, 0.02), "model.dropout": (0.0, 0.2, 0.4), "loss.scale": (1.0,)}
     results = make_results(("sgd",), axes=axes)

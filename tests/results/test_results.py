@@ -76,6 +76,14 @@ def test_p_value_is_that_of_the_t_table():
         ([-0.1] * 6, 1 / 32),
         # One image of 60 in both seeds, by accuracies in float32.
         ([np.float32(29 / 60) - np.float32(28 / 60), float(np.float32(1 / 60))], 0.5),
+        # One of 360 in three seeds; the differences deviate by 1.2e-5 of their mean.
+        (
+            [
+                float(np.float32((k + 1) / 360)) - float(np.float32(k / 360))
+                for k in (355, 357, 358)
+            ],
+            0.25,
+        ),
         ([0.0, 0.0], 1.0),
         ([0.5], NAN),
         ([], NAN),
@@ -83,6 +91,13 @@ def test_p_value_is_that_of_the_t_table():
 )
 def test_p_value_without_spread_or_without_pairs(values, p):
     np.testing.assert_equal(statistics.paired_p(values), p)
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5], [-0.1] * 6, [0.0, 0.0, 0.0]])
+def test_an_interval_without_width_is_none(values):
+    interval = statistics.paired_interval(values)
+    np.testing.assert_allclose(interval, [values[0], NAN, NAN, len(values)])
+    assert statistics.paired_interval([0.5]).n == 1
 
 
 def test_holm_is_the_step_down_worked_by_hand():

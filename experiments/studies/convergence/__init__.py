@@ -47,7 +47,8 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
 
     summary, matrix, details, orders = tables.orders(runs, theory)
     laws, hessians, nets, costs = tables.costs(curves, theory, settings["nets"])
-    for table in (summary, matrix, laws, hessians, nets):
+    real_nets = (hessians,) if nets is None else (hessians, nets)
+    for table in (summary, matrix, laws, *real_nets):
         context.show(table)
     errors, growth = _errors_figure(runs), _cost_figure(curves)
     context.write(
@@ -60,7 +61,7 @@ def run(settings: Mapping[str, Any], context: Context) -> None:
         (
             Section("Order of convergence", (summary, errors, matrix, details)),
             Section("Cost against n", (laws, growth)),
-            Section("Real nets", (hessians, nets)),
+            Section("Real nets", real_nets),
         ),
         lead=(orders, costs),
     )

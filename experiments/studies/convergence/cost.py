@@ -22,6 +22,10 @@ from optlab.testproblems.unconstrained import PROBLEMS
 #: Updates before the timed one: the first has no history to work with.
 EARLIER = 2
 
+#: Least number of sizes, and least n, that a method was timed at for its law to be
+#: extrapolated: below that the fixed cost of a step bends the line.
+LEAST_SIZES, LEAST_N = 4, 1000
+
 
 class Curve(NamedTuple):
     """Cost of one step of a method; arrays over sizes."""
@@ -32,6 +36,12 @@ class Curve(NamedTuple):
     seconds: np.ndarray  # [j], median, at the first of the sizes
     memory_law: PowerLaw
     seconds_law: PowerLaw
+
+    @property
+    def reaches(self) -> bool:
+        """Tells whether the laws may be extrapolated."""
+        timed = self.sizes[: self.seconds.size]
+        return timed.size >= LEAST_SIZES and timed[-1] >= LEAST_N
 
 
 def check(sizes: Sequence[int], fitted: Mapping[str, int]) -> None:

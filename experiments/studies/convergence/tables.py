@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.studies.convergence.cost import Curve
+from experiments.studies.convergence.cost import LEAST_N, LEAST_SIZES, Curve
 from experiments.studies.convergence.order import Run
 from optlab.report import Table, duration, number, tabulate
 from optlab.report.wording import byte_size
@@ -28,6 +28,9 @@ _STEPS = (
     "net's own gradient comes on top, and matrices that outgrow the cache take longer "
     "still."
 )
+_BOOK = (
+    "Theorems and sections: Nocedal, Wright, Numerical Optimization, 2nd ed. (2006)."
+)
 _YEAR = 365.25 * 24 * 3600
 
 
@@ -36,13 +39,15 @@ def orders(
 ) -> tuple[Table, Table, Table, str]:
     """Tabulates the measured orders of convergence.
 
-    ``theory`` maps a method to its expected ``order`` and a ``remark``.
+    ``theory`` maps a method to its expected ``order``, a ``remark``, and remarks ``on``
+    some problems.
 
     Returns:
       A row a method, over the minima with a regular Hessian; a row a problem and a
       column a method; a row a run; and the verdicts as one paragraph.
     """
     methods = list(dict.fromkeys(run.method for run in runs))
+    problems = dict.fromkeys(run.problem for run in runs)
     rows, notes, said = [], [_RULES], []
     for method in methods:
         found = [r.found for r in runs if r.method == method and r.minimizer.regular]
@@ -60,8 +65,11 @@ def orders(
         rows.append(row)
         if expected.get("remark"):
             notes.append(f"{method}: {expected['order']}; {expected['remark']}.")
+        on = expected.get("on", {})
+        notes += [f"{method} on {each}: {on[each]}." for each in problems if each in on]
         if found:
             said.append(f"{method}: {text}")
+    notes += [_BOOK] * any(theory.get(each, {}).get("remark") for each in methods)
     title = "Measured orders, over the minima with a regular Hessian"
     summary = tabulate(title, rows, ["method", "theory", "measured"], notes)
     lead = f"Measured near minima with a regular Hessian. {'; '.join(said)}."
@@ -75,11 +83,14 @@ def _matrix(runs: Sequence[Run], methods: Sequence[str]) -> Table:
         | {m.replace("_", "\n"): cells.get((problem, m), "-") for m in methods}
         for problem in dict.fromkeys(run.problem for run in runs)
     ]
+    singular = not all(run.minimizer.regular for run in runs)
     notes = (
-        "quadratic_k has a Hessian of condition k.",
-        "* The Hessian at the minimizer is singular. In brackets: steps, where an "
-        "order needs more. An order far above 2 is one leap to the minimum, as "
-        "of quasi-Newton methods on a quadratic after about n steps.",
+        *["quadratic_k has a Hessian of condition k."]
+        * any(run.problem.startswith("quadratic_") for run in runs),
+        *["* The Hessian at the minimizer is singular."] * singular,
+        "In brackets: steps, where an order needs more. An order far above 2 is one "
+        "leap to the minimum, as of quasi-Newton methods on a quadratic after about n "
+        "steps.",
     )
     return tabulate("Measured order q of each run", rows, ["problem"], notes)
 
@@ -112,15 +123,16 @@ def _details(runs: Sequence[Run]) -> Table:
 
 def costs(
     curves: Sequence[Curve], theory: Mapping[str, Any], nets: Mapping[str, int]
-) -> tuple[Table, Table, Table, str]:
+) -> tuple[Table, Table, Table | None, str]:
     """Tabulates the growth of a step's cost, and extrapolates it to real nets.
 
     ``theory`` maps a method to its expected exponents ``seconds`` and ``memory``,
     ``nets`` a net to its number of weights.
 
     Returns:
-      Exponents, a row a method; the size of each net's Hessian; a step of each method
-      on each net; and the exponents and the largest Hessian as one paragraph.
+      Exponents, a row a method; the size of each net's Hessian; a step on each net of
+      each method that was timed at enough sizes, if any was; and the exponents of these
+      methods and the largest Hessian as one paragraph.
     """
     laws = [
         {
@@ -143,6 +155,12 @@ def costs(
         }
         for net, n in nets.items()
     ]
+    far = [curve for curve in curves if curve.reaches]
+    short = ", ".join(curve.method for curve in curves if not curve.reaches)
+    left_out = (
+        f"Not extrapolated to nets: {short}, timed at fewer than {LEAST_SIZES} sizes "
+        f"or at none from n = {LEAST_N:,} on."
+    )
     steps = [
         {
             "net": net,
@@ -151,23 +169,25 @@ def costs(
             "time": long_duration(extrapolate(curve.seconds_law, n)),
         }
         for net, n in nets.items()
-        for curve in curves
+        for curve in far
     ]
     exponents = "; ".join(
         f"{curve.method} n^{curve.seconds_law.exponent:.1f} in time, "
         f"n^{curve.memory_law.exponent:.1f} in memory"
-        for curve in curves
+        for curve in far
     )
+    grows = f"One step grows as: {exponents}." if far else left_out
     net, n = max(nets.items(), key=lambda item: item[1])
     lead = (
-        f"One step grows as: {exponents}. {net} has {n:,} weights, so its Hessian has "
+        f"{grows} {net} has {n:,} weights, so its Hessian has "
         f"{n**2:.2g} entries, {byte_size(4.0 * n**2)} in float32."
     )
     title = "One step: exponents of n on the largest sizes"
-    growth = tabulate(title, laws, ["method"], [_LAWS])
+    growth = tabulate(title, laws, ["method"], [_LAWS, *[left_out] * bool(short)])
     sizes = tabulate("One Hessian of a real net, in float32", hessians, ["net"])
     title = "One step with as many parameters, by the fitted laws"
-    return growth, sizes, tabulate(title, steps, ["net", "method"], [_STEPS]), lead
+    nets_table = tabulate(title, steps, ["net", "method"], [_STEPS]) if far else None
+    return growth, sizes, nets_table, lead
 
 
 def long_duration(seconds: float) -> str:

@@ -34,7 +34,8 @@ class Path(NamedTuple):
 def by_method(title: str, surface: Surface, paths: Sequence[Path]) -> Figure:
     """Draws a panel of contours for each path, four in a row."""
     count = len(paths)
-    figure, panels = style.wrapped(title, count, min(count, 4), (2.9, 2.6), share="all")
+    columns, small = min(count, 4), [_leaving(surface, paths)]
+    figure, panels = style.wrapped(title, count, columns, (2.9, 2.6), small, "all")
     looks = style.looks(path.method for path in paths)
     for panel, path in zip(panels, paths, strict=True):
         _contours(panel, surface)
@@ -43,24 +44,39 @@ def by_method(title: str, surface: Surface, paths: Sequence[Path]) -> Figure:
         panel.plot(*path.points.T, color=colour, linewidth=1.2, marker=".",
                    markersize=3)  # fmt: skip
         panel.plot(*path.points[-1], "o", color=colour, markersize=6)
+    for panel in (panel for i, panel in enumerate(panels) if i % columns):
+        panel.set_ylabel("")
     return figure
 
 
 @style.themed
 def together(title: str, surface: Surface, paths: Sequence[Path], step: int) -> Figure:
     """Draws the first steps of all paths over the same contours; a mark ends each."""
-    figure, axes = style.panels(title, 8.2, [4.6], [""])
+    walked = [path._replace(points=path.points[: step + 1]) for path in paths]
+    figure, axes = style.panels(title, 8.2, [4.6], [""], [_leaving(surface, walked)])
     panel = axes[0, 0]
     _contours(panel, surface)
     looks = style.looks(path.method for path in paths)
-    for path in paths:
+    for path in walked:
         colour, marker = looks[path.method][:2]
-        walked = path.points[: step + 1]
-        panel.plot(*walked.T, color=colour, linewidth=1.3, alpha=0.8)
-        panel.plot(*walked[-1], marker, color=colour, markersize=7, label=path.method,
-                   markeredgecolor="white", linestyle="")  # fmt: skip
+        panel.plot(*path.points.T, color=colour, linewidth=1.3, alpha=0.8)
+        panel.plot(
+            *path.points[-1], marker, color=colour, markersize=7, label=path.method,
+            markeredgecolor="white", linestyle="",
+        )  # fmt: skip
     panel.legend(**style.BESIDE)
     return figure
+
+
+def _leaving(surface: Surface, paths: Sequence[Path]) -> str:
+    """Names the paths with points outside of the panel; empty where there are none."""
+    low, high = (np.array([surface.x[i], surface.y[i]]) for i in (0, -1))
+    names = [
+        path.method
+        for path in paths
+        if not ((low <= path.points) & (path.points <= high)).all()
+    ]
+    return f"some steps are outside of the panel: {', '.join(names)}" * bool(names)
 
 
 def _contours(panel: Axes, surface: Surface) -> None:
@@ -70,7 +86,10 @@ def _contours(panel: Axes, surface: Surface) -> None:
         surface.x, surface.y, surface.values, levels=levels, cmap="Greys_r",
         linewidths=0.6, alpha=0.7,
     )  # fmt: skip
-    panel.plot(*surface.minimizer, "+", color="black", markersize=9)
+    # Above the dots, of which the last one often covers it.
+    panel.plot(*surface.minimizer, "+", color="black", markersize=9, zorder=4)
+    panel.set_xlabel("x1")
+    panel.set_ylabel("x2")
     panel.set_xlim(surface.x[0], surface.x[-1])
     panel.set_ylim(surface.y[0], surface.y[-1])
     panel.grid(False)

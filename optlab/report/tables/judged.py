@@ -8,6 +8,7 @@ from optlab.report.tables.plain import Table, tabulate
 from optlab.report.wording import (
     duration,
     in_words,
+    legend,
     measured,
     number,
     p_value,
@@ -40,7 +41,8 @@ def difference_table(results: Results) -> Table | None:
         rows.append(row)
     title = f"Test {in_words(decides.name)}, differences paired by seed"
     groups = [pair.group for pair in pairs]
-    return tabulate(title, rows, ["pair", "verdict"], conclusions(results), groups)
+    notes = [*conclusions(results), *legend([row["95% interval"] for row in rows])]
+    return tabulate(title, rows, ["pair", "verdict"], notes, groups)
 
 
 def claims_table(results: Results) -> Table | None:
@@ -71,6 +73,7 @@ def claims_table(results: Results) -> Table | None:
     title = "Claims, judged by differences paired by seed"
     misses = any(judged.by.endswith("to_target") for judged in judge(results))
     notes = ["A run that misses the target counts as all of its epochs."] * misses
+    notes += legend([row["95% interval"] for row in rows])
     return tabulate(title, rows, ["compared", "measure"], notes, groups)
 
 
