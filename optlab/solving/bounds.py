@@ -70,8 +70,8 @@ class Box(NamedTuple):
     def at_bound(self, params: Any, value_fn: Callable) -> Any:
         """Tells which parameters are at a bound: -1 lower, 1 upper, 0 inside.
 
-        Nearer than sqrt(eps) of ``length`` a parameter is at its bound if ``value_fn``
-        rises from there, and an optimum inside otherwise; nearer than eps^(3/4), always.
+        Nearer than sqrt(eps) of ``length`` a parameter is at its bound where
+        ``value_fn`` rises from there; nearer than eps^(3/4) of it, always.
 
         Returns:
           Tree of int8.

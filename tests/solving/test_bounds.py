@@ -216,3 +216,31 @@ def test_names_and_trees_mean_the_same():
     flat, tree = Bounds({"shape.rate": 0.5}), Bounds({"shape": {"rate": 0.5}})
     jax.tree.map(np.testing.assert_array_equal, resolve(flat, params),
                  resolve(tree, params))  # fmt: skip
+
+
+def test_an_optimum_near_a_bound_is_inside_where_f_falls_towards_it():
+    """The start is far away, so that its distance is no measure of the optimum's."""
+    t = jnp.linspace(0.0, 1.0, 20)
+    for start in (1.0, 100.0):
+        inside, beyond = (
+            solve(
+                optlab.levenberg_marquardt(),
+                start,
+                residual_fn=lambda p, best=best: (p - best) / 0.02 * t,
+                bounds=Bounds(lower=0.0),
+            )
+            for best in (0.02, -0.02)
+        )
+        assert (int(inside.at_bound), int(beyond.at_bound)) == (0, -1)
+        np.testing.assert_allclose(inside.params, 0.02, rtol=1e-3)
+
+
+def test_a_start_far_below_the_width_of_its_bounds_stays(float64):
+    t = jnp.linspace(0.0, 4e6, 50)
+    found = solve(
+        optlab.levenberg_marquardt(),
+        1e-6,
+        residual_fn=lambda k: jnp.exp(-k * t) - jnp.exp(-1.3e-6 * t),
+        bounds=Bounds(1e-9, 1e3),
+    )
+    np.testing.assert_allclose(found.params, 1.3e-6, rtol=1e-6)

@@ -8,7 +8,7 @@ import scipy.optimize
 
 import optlab
 from optlab.errors import InputError
-from optlab.solving import uncertainties
+from optlab.solving import uncertainties, uncertainty
 from optlab.testproblems import nist
 
 X = np.linspace(0.0, 3.0, 25)
@@ -209,3 +209,10 @@ def test_a_parameter_held_at_its_bound_counts_as_known(absolute, float64):
     assert not uncertainties(residuals, fit.params, args=args).converged
     with pytest.raises(InputError, match="no tree like params"):
         uncertainties(residuals, fit.params, args=args, at_bound=1)
+
+
+def test_deviations_have_the_digits_of_float64(float64):
+    r, J = jnp.arange(1.0, 9.0), jnp.ones((8, 1))  # noqa: N806  seven degrees of freedom
+    found = uncertainty.estimate(r, J, jnp.ones(1))
+    s = float(jnp.sqrt(jnp.sum(r**2)) / jnp.sqrt(7.0))
+    np.testing.assert_allclose(found.residual_deviation, s, rtol=1e-14)
