@@ -121,7 +121,7 @@ def test_the_command_writes_a_page_with_steps(run, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--config.problems=bale", "no 'bale'; did you mean beale"),
+        ("--config.problems=bale", "no problem 'bale'; did you mean beale"),
         ("--config.betas=(1.0,)", "--config.betas must be from 0 to 1"),
     ],
 )

@@ -81,5 +81,5 @@ def test_what_cannot_be_read_is_one_clear_error(tmp_path, name, contents, messag
 
 
 def test_a_table_without_a_folder_says_how_to_give_it():
-    with pytest.raises(InputError, match=r"--data_dir=DIR"):
+    with pytest.raises(InputError, match="give it as data_dir"):
         samples.load("energy")
