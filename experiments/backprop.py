@@ -411,7 +411,7 @@ def number(value: float, digits: int = 6) -> str:
     >>> number(-0.0), number(-1 / 3)
     ('0', '-0.333333')
     """
-    return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
+    return f"{float(value):z.{digits}g}"  # z: a zero without a sign
 
 
 def matrix(values: jax.Array) -> str:

@@ -246,7 +246,8 @@ def test_a_function_without_forward_mode_is_minimized_but_not_differentiated():
     t = jnp.array([1.0, 2.0])
     for tx in (optlab.bfgs(), optax.adam(0.1)):
         np.testing.assert_allclose(end(t, tx), 2.0, rtol=1e-3)
-    with pytest.raises(InputError, match="forward-mode derivatives are needed here"):
+    # JAX 0.12 finds out when it compiles the derivative, and says so itself.
+    with pytest.raises((InputError, TypeError), match=r"forward-mode (deriv|autodiff)"):
         jax.grad(lambda t: end(t, optlab.bfgs()))(t)
     with pytest.raises(InputError, match="solve: forward-mode derivatives are"):
         end(t, optlab.levenberg_marquardt())

@@ -86,7 +86,7 @@ def _backward_words(graph: Graph, i: int) -> str:
 
 
 def _text(value: float) -> str:
-    return f"{value + 0.0:.5g}"  # -0.0 + 0.0 is 0.0
+    return f"{float(value):z.5g}"  # z: a zero without a sign
 
 
 def _lines(node: Node) -> tuple[str, str, str]:

@@ -73,4 +73,4 @@ def fit(values: np.ndarray, width: float) -> tuple[np.ndarray, float]:
 def _short(value: float, digits: int) -> str:
     """Writes a number with some digits, and with all that stand before the point."""
     whole = len(str(int(abs(value)))) if abs(value) < 1e5 else 0
-    return f"{value + 0.0:.{max(digits, whole)}g}"  # -0.0 + 0.0 is 0.0
+    return f"{float(value):z.{max(digits, whole)}g}"  # z: a zero without a sign
