@@ -6,8 +6,9 @@ import numpy as np
 
 from optlab.compare import recipe
 from optlab.compare.contenders import Contender
+from optlab.ranges import is_number
 
-#: Schedules that never end: a length is the one of their unit.
+#: Schedules that never end: their length is a scale of time.
 ENDLESS = "power", "exponential"
 
 
@@ -27,8 +28,10 @@ def _of(contender: Contender) -> Iterator[str]:
     epochs = contender.epochs
     for point in contender.points:
         schedule = recipe.fill(contender.settings, point)["schedule"]
-        for key in recipe.EPOCH_OPTIONS:
-            length = np.max(schedule.get(key, 0))
+        for key in filter(schedule.__contains__, recipe.EPOCH_OPTIONS):
+            # A schedule of the user's may take what is no number.
+            lengths = [x for x in np.ravel(schedule[key]).tolist() if is_number(x)]
+            length = max(lengths, default=0)
             if length > epochs and schedule["name"] not in ENDLESS:
                 yield (
                     f"{contender.label}: schedule.{key} goes on until epoch "

@@ -184,7 +184,7 @@ def test_the_step_of_a_sweep_grows_with_batch_and_net():
 
 @pytest.fixture
 def lowered(monkeypatch):
-    """What trials lower, and in what order they run: states count the runs."""
+    """Programs that trials lower; a state is the number of runs before it."""
     lowered, ran = [], []
 
     def lower(task, lanes, layout, wide):
