@@ -15,16 +15,29 @@ from optlab.errors import InputError
 
 
 class Info(NamedTuple):
-    """Diagnostics of one update; every field is a scalar array."""
+    """Diagnostics of one update; every field is a scalar array.
 
-    loss: jax.Array  # f at the parameters that the update was given
-    gradient_norm: jax.Array  # |g| there
-    step_norm: jax.Array  # length of the step that was tried, accepted or not
-    damping: jax.Array  # nu, trust radius or step length that made this step
-    gain_ratio: jax.Array  # decrease of f / decrease that the model predicted
-    accepted: jax.Array  # bool: the step was taken; otherwise the update is zero
-    stalled: jax.Array  # bool: rejected, and nothing smaller is left to try
-    evaluations: jax.Array  # int32, so far: one a value (with gradient) or product
+    Attributes:
+      loss: f at the parameters that the update was given.
+      gradient_norm: |g| there, in the units of f over those of the parameters.
+      step_norm: length of the step that was tried, accepted or not, in the units of the
+        parameters.
+      damping: nu, trust radius, rate or step length that made this step.
+      gain_ratio: decrease of f, over the decrease that the model predicted.
+      accepted: bool, whether the step was taken; otherwise the update is zero.
+      stalled: bool, whether it was rejected and nothing smaller is left to try.
+      evaluations: int32, number of evaluations so far: one for each value, with or
+        without its gradient, or product.
+    """
+
+    loss: jax.Array
+    gradient_norm: jax.Array
+    step_norm: jax.Array
+    damping: jax.Array
+    gain_ratio: jax.Array
+    accepted: jax.Array
+    stalled: jax.Array
+    evaluations: jax.Array
 
 
 def initial(dtype: Any) -> Info:

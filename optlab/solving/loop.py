@@ -30,28 +30,55 @@ KEPT = 128
 
 
 class History(NamedTuple):
-    """Records of the first updates; NaN (False, 0) after the end; shapes [history]."""
+    """Records of the first updates, each [history]; NaN (False, 0) after the end.
 
-    value: jax.Array  # before the update
-    gradient_norm: jax.Array  # largest absolute entry, before the update
-    step_norm: jax.Array  # norm of the change: zero where a step was rejected
-    accepted: jax.Array  # bool
-    evaluations: jax.Array  # int32: number so far, before the update
+    Attributes:
+      value: f before the update.
+      gradient_norm: largest absolute entry of the gradient before the update.
+      step_norm: Euclidean norm of the change; zero where a step was rejected.
+      accepted: bool, whether the step was taken.
+      evaluations: int32, number of evaluations so far, before the update.
+    """
+
+    value: jax.Array
+    gradient_norm: jax.Array
+    step_norm: jax.Array
+    accepted: jax.Array
+    evaluations: jax.Array
 
 
 class Solution(NamedTuple):
-    """Result of a run. With bounds, all but ``params`` is of the free variables."""
+    """Result of a run; its numbers are scalars, under ``vmap`` with the lanes in front.
+
+    With bounds, ``gradient_norm``, ``history`` and ``state`` are of the free variables.
+
+    Attributes:
+      params: parameters at the end, a tree like those at the start.
+      value: f at ``params``.
+      gradient_norm: largest absolute entry of the gradient there, in the units of f
+        over those of the parameter.
+      steps: int32, number of updates, rejected ones included.
+      evaluations: int32, number of evaluations: the loop's, one for each value with
+        gradient, and those of the optimizer (``Info.evaluations``).
+      reason: reason for the end, int32: a `Reason` that prints its name.
+      history: records of the first updates, see `History`.
+      state: final state of the optimizer.
+      aux: second part of what the function returned at ``params``; None without
+        ``has_aux``.
+      at_bound: tree like ``params``, int8: -1 at the lower bound, 1 at the upper one, 0
+        elsewhere; None for a run without bounds.
+    """
 
     params: Any
-    value: jax.Array  # scalar
-    gradient_norm: jax.Array  # largest absolute entry
-    steps: jax.Array  # int32: updates made, rejected ones too
-    evaluations: jax.Array  # int32: one each value_and_grad, and the optimizer's
-    reason: Any  # an Ending: int32 Reason that prints its name
+    value: jax.Array
+    gradient_norm: jax.Array
+    steps: jax.Array
+    evaluations: jax.Array
+    reason: Any
     history: History
-    state: Any  # final state of the optimizer
-    aux: Any = None  # second part of what the function returned at params
-    at_bound: Any = None  # tree like params, int8: -1 at its lower bound, 1 upper, 0
+    state: Any
+    aux: Any = None
+    at_bound: Any = None
 
 
 class _Static(NamedTuple):

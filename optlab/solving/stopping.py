@@ -35,38 +35,58 @@ ROUNDING = 10
 
 
 class Reason(enum.IntEnum):
-    """Reasons for the end of a run; ``str`` is the name."""
+    """Reasons for the end of a run; ``str`` is the name.
 
-    RUNNING = 0  # only inside the loop
-    GRADIENT = 1  # gradient <= stop.gradient, or relative to f, stop.relative_gradient
-    STEP = 2  # accepted steps with |s| <= stop.step * (|x| + stop.step)
-    DECREASE = 3  # accepted steps with |f - f+| <= stop.decrease * |f|
-    TARGET = 4  # f <= stop.target
-    STEPS = 5  # stop.steps updates were made
-    STALLED = 6  # the optimizer rejected its step and has nothing smaller to try
-    NON_FINITE = 7  # f or its gradient is not finite; params are the last good ones
-    ROUNDING = 8  # f changes by rounding only, and steps have ceased to get smaller
+    Attributes:
+      RUNNING: no criterion holds yet; only inside the loop.
+      GRADIENT: the gradient is within ``Stop.gradient`` or ``relative_gradient``.
+      STEP: the last accepted steps are within ``Stop.step``.
+      DECREASE: the last accepted steps change f within ``Stop.decrease``.
+      TARGET: f is at most ``Stop.target``.
+      STEPS: as many updates as ``Stop.steps`` were made.
+      STALLED: the optimizer rejected its step and has nothing smaller to try.
+      NON_FINITE: f or its gradient is not finite; params are the last good ones.
+      ROUNDING: f changes by rounding only, see ``Stop.rounding``.
+    """
+
+    RUNNING = 0
+    GRADIENT = 1
+    STEP = 2
+    DECREASE = 3
+    TARGET = 4
+    STEPS = 5
+    STALLED = 6
+    NON_FINITE = 7
+    ROUNDING = 8
 
     def __str__(self) -> str:
         return self.name
 
 
 class Stop(NamedTuple):
-    """Criteria that end a run: numbers or tracers; a negative number disables one.
+    """Criteria that end a run: numbers or tracers.
 
-    ``patience`` is the number of accepted steps in a row that must be within ``step``
-    or ``decrease``: a quasi-Newton method makes single poor steps before the end.
+    A negative number disables a criterion, but ``target``.
 
-    ``gradient`` bounds the largest entry of the gradient, in the units of f over those
-    of the parameter; None disables it. ``relative_gradient`` has no units: see the
-    module. None there means eps^(2/3) of the type of f (2e-5 in float32, 4e-11 in
-    float64), or disabled where ``gradient`` is given. It is first looked at after an
-    update, and its cost for a sum of squares is 16 gradients each time that it may
-    hold and at powers of two (each step, under ``vmap``).
-
-    ``rounding`` is the number of accepted steps in a row over which f changes by no
-    more than 10 eps |f|, while g.s, the change that each promises, does not fall below
-    half of the least one so far.
+    Attributes:
+      gradient: bound on the largest entry of the gradient, in the units of f over those
+        of the parameter; None disables it.
+      step: bound on a step s relative to the parameters, |s| <= step (|x| + step) in
+        Euclidean norms; 0 for a step that changes nothing.
+      decrease: bound on the change of f relative to f, |f - f+| <= decrease |f|.
+      target: value at or below which f is small enough, in the units of f; -inf
+        disables it.
+      steps: greatest number of updates, rejected ones included.
+      patience: number of accepted steps in a row that must be within ``step`` or
+        ``decrease``: a quasi-Newton method makes single poor steps before the end.
+      relative_gradient: bound on the gradient without units, see the module. None for
+        eps^(2/3) of the type of f (2e-5 in float32, 4e-11 in float64), or disabled
+        where ``gradient`` is given. It is first looked at after an update, and its
+        cost for a sum of squares is 16 gradients each time that it may hold and at
+        powers of two (each step, under ``vmap``).
+      rounding: number of accepted steps in a row over which f changes by no more than
+        10 eps |f|, while g.s, the change that each promises, does not fall below half
+        of the least one so far.
     """
 
     gradient: Any = None

@@ -37,15 +37,28 @@ OFFSET = 1e-3
 
 
 class Uncertainties(NamedTuple):
-    """Uncertainties of n fitted parameters, in the order of ``ravel_pytree``."""
+    """Uncertainties of n fitted parameters, in the order of ``ravel_pytree``.
 
-    standard_errors: Any  # tree like params; inf where not determined
-    covariance: jax.Array  # [n, n]; inf or NaN in rows of what is not determined
-    residual_deviation: jax.Array  # scalar s; NaN without a degree of freedom
-    degrees_of_freedom: jax.Array  # int32: observations - rank
-    rank: jax.Array  # int32: of J; below that of the free ones, not all are determined
-    determined: Any  # tree like params, bool: the data determine this parameter
-    converged: jax.Array  # bool; if not, these are uncertainties of another point
+    Attributes:
+      standard_errors: tree like params, in their units; inf where not determined.
+      covariance: [n, n], in products of the units of two parameters; inf or NaN in rows
+        of what is not determined.
+      residual_deviation: scalar s, in the unit of the residuals; NaN without a degree
+        of freedom.
+      degrees_of_freedom: int32, number of observations less ``rank``.
+      rank: int32, rank of J; if it is below the number of free parameters, not all are
+        determined.
+      determined: tree like params, bool: whether the data determine the parameter.
+      converged: bool; if not, these are uncertainties of another point.
+    """
+
+    standard_errors: Any
+    covariance: jax.Array
+    residual_deviation: jax.Array
+    degrees_of_freedom: jax.Array
+    rank: jax.Array
+    determined: Any
+    converged: jax.Array
 
 
 def uncertainties(
