@@ -7,6 +7,7 @@ computing the same thing agree to many digits and a wrong one does not.
 
 import functools
 import inspect
+import re
 
 import chex
 import jax
@@ -16,8 +17,10 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from optlab import ranges
 from optlab.errors import InputError
 from optlab.optim import METHODS, info, make
+from optlab.optim.arguments import RANGES
 from optlab.optim.contract import extra_args
 
 RTOL = 1e-7
@@ -194,6 +197,53 @@ def test_chain_and_inject_hyperparams(factory):
     assert set(injected.init(start()).hyperparams) == set(numbers(factory))
     plain = reference(factory)(start(), data())
     assert_close(compiled(injected)(start(), data()), plain)
+
+
+def valleys(params):
+    """Residuals of three Rosenbrock valleys, on which steps are also rejected."""
+    x, y = jnp.concatenate([params["w"], params["b"][None]]).T
+    return jnp.concatenate([10 * (y - x**2), 1 - x])
+
+
+# In place of a default of None, which nothing can replace during a run.
+GIVEN = {"damping": 0.01, "decrease": 0.1, "increase": 2.0}
+
+
+def test_numbers_that_may_change_during_a_run_are_those_the_docstring_says(factory):
+    parameters = inspect.signature(factory).parameters
+    kinds = ranges.NUMBER, ranges.RATE, ranges.WHOLE
+    numeric = {k for k in parameters if k in RANGES and RANGES[k].kind in kinds}
+    given = {k: GIVEN[k] for k in numeric if parameters[k].default is None}
+    tx = optax.inject_hyperparams(factory)(**given)
+    start = {"w": jnp.array([[-1.2, 1.0], [0.5, -0.7]]), "b": jnp.array([-1.0, 0.3])}
+    value_fn = lambda p: 0.5 * jnp.sum(valleys(p) ** 2)  # noqa: E731
+    functions = {"value_fn": value_fn, "residual_fn": valleys}
+    state = tx.init(start)
+    assert set(state.hyperparams) == numeric
+
+    @jax.jit
+    def run(hyperparams):
+        def step(carry, _):
+            params, state = carry
+            updates, state, _ = update(tx, params, state, functions)
+            params = optax.apply_updates(params, updates)
+            return (params, state), (updates, state.inner_state)
+
+        changed = state._replace(hyperparams=hyperparams)
+        return jax.lax.scan(step, (start, changed), length=12)[1]
+
+    def differs(name, value):
+        old = state.hyperparams
+        new = run(old | {name: jnp.asarray(value, old[name].dtype)})
+        pairs = zip(jax.tree.leaves(new), jax.tree.leaves(unchanged), strict=True)
+        return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+    unchanged = run(state.hyperparams)
+    alive = {k for k in numeric if any(differs(k, v) for v in (0.5, 1e-3, 1))}
+    once = re.search(r"([^.;]*) (is|are) read once", str(factory.__doc__))
+    read_once = set(re.findall(r"``(\w+)``", once[1])) if once else set()
+    assert read_once <= numeric
+    assert alive == numeric - read_once
 
 
 def test_partition_and_masked_work_on_a_part(factory):

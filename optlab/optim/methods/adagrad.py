@@ -20,9 +20,17 @@ def adagrad(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds AdaGrad, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
 
+    Use it for sparse gradients, such as those of embeddings, and for convex problems.
+    Not for long runs of nets: s only grows, so that the steps keep shrinking. A step
+    costs one gradient, and the state is n numbers, with n parameters. Try `rmsprop`
+    next, which forgets old gradients, or `adam`.
+
     Keras's defaults are ``learning_rate=0.001, initial_accumulator_value=0.1,
     eps=1e-7``, also with epsilon inside the root. Here s starts at 0, so that the
     first step is :math:`\eta` in every coordinate, whatever the gradient's size.
+
+    ``initial_accumulator_value`` is read once, by ``init``; the other numbers may
+    change during a run, by `optax.inject_hyperparams`.
 
     Args:
       learning_rate: :math:`\eta`, a number or a schedule.

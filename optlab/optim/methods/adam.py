@@ -20,6 +20,12 @@ def adam(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds Adam, :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
 
+    Use it first for nets on mini-batches: each coordinate moves by about :math:`\eta`,
+    whatever the size of its gradient. Not where memory is short, nor for a smooth
+    function to its last digits: `bfgs`, `levenberg_marquardt`. A step costs one
+    gradient, and the state is 2 n numbers, with n parameters. Try `momentum` next with
+    half of the state, `lamb` for batches of thousands, `muon` for matrices.
+
     The defaults are the paper's; Keras's differ in ``epsilon=1e-7``.
 
     Args:

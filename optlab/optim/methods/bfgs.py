@@ -39,9 +39,12 @@ def bfgs(
 
     Use it first for smooth functions that are no sums of squares, of up to some
     thousand parameters. Its model comes from gradients of one function, so noisy
-    batches mislead it. A step costs one to three gradients, and of the order of n^2
-    operations and 3 n^2 numbers, with n parameters. Try `newton` next where it is slow
-    or n is small, `levenberg_marquardt` for sums of squares, `newton_cg` for large n.
+    batches mislead it. Most steps cost one to three gradients beside the given one, and
+    with n parameters of the order of n^2 operations and 3 n^2 numbers, n^2 of them
+    state. Try `newton` next where it is slow or n is small, `levenberg_marquardt` for
+    sums of squares, `newton_cg` for large n.
+
+    All numbers may change during a run, by `optax.inject_hyperparams`.
 
     Args:
       scaling: updates before which V is scaled by the curvature along r, static:

@@ -41,6 +41,15 @@ def bold_driver(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds gradient descent with the learning rate of the bold driver.
 
+    Use it on full batches where no rate is known. Not on mini-batches: a rate that
+    lowers the value of one of them may be too large for their mean. A step costs one
+    value beside the gradient; the state is a few scalars, whatever the number of
+    parameters. Try `steepest_descent` next, which searches each length, `bfgs` where
+    steps are many, or `sgd` with a schedule on mini-batches.
+
+    ``learning_rate`` is read once, by ``init``; the other numbers may change during a
+    run, by `optax.inject_hyperparams`.
+
     Args:
       learning_rate: the first eta, in units of a squared parameter over those of the
         value: an objective that is k times as large needs 1 / k of it. A rate far from
@@ -51,6 +60,9 @@ def bold_driver(
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> from optlab.solving import solve
     >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2

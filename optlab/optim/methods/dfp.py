@@ -37,11 +37,12 @@ def dfp(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds the method of Davidon, Fletcher and Powell, dense.
 
-    It recovers more slowly than `bfgs` from a wrong V, and needs a more exact search.
+    Use it to compare or to teach: it recovers more slowly than `bfgs` from a wrong V,
+    and needs a more exact search. Not for noisy batches. A step costs a few more
+    gradients than a step of `bfgs`, and with n parameters also of the order of n^2
+    operations and 3 n^2 numbers, n^2 of them state. Try `bfgs` next.
 
-    Use it to compare or to teach; in practice try `bfgs`. It is not for noisy batches.
-    A step costs a few more gradients than a step of `bfgs`, and also of the order of
-    n^2 operations and 3 n^2 numbers, with n parameters.
+    All numbers may change during a run, by `optax.inject_hyperparams`.
 
     Args:
       scaling: updates before which V is scaled by the curvature along r, static:

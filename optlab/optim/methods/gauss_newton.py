@@ -43,22 +43,24 @@ def gauss_newton(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Gauss-Newton with a step length, one trial for each update.
 
+    Use it where the residuals at the solution are small and the start is near, or on
+    mini-batches of a small net. Not for rank-deficient fits far from the start, nor for
+    parameters in units far apart (1 and 1e6), which only ``damping=0`` then moves. A
+    step takes of the order of m n min(m, n) operations and m n numbers, with m outputs
+    and n parameters; ``cg`` takes products only, for nets of any size. The state is a
+    few scalars. Try `levenberg_marquardt` next.
+
     Pass ``residual_fn`` to ``update``, or ``output_fn`` and ``output_loss_fn`` for a
     loss that is no sum of squares (cross-entropy), which takes the generalized
     Gauss-Newton matrix. Pass ``grad``, the gradient itself, too: a change of it before
     this method (clipping) is then refused, and otherwise ignored.
 
-    Use it where the residuals at the solution are small and the start is near, or on
-    mini-batches of a small net. A step takes of the order of m n min(m, n)
-    operations and m n numbers, with m outputs and n parameters; ``cg`` takes products
-    only, for nets of any size. Not for rank-deficient fits far from the start, nor for
-    parameters in units far apart (1 and 1e6), which only ``damping=0`` then moves: try
-    `levenberg_marquardt` next.
+    All numbers but None may change during a run, by `optax.inject_hyperparams`.
 
     Args:
       damping: nu, in units of half the curvature c along the gradient, with every
-        solver; read at every update. A library that adds lambda I takes the same step
-        where lambda = nu c / 2; c changes from step to step. None for 2e-6, and for 0.2
+        solver. A library that adds lambda I takes the same step where
+        lambda = nu c / 2; c changes from step to step. None for 2e-6, and for 0.2
         where outputs are fewer than parameters: these, as on a mini-batch, say nothing
         of most directions, and an undamped step is long in them.
       min_length: length at which a rejected step means that the method stalls.

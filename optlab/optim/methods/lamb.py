@@ -47,6 +47,12 @@ def lamb(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds LAMB, :math:`w \leftarrow w - \eta \frac{\|w\|}{\|u\|} u`.
 
+    Use it for batches of thousands of examples, whose few steps have to be long. Not
+    for leaves that start near zero and have to grow: a step is :math:`\eta` times the
+    norm of its leaf. A step costs one gradient and two norms a leaf, and the state is
+    2 n numbers, with n parameters. Try `adam` next, above all on small batches, or
+    `muon` for matrices.
+
     Weight decay is on, at 0.01 as in BERT's training; optax and Keras have it off.
     The norms are those of one leaf of the tree, so ``update`` needs ``params``.
 

@@ -54,25 +54,29 @@ def levenberg_marquardt(
 ) -> optax.GradientTransformationExtraArgs:
     """Builds Levenberg-Marquardt, one trial step for each update.
 
+    Use it first for curve fits and small nets on full batches. On large nets or noisy
+    batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
+    method; where residuals at the solution are large, `newton` or `bfgs`. With m
+    outputs and n parameters a step takes of the order of m n min(m, n) operations
+    and m n numbers, with ``cg`` products only; the state is n numbers, or a few scalars
+    with ``identity``.
+
     Pass ``residual_fn`` to ``update``, or for a loss that is no sum of squares (such
     as cross-entropy) ``output_fn`` and ``output_loss_fn``. Pass ``grad``, the gradient
     itself, too: a change of it before this method (clipping) is then refused, and
     otherwise ignored.
 
-    Use it first for curve fits and small nets on full batches. On large nets or noisy
-    batches try `gauss_newton` with ``solver="cg"`` and damping 1, or a first-order
-    method; where residuals at the solution are large, `newton` or `bfgs`. With m
-    outputs and n parameters a step takes of the order of m n min(m, n) operations,
-    and m n numbers; with ``cg`` products only.
+    ``damping`` is read once, by ``init``; the other numbers but None may change during
+    a run, by `optax.inject_hyperparams`.
 
     Args:
-      damping: first nu, relative to D; read once. None for 1, or for 1e-3 where
-        ``scaling`` is chosen by shape to be ``identity``.
+      damping: first nu, relative to D. None for 1, or for 1e-3 where ``scaling`` is
+        chosen by shape to be ``identity``.
       decrease: factor of nu after an accepted step, for ``nielsen`` the smallest one;
         None for the rule's default, 0.1 or 1/3, or for 0.1 where outputs are fewer
         than parameters and ``scaling`` is None.
-      increase: factor of nu after a rejection, for ``nielsen`` the first one; None for
-        the rule's default, 10 or 2.
+      increase: factor of nu after a rejection, for ``nielsen`` the first one after an
+        accepted step; None for the rule's default, 10 or 2.
       max_damping: nu at which a rejected step means that the method stalls.
       rule: ``trainlm`` or ``nielsen``, static.
       scaling: name of the damping's matrix D, static: ``identity`` (times the curvature

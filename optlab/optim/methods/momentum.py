@@ -23,6 +23,11 @@ def momentum(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds momentum, :math:`m \leftarrow \beta m - \eta g`, :math:`w += m`.
 
+    Use it for nets on mini-batches where the rate can be tuned: it gathers speed where
+    gradients agree from step to step. Not where they differ much in size between
+    layers, since one rate serves all. A step costs one gradient, and the state is n
+    numbers, with n parameters. Try `nesterov` next at the same cost, or `adam`.
+
     The state holds :math:`t = -m / \eta`, the trace :math:`t \leftarrow \beta t + g`,
     so that a learning rate that changes acts on the whole velocity at once.
 

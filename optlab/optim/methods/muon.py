@@ -28,6 +28,12 @@ def muon(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds Muon, :math:`w \leftarrow w - \eta \sqrt{\max(1, m / n)}\, U V^T`.
 
+    Use it for hidden layers of nets, whose weights are matrices or kernels. Not for
+    embeddings, nor for the first and the last layer: its author leaves them to Adam
+    (`optax.partition` with `adam`). Beside its gradient a p x q matrix costs a step of
+    the order of p q min(p, q) operations and one number of state for each weight; other
+    parameters have two. Try `adam` next, `lamb` for batches of thousands.
+
     With ``[in, out]`` matrices, as in ``flax.linen.Dense``, use `optax.contrib.muon`:
     the factor is wrong where the axes are exchanged.
 

@@ -21,6 +21,11 @@ def nadam(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds Nadam: Adam with :math:`\hat m` moved one step ahead.
 
+    Use it in place of `adam`, at the same cost: one gradient a step and 2 n numbers of
+    state, with n parameters. Not at the largest rate that Adam bears: the first step is
+    :math:`1 + \beta_1 / (1 + \beta_1)` times as long as Adam's, 1.47 by default. Try
+    `nesterov` next with half of the state, `lamb` for batches of thousands.
+
     0.002 is the learning rate of PyTorch's NAdam; Keras has ``learning_rate=0.001,
     epsilon=1e-7``. Both increase :math:`\beta_1` at first; here it is constant.
 

@@ -40,16 +40,18 @@ def newton(
     Use it for up to some hundred parameters where runs must end, also from starts with
     negative curvature, at saddles and with parameters in units far apart. Not where a
     Hessian is noisy. With n parameters a step takes n products of the Hessian (about
-    two gradients each), an eigendecomposition of the order of n^3 and 4 n^2 numbers.
-    Try `bfgs` next where that is too much, `newton_cg` for large n, and
-    `levenberg_marquardt` for sums of squares.
+    two gradients each), an eigendecomposition of the order of n^3 and 4 n^2 numbers;
+    the state is a few scalars. Try `bfgs` next where that is too much, `newton_cg` for
+    large n, and `levenberg_marquardt` for sums of squares.
+
+    ``radius`` is read once, by ``init``; the other numbers may change during a run, by
+    `optax.inject_hyperparams`.
 
     Args:
       damping: number always added to the Hessian's diagonal (of ones), for noisy
         batches.
       radius: radius of the first trust region in the coordinates D x, with D for f in
-        the unit that the method chooses where f is huge or tiny; read once, by
-        ``init``.
+        the unit that the method chooses where f is huge or tiny.
       max_radius: upper bound of the radius; finite, since an indefinite model has no
         minimizer without a region.
       indefinite: treatment of negative curvature, static: ``trust_region`` follows it

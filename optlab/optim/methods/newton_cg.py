@@ -100,15 +100,19 @@ def newton_cg(
     Use it for many parameters: it forms no matrix and needs no more memory than a few
     gradients. Not where parameters are in units far apart, since it does not scale
     them, nor on small noisy batches. A step takes up to ``max_products`` products of
-    the Hessian, of about two gradients each. Try `newton` or `bfgs` next for small n,
-    `gauss_newton` with ``solver="cg"`` for nets, or a first-order method.
+    the Hessian, of about two gradients each; the state is a few scalars. Try `newton`
+    or `bfgs` next for small n, `gauss_newton` with ``solver="cg"`` for nets, or a
+    first-order method.
+
+    ``radius`` is read once, by ``init``; the other numbers may change during a run, by
+    `optax.inject_hyperparams`.
 
     Args:
-      radius: radius of the first trust region; read once, by ``init``.
+      radius: radius of the first trust region.
       max_radius: upper bound of the radius, finite.
       tolerance: relative tolerance of the linear system far from the minimum; closer
         it is the square root of the gradient norm, for superlinear convergence.
-      max_products: greatest number of Hessian products in one update, static.
+      max_products: greatest number of Hessian products in one update.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.

@@ -19,6 +19,12 @@ def rmsprop(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds RMSProp, :math:`w \leftarrow w - \eta g / \sqrt{s + \epsilon}`.
 
+    Use it where gradients differ in size between layers and in the course of a run, at
+    half of Adam's memory. Not where a long first step does harm: s starts at 0, and the
+    first step is :math:`\eta / \sqrt{1 - \rho}` in every coordinate, 3.2 rates by
+    default. A step costs one gradient, and the state is n numbers, with n parameters.
+    Try `adam` next, which corrects the start and adds momentum.
+
     Keras's defaults are ``learning_rate=0.001, rho=0.9, epsilon=1e-7``, also with
     epsilon inside the root; ours differ in epsilon alone. PyTorch adds it outside.
 

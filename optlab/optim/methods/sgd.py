@@ -15,6 +15,11 @@ def sgd(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Builds gradient descent, :math:`w \leftarrow w - \eta g`.
 
+    Use it as a baseline, or where no memory is left for a state: it has none. Not where
+    gradients differ much in size between layers, since one rate serves all, nor where
+    the Hessian is badly conditioned. A step costs one gradient. Try `momentum` next,
+    `adam` where one rate does not serve all, `bold_driver` on full batches.
+
     Args:
       learning_rate: :math:`\eta`, a number or a schedule; 0.01 is Keras's default.
 

@@ -32,8 +32,11 @@ def steepest_descent(curvature: Any = 0.1) -> optax.GradientTransformationExtraA
     """Builds steepest descent with a line search, the baseline of all other methods.
 
     Use it as a baseline only: its steps grow in number with the condition of the
-    Hessian. A step costs a few evaluations and 2 n numbers, with n parameters. Try
-    `bfgs` next, `newton_cg` for large n, or `adam` on noisy batches.
+    Hessian. A step costs a few gradients beside the given one and 2 n numbers, with n
+    parameters; the state is a few scalars. Try `bfgs` next, `newton_cg` for large n, or
+    `adam` on noisy batches.
+
+    ``curvature`` may change during a run, by `optax.inject_hyperparams`.
 
     Args:
       curvature: c2 of the strong Wolfe conditions, the greatest share of the slope
