@@ -31,7 +31,7 @@ def judge(
     value: jax.Array,
     decrease: jax.Array,
     predicted: jax.Array,
-    sufficient: float = SUFFICIENT,
+    sufficient: jax.Array | float = SUFFICIENT,
 ) -> tuple[jax.Array, jax.Array]:
     """Computes the gain ratio of a tried step, and decides whether to take it.
 

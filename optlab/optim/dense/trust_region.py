@@ -6,15 +6,16 @@
               3 radius     where rho > 3/4 and s ends at the boundary
               20 radius    where the step before was as good, too
 
-The step is taken where rho > 0.01. One update is one trial: a rejected step is a zero
-update, and the next tries again in a smaller region. Newton and Newton-CG differ only
-in how they minimize m.
+The step is taken where rho > 0.01, the first one where rho > 0.1. One update is one
+trial: a rejected step is a zero update, and the next tries again in a smaller region.
+Newton and Newton-CG differ only in how they minimize m.
 
 Source: Nocedal, Wright, Numerical Optimization (2nd ed.), algorithm 4.1, which doubles
 the radius and takes any threshold below 1/4. A factor of twenty solves more problems:
 the norm may change with x, and the same region then has another radius than a step ago.
 Such a region may reach a plateau far away, where the step gains next to nothing of what
-the model predicts. After a step that was refused three times the radius is less than
+the model predicts. So may the first one, whose radius is a guess: a first step that
+gains less than a tenth finds it too large. After a step that was refused three times the radius is less than
 what was refused, so that a curved valley does not refuse every third step.
 """
 
@@ -31,7 +32,8 @@ from optlab.optim.dense.trial import judge
 from optlab.optim.dense.units import in_own_unit
 from optlab.optim.info import Info, initial
 
-SUFFICIENT = 0.01  # greatest gain ratio of a step that is refused
+# Greatest gain ratio of a step that is refused, and of one before the first step.
+SUFFICIENT, FIRST_SUFFICIENT = 0.01, 0.1
 GOOD = 0.75  # gain ratio of a step after which the radius grows
 GROWTH, FIRST_GROWTH = 20.0, 3.0  # factors of it, after two good steps and after one
 
@@ -41,6 +43,7 @@ class TrustRegionState(NamedTuple):
 
     radius: jax.Array  # scalar
     unit: jax.Array  # scalar c of `units`; 0 before the first update
+    moved: jax.Array  # bool: a step has been taken
     info: Info
 
 
@@ -85,8 +88,12 @@ def scale_by_trust_region(
 
     def init(x):
         first = jnp.asarray(jnp.minimum(radius, max_radius), x.dtype)
-        unit = jnp.zeros((), x.dtype)
-        return TrustRegionState(radius=first, unit=unit, info=initial(x.dtype))
+        return TrustRegionState(
+            radius=first,
+            unit=jnp.zeros((), x.dtype),
+            moved=jnp.zeros((), bool),
+            info=initial(x.dtype),
+        )
 
     def update(g, state, x, objective):
         trial = minimize_model(g, x, state.radius, objective)
@@ -95,7 +102,8 @@ def scale_by_trust_region(
         s = jnp.where(usable, trial.step, 0.0)
         f = objective.value
         decrease = f - objective.value_fn(x - s)
-        ratio, accepted = judge(f, decrease, trial.predicted, SUFFICIENT)
+        sufficient = jnp.where(state.moved, SUFFICIENT, FIRST_SUFFICIENT)
+        ratio, accepted = judge(f, decrease, trial.predicted, sufficient)
         # A step that changes no digit of x has no smaller one to try.
         unmoved = jnp.all(x - s == x)
         accepted = accepted & usable & ~unmoved
@@ -112,6 +120,7 @@ def scale_by_trust_region(
             evaluations=state.info.evaluations + trial.evaluations + 1,
         )
         radius = jnp.where(usable, next_, state.radius).astype(x.dtype)
-        return jnp.where(accepted, s, 0.0), state._replace(radius=radius, info=info)
+        new = state._replace(radius=radius, moved=state.moved | accepted, info=info)
+        return jnp.where(accepted, s, 0.0), new
 
     return lift(init, in_own_unit(update), name=name)
