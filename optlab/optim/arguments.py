@@ -42,14 +42,14 @@ RANGES: dict[str, Range] = {
 }
 
 
-#: Types that `checked` looks at; of others the factory says more.
-_KINDS = ranges.NUMBER, ranges.WHOLE, ranges.FLAG.kind
+#: Types that `checked` looks at; of texts the factory says more.
+_KINDS = ranges.NUMBER, ranges.RATE, ranges.WHOLE, ranges.FLAG.kind
 
 
 def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
     """Makes a factory refuse numbers that are out of their range in ``RANGES``.
 
-    Tracers pass. The factory itself checks its texts and schedules.
+    Of a tracer only the shape is known and checked. The factory itself checks texts.
 
     Args:
       factory: function that builds an optimizer.
@@ -77,7 +77,7 @@ def checked(factory: Callable[_P, _T]) -> Callable[_P, _T]:
             given = signature.bind(*args, **kwargs).arguments
         except TypeError:
             return factory(*args, **kwargs)  # raises with the factory's name
-        ranges.check(name, declared, _without_tracers(given))
+        ranges.check(name, declared, _known(name, given))
         return factory(*args, **kwargs)
 
     return checking
@@ -107,8 +107,16 @@ def require_optimizer(where: str, tx: Any) -> None:
         raise InputError(f"{where}: tx={tx!r} is no optimizer; give one: optlab.bfgs()")
 
 
-def _without_tracers(given: dict[str, Any]) -> dict[str, Any]:
-    def traced(value):
-        return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
-
-    return {name: value for name, value in given.items() if not traced(value)}
+def _known(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out tracers; one that is no scalar is refused."""
+    known = {}
+    for name, value in given.items():
+        traced = [x for x in jax.tree.leaves(value) if isinstance(x, Tracer)]
+        if not traced:
+            known[name] = value
+        elif traced[0] is value and value.ndim:
+            raise InputError(
+                f"{method}: {name} must be a number, not an array of the shape "
+                f"{value.shape}: take one entry, x[0]"
+            )
+    return known

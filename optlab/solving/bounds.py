@@ -20,6 +20,7 @@ import numpy as np
 from jax.core import Tracer
 
 from optlab.errors import InputError, near
+from optlab.optim.dense.lift import gathered, sharded_as
 from optlab.solving.objective import half_squares
 
 # Distance from a bound to which a start on the bound is moved, as a share of d or of
@@ -128,7 +129,8 @@ def curved(
             w = jnp.sqrt(jnp.maximum(g * b, 0.0))
             return jax.lax.stop_gradient(w) * (u - u0)
 
-        return output_fn(box.params(u)), jax.tree.map(row, u, held, gradient, bend)
+        rows = jax.tree.map(row, u, held, gradient, bend)
+        return output_fn(box.params(u)), gathered(rows)
 
     def loss(both):
         return loss_fn(both[0]) + half_squares(both[1])
@@ -178,10 +180,7 @@ def resolve(bounds: Bounds, params: Any) -> tuple[Any, Any]:
                 )
             _check_fits(side, name, bound, leaves[name])
         sides[side] = {
-            name: jnp.broadcast_to(
-                jnp.asarray(given.get(name, none), leaf.dtype), leaf.shape
-            )
-            for name, leaf in leaves.items()
+            name: _like(given.get(name, none), leaf) for name, leaf in leaves.items()
         }
     for name, leaf in leaves.items():
         _check_order(name, leaf, sides["lower"][name], sides["upper"][name])
@@ -245,6 +244,12 @@ _QUARTER = np.pi / 2
 
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _like(bound: Any, leaf: jax.Array) -> jax.Array:
+    """Gives a bound the type, the shape and the sharding of its leaf."""
+    whole = jnp.broadcast_to(jnp.asarray(bound, leaf.dtype), leaf.shape)
+    return sharded_as(whole, jax.typeof(leaf))
 
 
 def _check_fits(side: str, name: str, bound: Any, leaf: Any) -> None:

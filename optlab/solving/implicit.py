@@ -21,7 +21,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
 from jax.flatten_util import ravel_pytree
+from jax.interpreters import ad, batching, mlir
 
 from optlab import curvature
 from optlab.errors import InputError
@@ -138,6 +140,38 @@ def refusing(x: Any, of: Any, why: str) -> Any:
         raise InputError(why)
 
     return held(x, of)
+
+
+def forward_only(tree: Any, why: str) -> Any:
+    """Gives a tree in forward mode; in reverse mode its derivative is refused.
+
+    >>> jax.jvp(lambda x: forward_only(x**2, "no"), (3.0,), (1.0,))[1].item()
+    6.0
+    >>> jax.grad(lambda x: forward_only(x**2, "no reverse mode"))(3.0)
+    Traceback (most recent call last):
+    ...
+    optlab.errors.InputError: no reverse mode
+    """
+
+    def mark(x):
+        real = jnp.issubdtype(x.dtype, jnp.floating)
+        return _forward_only.bind(x, why=why) if real else x
+
+    return jax.tree.map(mark, tree)
+
+
+def _refuse_reverse(cotangent: Any, x: Any, *, why: str) -> list[Any]:
+    if isinstance(cotangent, ad.Zero):  # nothing depends on this one
+        return [ad.Zero(x.aval)]
+    raise InputError(why)
+
+
+_forward_only = Primitive("forward_only")
+_forward_only.def_impl(lambda x, *, why: x)
+_forward_only.def_abstract_eval(lambda x, *, why: x)
+ad.deflinear2(_forward_only, _refuse_reverse)
+batching.defvectorized(_forward_only)
+mlir.register_lowering(_forward_only, lambda _, x, *, why: [x])
 
 
 @jax.custom_jvp

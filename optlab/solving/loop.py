@@ -20,7 +20,7 @@ from optlab.errors import InputError
 from optlab.optim import info as diagnostics
 from optlab.optim.arguments import require_optimizer
 from optlab.optim.contract import extra_args
-from optlab.optim.dense.lift import require_floating
+from optlab.optim.dense.lift import gathered, require_floating, sharded_as
 from optlab.solving import bounds as boxes
 from optlab.solving import implicit, objective, stopping
 from optlab.solving.stopping import DEFAULT_STOP, Reason, Stop
@@ -136,7 +136,7 @@ def solve(
     residuals than parameters, the derivative is that of the nearest one, which need not
     be the one that ``tx`` finds. Without ``args``, forward mode
     (``jax.jvp``, ``jax.jacfwd``) differentiates through the loop, and reverse mode
-    (``jax.grad``) is refused by ``lax.while_loop``.
+    (``jax.grad``) is refused.
 
     Args:
       tx: the optimizer.
@@ -243,6 +243,8 @@ def _run(
             constant((solution.value, solution.aux)), free.value_and_aux(x)
         )
         solution = solution._replace(params=x, value=value, aux=aux)
+    else:
+        solution = implicit.forward_only(solution, objective.NO_ARGS)
     if box is not None:
         params = box.params(solution.params)
         ends = jax.lax.stop_gradient((box, params))
@@ -259,10 +261,15 @@ def _differentiable(
     Where the residuals have reverse mode only, their gradient may still have forward
     mode; where it has none either, ``x`` refuses to be differentiated.
     """
-    gradient_fn = jax.grad(lambda x: free.value_and_aux(x)[0])
+    x, shapes = gathered(x), jax.tree.map(jax.typeof, x)
+    inside = lambda function: lambda x: function(sharded_as(x, shapes))  # noqa: E731
+    gradient_fn = jax.grad(inside(lambda x: free.value_and_aux(x)[0]))
     ways: list[Callable[[], Any]] = [lambda: implicit.minimizer(gradient_fn, x)]
     if (fn := free.residual_fn) is not None and held_fn is not None:
-        ways.insert(0, lambda: implicit.least_squares_minimizer(fn, held_fn, x))
+        ways.insert(
+            0,
+            lambda: implicit.least_squares_minimizer(inside(fn), inside(held_fn), x),
+        )
     for way in ways:
         try:
             found = way()
@@ -271,8 +278,9 @@ def _differentiable(
                 raise
         else:
             if found is not None:
-                return found
-    return implicit.refusing(x, of, objective.NO_FORWARD_MODE)
+                return sharded_as(found, shapes)
+    x = implicit.refusing(x, of, objective.NO_FORWARD_MODE)
+    return sharded_as(x, shapes)
 
 
 def _in_free(bound: objective.Objective, box: boxes.Box) -> objective.Objective:
@@ -353,7 +361,9 @@ def _loop(
         drop = jnp.abs(now.value - value)
         small_drop = drop <= stop.decrease * jnp.abs(value)
         small_step = s <= stop.step * (x + abs(stop.step))
-        promised = jnp.abs(optax.tree.vdot(g, change)).astype(value.dtype)
+        # A sum of products, not inner products: those of sharded leaves are refused.
+        terms = jax.tree.map(jnp.multiply, g, change)
+        promised = jnp.abs(optax.tree.sum(terms)).astype(value.dtype)
         calm = small_drop | small_step
         watch = stopping.follow(watch, value, promised, accepted=accepted, calm=calm)
         optimal = stopping.is_zero(grad) & (tolerance >= 0)

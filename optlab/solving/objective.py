@@ -28,6 +28,14 @@ NO_REVERSE_MODE = (
 )
 
 
+#: Said where a run without ``args`` is differentiated in reverse mode.
+NO_ARGS = (
+    "solve: reverse mode (jax.grad) needs what the run is differentiated by in args: "
+    "solve(tx, params, args=(a,), value_fn=lambda p, a: ...); without args there is "
+    "forward mode only (jax.jacfwd)"
+)
+
+
 def lacks_forward_mode(error: Exception) -> bool:
     """Tells whether JAX's error is of a function that defines reverse mode only."""
     return any(text in str(error) for text in ("forward-mode autodiff", "custom_lin"))
@@ -263,14 +271,17 @@ def _scalar(value: Any, name: str = "value_fn") -> jax.Array:
     value = jnp.asarray(value)
     if jnp.iscomplexobj(value):
         raise InputError(f"solve: {name} returns a complex number, not a real one")
-    return value.astype(jnp.promote_types(value.dtype, jnp.bfloat16))
+    return _floating(value)
 
 
 def _residuals(outputs: Any) -> Any:
     outputs = gathered(jax.tree.map(jnp.asarray, real_parts(outputs)))
-    return jax.tree.map(
-        lambda r: r.astype(jnp.promote_types(r.dtype, jnp.bfloat16)), outputs
-    )
+    return jax.tree.map(_floating, outputs)
+
+
+def _floating(x: jax.Array) -> jax.Array:
+    """Converts integers to the default float: JAX would promote them to bfloat16."""
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
 def _hashable(function: Any) -> Any:

@@ -93,7 +93,7 @@ class Stop(NamedTuple):
     step: Any = 0.0
     decrease: Any = -1.0
     target: Any = -jnp.inf
-    steps: Any = 1000
+    steps: Any = 5000
     patience: Any = 1
     relative_gradient: Any = None
     rounding: Any = 20

@@ -27,7 +27,7 @@ from jax.flatten_util import ravel_pytree
 
 from optlab import curvature
 from optlab.errors import InputError
-from optlab.optim.dense.lift import require_floating
+from optlab.optim.dense.lift import flatten, gathered, require_floating
 from optlab.optim.dense.linear import norm
 from optlab.solving import objective
 from optlab.solving.loop import Solution
@@ -121,7 +121,7 @@ def uncertainties(
             raise InputError(
                 "uncertainties: at_bound is no tree like params: give solution.at_bound"
             )
-        held = ravel_pytree(at_bound)[0] != 0
+        held = ravel_pytree(gathered(at_bound))[0] != 0
     with objective.explained("uncertainties"):
         return _of(given, has_aux, absolute_sigma, params, args, held)
 
@@ -129,7 +129,7 @@ def uncertainties(
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _of(given, has_aux, absolute_sigma, params, args, held) -> Uncertainties:
     bound = objective.bind(given, args, has_aux, params)
-    x, unravel = ravel_pytree(params)
+    x, unravel = flatten(params)
     function = bound.residual_fn
     assert function is not None
 

@@ -24,6 +24,13 @@ from optlab.errors import InputError
         ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
         ("newton", {"max_radius": np.inf}, "max_radius must be finite and more than 0"),
         ("newton_cg", {"max_products": 0}, "max_products must be 1 or more, not 0"),
+        ("adam", {"b1": 1.0}, "b1 must be at least 0 and less than 1, not 1.0"),
+        (
+            "sgd",
+            {"learning_rate": "fast"},
+            "must be a number or a schedule",
+        ),
+        ("muon", {"adam_learning_rate": -1.0}, "must be finite and at least 0, not -1"),
     ],
 )
 def test_a_number_out_of_its_range_is_one_line(name, arguments, message):
@@ -35,6 +42,14 @@ def test_a_number_out_of_its_range_is_one_line(name, arguments, message):
 def test_a_misspelt_argument_is_refused_in_the_name_of_the_factory():
     with pytest.raises(TypeError, match=r"newton\(\) got an unexpected .* 'raduis'"):
         optlab.optim.newton(raduis=1.0)
+
+
+@pytest.mark.parametrize("name", ["adam", "bfgs", "levenberg_marquardt"])
+def test_a_traced_array_is_no_number(name):
+    argument = {"adam": "eps", "bfgs": "curvature"}.get(name, "damping")
+    make = lambda x: optlab.optim.make(name, **{argument: x}).init(jnp.ones(2))  # noqa: E731
+    with pytest.raises(InputError, match=rf"{name}: {argument} must be a number, not"):
+        jax.jit(make)(jnp.ones(1))
 
 
 def test_numbers_that_are_traced_or_left_out_pass():

@@ -40,7 +40,7 @@ def test_a_small_rise_is_kept_and_the_step_shrinks():
     assert state.info.accepted
 
 
-@pytest.mark.parametrize("rate", [2.1, 1e200, np.inf])
+@pytest.mark.parametrize("rate", [2.1, 1e200])
 def test_a_large_rise_is_undone(rate):  # 2.1: f rises by 21%
     update, state = one(rate)
     assert update == 0

@@ -1,5 +1,7 @@
 """The lift: trees, parts of trees, types and missing arguments."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from optlab.errors import InputError
-from optlab.optim import info
+from optlab.optim import info, make
 from optlab.optim.compose import compose
 from optlab.optim.dense.lift import OUTPUTS, Objective, fill, lift
 
@@ -148,6 +150,19 @@ def test_a_missing_function_is_named(given, message):
     tx = lift(lambda x: x, newton_step, name="toy", needs=OUTPUTS)
     with pytest.raises(TypeError, match=message):
         tx.update(jnp.ones(2), jnp.ones(2), jnp.ones(2), **given)
+
+
+@pytest.mark.parametrize("name", ["levenberg_marquardt", "gauss_newton", "bfgs"])
+def test_outputs_whose_number_changes_within_an_update_are_named(name):
+    calls = itertools.count()
+
+    def residual_fn(p):
+        return p[0] * jnp.ones(3 + next(calls) % 2)
+
+    tx, p = make(name), jnp.ones(2)
+    message = rf"{name}: residual_fn gave (3|4) numbers, and now (3|4)"
+    with pytest.raises(InputError, match=message):
+        tx.update(jnp.array([3.0, 0.0]), tx.init(p), p, residual_fn=residual_fn)
 
 
 def test_missing_params_are_named():

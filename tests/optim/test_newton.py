@@ -108,6 +108,17 @@ def test_leaves_a_saddle(indefinite):
     np.testing.assert_allclose(solution.params, [1.0, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("height", [1.2e-8, 1.0, 1e6])
+def test_a_first_radius_that_reaches_a_plateau_is_too_large(height):
+    """From two widths away, a step on to where the peak is forgotten lowers f, too."""
+    t = jnp.linspace(1.0, 2.0, 100)
+    peak = lambda p: p[0] * jnp.exp(-(((t - p[1]) / p[2]) ** 2))  # noqa: E731
+    y = peak(jnp.array([height, 1.4, 0.11]))
+    start = jnp.array([1.25 * height, 1.6, 0.2])
+    found = solve(newton(), start, residual_fn=lambda p: peak(p) - y).params
+    np.testing.assert_allclose(found / jnp.array([height, 1.4, 0.11]), 1.0, rtol=1e-6)
+
+
 def test_units_of_the_parameters_do_not_matter():
     units = jnp.array([1e-6, 1e5])
     plain = solve(newton(), jnp.array([-1.2, 1.0]), value_fn=rosenbrock)

@@ -102,6 +102,13 @@ def test_a_value_may_be_a_number_of_python(value):
     assert solution.reason == Reason.GRADIENT
 
 
+def test_whole_numbers_become_floats_of_the_default_type():
+    found = optlab.solve(optlab.bfgs(), 1.0, residual_fn=lambda p: jnp.arange(100))
+    assert (found.value, found.value.dtype) == (164175.0, jnp.float32)
+    found = optlab.solve(optlab.bfgs(), 1.0, value_fn=lambda p: jnp.int32(12345))
+    assert (found.value, found.value.dtype) == (12345.0, jnp.float32)
+
+
 @pytest.mark.parametrize("name", ["levenberg_marquardt", "gauss_newton", "bfgs"])
 def test_complex_residuals_count_with_both_parts(name):
     w = jnp.linspace(0.5, 5.0, 40)

@@ -269,8 +269,19 @@ def test_forward_mode_differentiates_through_the_loop_and_reverse_does_not():
         return solve(optax.sgd(0.5), start, value_fn=bowl, stop=stop).value
 
     np.testing.assert_allclose(jax.jacfwd(value)(START), START / 4**3)
-    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
-        jax.grad(value)(START)
+    second = jax.jit(jax.vmap(jax.jacfwd(jax.jacfwd(value))))(START[None])
+    np.testing.assert_allclose(second, jnp.eye(START.size)[None] / 4**3)
+    for reverse in (jax.grad(value), jax.jit(jax.grad(value))):
+        with pytest.raises(InputError, match=r"solve: reverse mode .* in args"):
+            reverse(START)
+
+
+def test_reverse_mode_goes_past_a_solution_that_is_held():
+    def product(scale):
+        end = solve(optax.sgd(0.5), START, value_fn=lambda x: bowl(x - scale)).params
+        return scale * jax.lax.stop_gradient(end).sum()
+
+    np.testing.assert_allclose(jax.grad(product)(2.0), 2.0 * START.size, rtol=1e-3)
 
 
 def test_a_start_may_be_whole_numbers_of_python():

@@ -102,3 +102,69 @@ def test_bounds_and_derivatives_of_sharded_data(mesh):
     with jax.set_mesh(mesh):
         found = jax.grad(height)(sharded(mesh, y), x)
     np.testing.assert_allclose(found, jax.grad(height)(y, X), atol=1e-4)
+
+
+BASIS = jnp.stack([X**k for k in range(4)], 1)
+COEFFICIENTS = jnp.array([1.0, -1.0, 0.5, 0.2])
+
+
+def polynomial(p, y):
+    whole = jax.sharding.reshard(p["c"], PartitionSpec())
+    return BASIS @ whole + p["start"] - y
+
+
+@pytest.fixture
+def explicit():
+    mesh = jax.make_mesh((2,), ("model",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        yield mesh
+
+
+def both_starts(mesh):
+    """The same parameters, whole and with one of them in two shards."""
+    whole = {"c": jnp.ones(4), "start": jnp.float32(0.0)}
+    shards = NamedSharding(mesh, PartitionSpec("model"))
+    return whole, whole | {"c": jax.device_put(whole["c"], shards)}
+
+
+@pytest.mark.parametrize("name", sorted(optlab.optim.METHODS))
+def test_parameters_that_a_mesh_shards(explicit, name):
+    y = BASIS @ COEFFICIENTS
+    tx = optlab.optim.make(name)
+
+    def end(start):
+        stop = optlab.Stop(steps=5)
+        return solve(tx, start, args=(y,), residual_fn=polynomial, stop=stop)
+
+    whole, shared = map(end, both_starts(explicit))
+    assert jax.typeof(shared.params["c"]).sharding.spec == PartitionSpec("model")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        shared.params,
+        whole.params,
+    )
+
+
+def test_all_that_follows_a_fit_of_sharded_parameters(explicit):
+    y = BASIS @ COEFFICIENTS + 0.1 * jnp.sin(9 * X)
+    tx = optlab.levenberg_marquardt()
+
+    def fit(start, y):
+        bounds = Bounds(lower={"c": -2.0, "start": -1.0})
+        options = {"args": (y,), "residual_fn": polynomial, "bounds": bounds}
+        return solve(tx, start, **options)
+
+    def measured(start):
+        end = fit(start, y)
+        slope = jax.grad(lambda y: fit(start, y).value)(y)
+        found = optlab.uncertainties(
+            polynomial, end.params, args=(y,), at_bound=end.at_bound
+        )
+        return slope, found.residual_deviation, end.at_bound
+
+    whole, shared = map(measured, both_starts(explicit))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        shared,
+        whole,
+    )

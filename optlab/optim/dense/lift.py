@@ -67,8 +67,8 @@ def half_square(r: jax.Array) -> jax.Array:
     return 0.5 * jnp.vdot(r, r)
 
 
-def gathered(outputs: Any) -> Any:
-    """Gathers outputs that an explicit mesh shards.
+def gathered(tree: Any) -> Any:
+    """Gathers outputs or parameters that an explicit mesh shards.
 
     JAX leaves it open how their inner products would be sharded; the function itself
     is still computed in shards. Of a mesh whose axes are Auto this is the compiler's.
@@ -80,21 +80,37 @@ def gathered(outputs: Any) -> Any:
             return x
         return jax.sharding.reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
 
-    return jax.tree.map(gather, outputs)
+    return jax.tree.map(gather, tree)
 
 
-def sharded_as(outputs: Any, shapes: Any) -> Any:
-    """Undoes `gathered`, for a tree of the shapes of the outputs before it."""
+def sharded_as(tree: Any, shapes: Any) -> Any:
+    """Undoes `gathered`, for a tree of the shapes of the arrays before it."""
 
     def spread(x, shape):
         sharding = shape.sharding
         return jax.sharding.reshard(x, sharding) if _is_sharded(sharding) else x
 
-    return jax.tree.map(spread, outputs, shapes)
+    return jax.tree.map(spread, tree, shapes)
 
 
 def _is_sharded(sharding: Any) -> bool:
     return sharding is not None and any(axis is not None for axis in sharding.spec)
+
+
+def flatten(tree: Any) -> tuple[jax.Array, Callable]:
+    """Flattens a tree to one vector of at least float32; also returns the inverse.
+
+    What an explicit mesh shards is gathered, and sharded again by the inverse.
+
+    >>> x, unflatten = flatten({"a": 1.0, "b": jnp.array([2.0, 3.0])})
+    >>> x, unflatten(2 * x)["b"]
+    (Array([1., 2., 3.], dtype=float32), Array([4., 6.], dtype=float32))
+    """
+    flat, unravel = ravel_pytree(gathered(tree))
+    dtype = jnp.promote_types(flat.dtype, jnp.float32)
+    return flat.astype(dtype), lambda x: sharded_as(
+        unravel(x.astype(flat.dtype)), jax.tree.map(jax.typeof, tree)
+    )
 
 
 def fill(part: Any, full: Any) -> Any:
@@ -172,7 +188,7 @@ def lift(
 
     def init_tree(params):
         require_floating(name, params, "mask this one with optax.masked")
-        return init(_flat(params)[0])
+        return init(flatten(params)[0])
 
     def update_tree(updates, state, params=None, **extra_args):
         if params is None:
@@ -187,8 +203,8 @@ def lift(
                 f"{name} was given a part of the parameters (optax.masked, partition) "
                 "and needs full_params: pass full_params=params, the whole tree"
             )
-        x, unravel = _flat(params)
-        g, unravel_update = _flat(updates)
+        x, unravel = flatten(params)
+        g, unravel_update = flatten(updates)
         if not x.size:
             return updates, state
 
@@ -196,7 +212,7 @@ def lift(
             part = unravel(x)
             return part if full_params is None else fill(part, full_params)
 
-        objective = _flat_objective(x, whole, value, functions)
+        objective = _flat_objective(name, x, whole, value, functions)
         direction, state = update(g.astype(x.dtype), state, x, objective)
         return unravel_update(direction), state
 
@@ -223,13 +239,6 @@ def part_of(method: Callable[_P, _Transformation]) -> Callable[_P, _Transformati
 
 def _is_masked(node):
     return isinstance(node, optax.MaskedNode)
-
-
-def _flat(tree):
-    """Flattens a tree to one vector of at least float32; also returns the inverse."""
-    flat, unravel = ravel_pytree(tree)
-    dtype = jnp.promote_types(flat.dtype, jnp.float32)
-    return flat.astype(dtype), lambda x: unravel(x.astype(flat.dtype))
 
 
 def _require(name, needs, functions):
@@ -263,20 +272,31 @@ def _refuse_changed(name, updates, grad):
         )
 
 
-def _flat_objective(x, whole, value, functions):
+def _flat_objective(name, x, whole, value, functions):
     value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
+    sizes = []  # of the outputs of each call
 
     squares = residual_fn is not None
     function = residual_fn if squares else output_fn
     outputs, loss = None, half_square if squares else None
     if function is not None:
         real = lambda x: real_parts(gathered(function(whole(x))))  # noqa: E731
-        flat = lambda x: ravel_pytree(real(x))[0]  # noqa: E731
-        outputs = lambda x: flat(x).astype(x.dtype)  # noqa: E731
+
+        def outputs(x):
+            z = ravel_pytree(real(x))[0].astype(x.dtype)
+            sizes.append(z.size)
+            if sizes[0] != z.size:
+                which = "residual_fn" if squares else "output_fn"
+                raise InputError(
+                    f"{name}: {which} gave {sizes[0]} numbers, and now {z.size}: it is "
+                    "called several times in an update, and must give as many each time"
+                )
+            return z
+
     if not squares and output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        unravel = _flat(real_parts(zeros))[1]
+        unravel = flatten(real_parts(zeros))[1]
         again = lambda z: sharded_as(  # noqa: E731
             complex_again(unravel(z), shapes), shapes
         )

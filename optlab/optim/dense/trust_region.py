@@ -15,8 +15,9 @@ the radius and takes any threshold below 1/4. A factor of twenty solves more pro
 the norm may change with x, and the same region then has another radius than a step ago.
 Such a region may reach a plateau far away, where the step gains next to nothing of what
 the model predicts. So may the first one, whose radius is a guess: a first step that
-gains less than a tenth finds it too large. After a step that was refused three times the radius is less than
-what was refused, so that a curved valley does not refuse every third step.
+gains less than a tenth finds it too large. After a step that was refused three times
+the radius is less than what was refused, so that a curved valley does not refuse every
+third step.
 """
 
 from collections.abc import Callable

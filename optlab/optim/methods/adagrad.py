@@ -10,9 +10,11 @@ to the root; here, as in textbooks and in Keras, it is inside.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def adagrad(
     learning_rate: optax.ScalarOrSchedule = 0.01,
     initial_accumulator_value: float = 0.0,
@@ -40,6 +42,9 @@ def adagrad(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = adagrad(learning_rate=0.5)

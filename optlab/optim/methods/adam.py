@@ -9,9 +9,11 @@ Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def adam(
     learning_rate: optax.ScalarOrSchedule = 0.001,
     b1: float = 0.9,
@@ -36,6 +38,9 @@ def adam(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = adam(learning_rate=0.5)

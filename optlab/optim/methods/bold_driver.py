@@ -71,7 +71,7 @@ def bold_driver(
     """
     ranges.check(
         "bold_driver",
-        {"learning_rate": ranges.Range(ranges.NUMBER, "0 or more", lambda x: x >= 0)},
+        {"learning_rate": ranges.NOT_NEGATIVE},
         {"learning_rate": learning_rate},
     )
 

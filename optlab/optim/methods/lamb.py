@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 from optlab.optim.dense.linear import norm
 
@@ -38,6 +39,7 @@ def scale_by_norm_ratio() -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+@checked
 def lamb(
     learning_rate: optax.ScalarOrSchedule = 0.001,
     b1: float = 0.9,
@@ -66,6 +68,9 @@ def lamb(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = lamb(learning_rate=0.1, weight_decay=0.0)

@@ -12,9 +12,11 @@ import jax
 import optax
 from jax.core import Tracer
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def momentum(
     learning_rate: optax.ScalarOrSchedule = 0.01,
     momentum: float = 0.9,
@@ -41,6 +43,9 @@ def momentum(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = momentum(learning_rate=0.1, momentum=0.5)

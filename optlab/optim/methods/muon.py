@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def muon(
     learning_rate: optax.ScalarOrSchedule = 0.02,
     adam_learning_rate: optax.ScalarOrSchedule = 0.001,
@@ -46,6 +48,9 @@ def muon(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> tx, w = muon(learning_rate=0.1), jnp.zeros((2, 3))
     >>> g = jnp.array([[3.0, 0.0, 0.0], [0.0, 9.0, 0.0]])

@@ -10,9 +10,11 @@ momentum; like PyTorch, Keras and optax without its further factor b2 on v^.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def nadam(
     learning_rate: optax.ScalarOrSchedule = 0.002,
     b1: float = 0.9,
@@ -37,6 +39,9 @@ def nadam(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = nadam(learning_rate=0.5, b1=0.5)

@@ -13,9 +13,11 @@ section 3.5.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def nesterov(
     learning_rate: optax.ScalarOrSchedule = 0.01, momentum: float = 0.9
 ) -> optax.GradientTransformationExtraArgs:
@@ -40,6 +42,9 @@ def nesterov(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = nesterov(learning_rate=0.1, momentum=0.5)

@@ -9,9 +9,11 @@ lecture 6e, slide 29.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def rmsprop(
     learning_rate: optax.ScalarOrSchedule = 0.001,
     decay: float = 0.9,
@@ -36,6 +38,9 @@ def rmsprop(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = rmsprop(learning_rate=0.1, decay=0.75)

@@ -7,9 +7,11 @@ Robbins and Monro 1951, "A stochastic approximation method", equation 8.
 
 import optax
 
+from optlab.optim.arguments import checked
 from optlab.optim.compose import compose
 
 
+@checked
 def sgd(
     learning_rate: optax.ScalarOrSchedule = 0.01,
 ) -> optax.GradientTransformationExtraArgs:
@@ -25,6 +27,9 @@ def sgd(
 
     Returns:
       The transformation.
+
+    Raises:
+      InputError: a number out of its range.
 
     >>> import jax.numpy as jnp
     >>> tx = sgd(learning_rate=0.1)
