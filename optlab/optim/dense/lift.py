@@ -274,25 +274,24 @@ def _refuse_changed(name, updates, grad):
 
 def _flat_objective(name, x, whole, value, functions):
     value_fn, residual_fn, output_fn, output_loss_fn = functions.values()
+    squares = residual_fn is not None
+    function, which = (
+        (residual_fn, "residual_fn") if squares else (output_fn, "output_fn")
+    )
     sizes = []  # of the outputs of each call
 
-    squares = residual_fn is not None
-    function = residual_fn if squares else output_fn
-    outputs, loss = None, half_square if squares else None
-    if function is not None:
-        real = lambda x: real_parts(gathered(function(whole(x))))  # noqa: E731
+    def flat(x):
+        z = ravel_pytree(real_parts(gathered(function(whole(x)))))[0]
+        sizes.append(z.size)
+        if sizes[0] != z.size:
+            raise InputError(
+                f"{name}: {which} gave {sizes[0]} numbers, and now {z.size}: it is "
+                "called several times in an update, and must give as many each time"
+            )
+        return z.astype(x.dtype)
 
-        def outputs(x):
-            z = ravel_pytree(real(x))[0].astype(x.dtype)
-            sizes.append(z.size)
-            if sizes[0] != z.size:
-                which = "residual_fn" if squares else "output_fn"
-                raise InputError(
-                    f"{name}: {which} gave {sizes[0]} numbers, and now {z.size}: it is "
-                    "called several times in an update, and must give as many each time"
-                )
-            return z
-
+    outputs = flat if function is not None else None
+    loss = half_square if squares else None
     if not squares and output_fn is not None and output_loss_fn is not None:
         shapes = jax.eval_shape(lambda x: output_fn(whole(x)), x)
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
