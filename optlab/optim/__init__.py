@@ -3,6 +3,9 @@
 Every factory here returns an ordinary optax optimizer (``init`` and ``update``), which
 is chained, masked and swept as any other. Dense methods are also exported as their
 ``scale_by_*`` parts. `schedules` holds the learning-rate schedules.
+
+A number out of its range is refused where a factory is called. One that is traced is
+not known there: it gives the step of the formulas, or none (``Info.accepted``).
 """
 
 from optlab.optim import schedules as schedules

@@ -44,7 +44,7 @@ def adagrad(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = adagrad(learning_rate=0.5)

@@ -40,7 +40,7 @@ def adam(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = adam(learning_rate=0.5)

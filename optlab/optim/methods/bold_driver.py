@@ -62,7 +62,7 @@ def bold_driver(
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> from optlab.solving import solve
     >>> bowl = lambda x: x[0] ** 2 + 3 * x[1] ** 2

@@ -55,8 +55,8 @@ def dfp(
       The optimizer. Its state's ``info`` holds the diagnostics of the last search.
 
     Raises:
-      InputError: a number out of its range; from ``init``, where a dense
-        matrix does not fit.
+      InputError: a number out of its range, unless it is traced; from ``init``, where a
+        dense matrix does not fit.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

@@ -72,8 +72,9 @@ def gauss_newton(
       their ``damping`` is the length a.
 
     Raises:
-      InputError: an unknown solver, or a number out of its range; from ``update``,
-        where matrices do not fit, or ``qr`` meets a loss that is no sum of squares.
+      InputError: an unknown solver, or a number out of its range, unless it is traced;
+        from ``update``, where matrices do not fit, or ``qr`` meets a loss that is no
+        sum of squares.
 
     >>> from optlab.solving import solve
     >>> t, y = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 5.0])

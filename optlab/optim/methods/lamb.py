@@ -70,7 +70,7 @@ def lamb(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = lamb(learning_rate=0.1, weight_decay=0.0)

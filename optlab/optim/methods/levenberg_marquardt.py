@@ -96,9 +96,9 @@ def levenberg_marquardt(
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
-      InputError: an unknown rule, scaling or solver, ``cg`` with a scaling that needs
-        a matrix, or a number out of its range; from ``update``, where matrices do not
-        fit, or ``qr`` meets a loss that is no sum of squares.
+      InputError: an unknown rule, scaling or solver, ``cg`` with a scaling that needs a
+        matrix, or a number out of its range, unless it is traced; from ``update``,
+        where matrices do not fit, or ``qr`` meets a loss that is no sum of squares.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: jnp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])

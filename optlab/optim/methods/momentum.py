@@ -45,7 +45,7 @@ def momentum(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = momentum(learning_rate=0.1, momentum=0.5)

@@ -50,7 +50,7 @@ def muon(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> tx, w = muon(learning_rate=0.1), jnp.zeros((2, 3))
     >>> g = jnp.array([[3.0, 0.0, 0.0], [0.0, 9.0, 0.0]])

@@ -41,7 +41,7 @@ def nadam(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = nadam(learning_rate=0.5, b1=0.5)

@@ -44,7 +44,7 @@ def nesterov(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = nesterov(learning_rate=0.1, momentum=0.5)

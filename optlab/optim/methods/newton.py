@@ -61,8 +61,8 @@ def newton(
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
-      InputError: a number out of its range; from ``update``, where a dense
-        Hessian does not fit.
+      InputError: a number out of its range, unless it is traced; from ``update``, where
+        a dense Hessian does not fit.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

@@ -118,7 +118,7 @@ def newton_cg(
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> from optlab.solving import solve
     >>> rosenbrock = lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2

@@ -40,7 +40,7 @@ def rmsprop(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = rmsprop(learning_rate=0.1, decay=0.75)

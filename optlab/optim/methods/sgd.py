@@ -29,7 +29,7 @@ def sgd(
       The transformation.
 
     Raises:
-      InputError: a number out of its range.
+      InputError: a number out of its range, unless it is traced.
 
     >>> import jax.numpy as jnp
     >>> tx = sgd(learning_rate=0.1)
