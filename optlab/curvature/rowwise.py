@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Literal
 
+from optlab.curvature import explicit
 from optlab.curvature.by_example import (
     CALLS,
     ELEMENTWISE,
@@ -96,6 +97,9 @@ def gram(output_fn: Callable, x: jax.Array) -> Rows | None:
 def _attempts(output_fn: Callable, x: jax.Array, *, lazy: bool) -> Rows | None:
     z, pull = jax.vjp(output_fn, x)
     program = jax.make_jaxpr(lambda u: pull(u)[0])(z)
+    made = [v for op in program.jaxpr.eqns for v in op.outvars]
+    if any(explicit.is_sharded(v.aval) for v in made):  # a split would be another one
+        return None
     for split in _splits(program.jaxpr, z.size):
         outer, examples, inner = split
         attempt = Attempt(_MEMORY * examples * x.size, lazy)

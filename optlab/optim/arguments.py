@@ -25,16 +25,16 @@ RANGES: dict[str, Range] = {
             "weight_decay",
             "initial_accumulator_value",
             "min_length",
-            "tolerance",
         ),
         ranges.NOT_NEGATIVE,
     ),
-    **dict.fromkeys(
-        ("decrease", "increase", "first_step", "radius", "max_damping"),
-        ranges.POSITIVE,
-    ),
+    **dict.fromkeys(("first_step", "radius", "max_damping"), ranges.POSITIVE),
+    "decrease": ranges.BETWEEN,
+    "increase": ranges.Range(ranges.NUMBER, "more than 1", lambda x: x > 1),
     "max_radius": ranges.FINITE_POSITIVE,
-    **dict.fromkeys(("b1", "b2", "curvature", "decay", "momentum"), ranges.SHARE),
+    **dict.fromkeys(
+        ("b1", "b2", "curvature", "decay", "momentum", "tolerance"), ranges.SHARE
+    ),
     "max_products": ranges.COUNT,
     "geodesic": ranges.FLAG,
     "decayed": ranges.NAMES,

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from optlab.curvature.explicit import gathered, sharded_as
 from optlab.errors import InputError, near
-from optlab.optim.dense.lift import gathered, sharded_as
 from optlab.solving.objective import half_squares
 
 # Distance from a bound to which a start on the bound is moved, as a share of d or of

@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from optlab.curvature.explicit import gathered, sharded_as
 from optlab.errors import InputError
 from optlab.optim import info as diagnostics
 from optlab.optim.arguments import require_optimizer
 from optlab.optim.contract import extra_args
-from optlab.optim.dense.lift import gathered, require_floating, sharded_as
+from optlab.optim.dense.lift import require_floating
 from optlab.solving import bounds as boxes
 from optlab.solving import implicit, objective, stopping
 from optlab.solving.stopping import DEFAULT_STOP, Reason, Stop
@@ -123,7 +124,10 @@ def solve(
 
     By default a run ends (``GRADIENT``) where the gradient is small beside f: in
     float32 too early for a last digit where f has a large constant in it, or where a
-    sum of squares is badly conditioned. ``Stop(gradient=0.0)`` goes on.
+    sum of squares is badly conditioned. ``Stop(gradient=0.0)`` goes on. Where f is what
+    is left of larger terms, its gradient is rounding before that: the run ends as
+    ``STALLED`` or ``STEP`` at the optimum, and `optlab.uncertainties` tells whether a
+    fit is there (``converged``).
 
     A rejected step fulfils neither the criterion of length nor that of decrease; a
     method that has no smaller step to try reports it (``STALLED``).
@@ -154,8 +158,9 @@ def solve(
         ``output_loss_fn`` (z, *args) -> scalar f.
 
     Returns:
-      The solution. Where the value or gradient at the start is not finite, it is the
-      start, after zero steps and with ``Reason.NON_FINITE``.
+      The solution. Where the value or gradient at the start is not finite, or the
+      start is outside of traced bounds, it is the start, after zero steps and with
+      ``Reason.NON_FINITE``.
 
     Raises:
       InputError: ``tx`` is no optimizer, ``stop`` no ``Stop`` of numbers, ``history``
@@ -246,7 +251,13 @@ def _run(
     else:
         solution = implicit.forward_only(solution, objective.NO_ARGS)
     if box is not None:
-        params = box.params(solution.params)
+        # Outside of its bounds a start has no free variable, and stays what it is.
+        params = jax.tree.map(
+            lambda u, inside, start: jnp.where(jnp.isnan(u), start, inside),
+            solution.params,
+            box.params(solution.params),
+            params,
+        )
         ends = jax.lax.stop_gradient((box, params))
         at_bound = ends[0].at_bound(ends[1], lambda p: whole.value_and_aux(p)[0])
         solution = solution._replace(params=params, at_bound=at_bound)

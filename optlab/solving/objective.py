@@ -11,8 +11,10 @@ from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 
 from optlab.curvature import real_parts
+from optlab.curvature.explicit import gathered
 from optlab.errors import InputError, near
-from optlab.optim.dense.lift import gathered, half_square
+from optlab.optim.dense.lift import half_square
+from optlab.ranges import shown
 
 #: Said where a function has a ``custom_vjp``, such as that of ``odeint``.
 NO_FORWARD_MODE = (
@@ -43,9 +45,14 @@ def lacks_forward_mode(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Says in words which derivatives a function does not have."""
+    """Says in words which derivatives a function does not have, and who asks."""
     try:
         yield
+    except InputError as error:
+        text = str(error)
+        if where == "solve" or not text.startswith("solve:"):
+            raise
+        raise InputError(text.replace("solve:", f"{where}:", 1)) from None
     except (NotImplementedError, TypeError, ValueError) as error:
         if lacks_forward_mode(error):
             raise InputError(f"{where}: {NO_FORWARD_MODE}") from error
@@ -195,9 +202,7 @@ def half_squares(residuals: Any) -> jax.Array:
 def check_args(args: Any) -> None:
     """Refuses arguments that cannot be traced; they may hold tracers."""
     if not isinstance(args, tuple):
-        raise InputError(
-            f"solve: args is a {type(args).__name__}; give a tuple: args=(x,)"
-        )
+        raise InputError(f"solve: args must be a tuple, args=(x,), not {shown(args)}")
     for path, leaf in jax.tree.leaves_with_path(args):
         if not _is_numeric(leaf):
             where = jax.tree_util.keystr(path)

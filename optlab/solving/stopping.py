@@ -320,6 +320,8 @@ def check(stop: Any) -> None:
         numeric = isinstance(value, int | float | np.number | np.ndarray | jax.Array)
         if not numeric or jnp.ndim(value):
             raise InputError(f"solve: stop.{name} must be a number, not {value!r}")
+        if not isinstance(value, Tracer) and np.isnan(value):
+            raise InputError(f"solve: stop.{name} is nan, which no number compares to")
 
 
 def _largest(tree: Any, g: Any) -> jax.Array:

@@ -26,8 +26,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from optlab import curvature
+from optlab.curvature.explicit import gathered
 from optlab.errors import InputError
-from optlab.optim.dense.lift import flatten, gathered, require_floating
+from optlab.optim.dense.lift import flatten, require_floating
 from optlab.optim.dense.linear import norm
 from optlab.solving import objective
 from optlab.solving.loop import Solution
@@ -108,7 +109,8 @@ def uncertainties(
         raise InputError(
             f"uncertainties: residual_fn must be a function, not {residual_fn!r}"
         )
-    objective.check_args(args)
+    with objective.explained("uncertainties"):
+        objective.check_args(args)
     given = objective.gather({"residual_fn": residual_fn})
     params = jax.tree.map(lambda p: float(p) if type(p) is int else p, params)
     require_floating("uncertainties", params, "pass what was not fitted in args")

@@ -1,4 +1,14 @@
-"""Hyperparameters x seeds as lanes of one compiled program."""
+"""Hyperparameters x seeds as lanes of one compiled program.
+
+A sweep of one's own is `jax.vmap` of `optlab.train` or `optlab.solve`. This package is
+what `optlab.compare` runs on: it also measures how many lanes are fastest at a time,
+cuts what does not fit into memory into chunks, and spreads lanes over devices.
+
+    grid, make_lanes        points x seeds
+    Task, init_states       a recipe as functions of the swept numbers; its first states
+    compile_program         training of all lanes, an epoch at a call
+    multistart              the same for `optlab.solve`: starts x points, to their end
+"""
 
 from optlab.sweep.evaluation import copied as copied
 from optlab.sweep.evaluation import the_lane as the_lane

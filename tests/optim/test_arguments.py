@@ -15,15 +15,29 @@ from optlab.errors import InputError
     [
         ("newton", {"radius": 0.0}, "radius must be more than 0, not 0.0"),
         ("newton", {"damping": -1}, "damping must be finite and at least 0, not -1"),
-        ("newton_cg", {"tolerance": np.nan}, "tolerance must be finite and at least 0"),
+        (
+            "newton_cg",
+            {"tolerance": np.nan},
+            "at least 0 and less than 1",
+        ),
         ("bfgs", {"curvature": 1.5}, "curvature must be at least 0 and less than 1"),
         ("dfp", {"first_step": "0.1"}, "first_step must be a number, not '0.1'"),
         ("gauss_newton", {"damping": jnp.ones(1)}, "damping must be a number, not"),
-        ("levenberg_marquardt", {"increase": jnp.array(-2.0)}, "must be more than 0"),
+        ("levenberg_marquardt", {"increase": jnp.array(0.5)}, "must be more than 1"),
         ("steepest_descent", {"curvature": -0.1}, "curvature must be at least 0"),
         ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
         ("newton", {"max_radius": np.inf}, "max_radius must be finite and more than 0"),
         ("newton_cg", {"max_products": 0}, "max_products must be 1 or more, not 0"),
+        (
+            "newton_cg",
+            {"tolerance": 2.0},
+            "at least 0 and less than 1",
+        ),
+        (
+            "bold_driver",
+            {"decrease": 1.0},
+            "more than 0 and less than 1",
+        ),
         ("adam", {"b1": 1.0}, "b1 must be at least 0 and less than 1, not 1.0"),
         (
             "sgd",

@@ -140,7 +140,7 @@ def growing(calls):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"args": jnp.ones(2)}, "args is a "),
+        ({"args": jnp.ones(2)}, "args must be a tuple, args=(x,), not Array("),
         ({"args": ({"name": "x"},)}, "args[0]['name'] is 'x'; args hold arrays and"),
         ({"args": (np.array(["a"]),)}, "args[0] is array(['a']"),
         ({"args": (print,)}, "args[0] is <built-in function print>; args hold"),

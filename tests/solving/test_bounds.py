@@ -203,6 +203,7 @@ def test_under_jit_bounds_that_cannot_hold_end_the_run_at_once(low, high):
     found = run(low, high)
     assert found.reason == Reason.NON_FINITE
     assert found.steps == 0
+    assert found.params.tolist() == [1.0, 1.0]  # the start
 
 
 def test_two_parameters_of_one_name_are_one_line():

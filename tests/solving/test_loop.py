@@ -252,6 +252,10 @@ def test_functions_that_do_not_fit(functions, message):
         ({"stop": {"steps": 3}}, "stop={'steps': 3} is no Stop; give one"),
         ({"stop": Stop(steps="3")}, "stop.steps must be a number, not '3'"),
         ({"stop": Stop(target=None)}, "stop.target must be a number, not None"),
+        (
+            {"stop": Stop(steps=np.nan)},
+            "stop.steps is nan, which no number compares to",
+        ),
         ({"stop": Stop(gradient=np.ones(2))}, "stop.gradient must be a number, not"),
         ({"history": -1}, "history=-1 must be a whole number, 0 or more"),
         ({"history": 1.5}, "history=1.5 must be a whole number, 0 or more"),

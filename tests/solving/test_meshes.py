@@ -109,8 +109,7 @@ COEFFICIENTS = jnp.array([1.0, -1.0, 0.5, 0.2])
 
 
 def polynomial(p, y):
-    whole = jax.sharding.reshard(p["c"], PartitionSpec())
-    return BASIS @ whole + p["start"] - y
+    return BASIS[: y.size] @ p["c"] + p["start"] - y
 
 
 @pytest.fixture
@@ -127,9 +126,12 @@ def both_starts(mesh):
     return whole, whole | {"c": jax.device_put(whole["c"], shards)}
 
 
-@pytest.mark.parametrize("name", sorted(optlab.optim.METHODS))
-def test_parameters_that_a_mesh_shards(explicit, name):
-    y = BASIS @ COEFFICIENTS
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [*((name, 20) for name in optlab.optim.METHODS), ("levenberg_marquardt", 3)],
+)
+def test_parameters_that_a_mesh_shards(explicit, name, rows):
+    y = (BASIS @ COEFFICIENTS)[:rows]
     tx = optlab.optim.make(name)
 
     def end(start):

@@ -154,7 +154,9 @@ def test_wrong_parameters_and_functions_are_one_line():
 
 
 def test_wrong_residuals_are_one_line():
-    with pytest.raises(InputError, match=r"args is a list; give a tuple: args=\(x,\)"):
+    with pytest.raises(
+        InputError, match=r"^uncertainties: args must be a tuple, args=\(x,\)"
+    ):
         uncertainties(lambda p: p, jnp.ones(2), args=[1])
     fit = optlab.solve(
         optlab.levenberg_marquardt(), jnp.ones(2), residual_fn=lambda p: p

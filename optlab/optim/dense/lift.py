@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.sharding import NamedSharding, PartitionSpec
 
+from optlab.curvature.explicit import gathered, sharded_as
 from optlab.curvature.real import complex_again, real_parts
 from optlab.errors import InputError
 
@@ -65,36 +65,6 @@ def half_square(r: jax.Array) -> jax.Array:
     12.5
     """
     return 0.5 * jnp.vdot(r, r)
-
-
-def gathered(tree: Any) -> Any:
-    """Gathers outputs or parameters that an explicit mesh shards.
-
-    JAX leaves it open how their inner products would be sharded; the function itself
-    is still computed in shards. Of a mesh whose axes are Auto this is the compiler's.
-    """
-
-    def gather(x):
-        sharding = jax.typeof(x).sharding
-        if not _is_sharded(sharding):
-            return x
-        return jax.sharding.reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
-
-    return jax.tree.map(gather, tree)
-
-
-def sharded_as(tree: Any, shapes: Any) -> Any:
-    """Undoes `gathered`, for a tree of the shapes of the arrays before it."""
-
-    def spread(x, shape):
-        sharding = shape.sharding
-        return jax.sharding.reshard(x, sharding) if _is_sharded(sharding) else x
-
-    return jax.tree.map(spread, tree, shapes)
-
-
-def _is_sharded(sharding: Any) -> bool:
-    return sharding is not None and any(axis is not None for axis in sharding.spec)
 
 
 def flatten(tree: Any) -> tuple[jax.Array, Callable]:

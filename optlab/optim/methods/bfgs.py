@@ -39,10 +39,11 @@ def bfgs(
 
     Use it first for smooth functions that are no sums of squares, of up to some
     thousand parameters. Its model comes from gradients of one function, so noisy
-    batches mislead it. Most steps cost one to three gradients beside the given one, and
-    with n parameters of the order of n^2 operations and 3 n^2 numbers, n^2 of them
-    state. Try `newton` next where it is slow or n is small, `levenberg_marquardt` for
-    sums of squares, `newton_cg` for large n.
+    batches mislead it. It starts from one unit for all parameters: in float32 it ends
+    early where theirs are far apart (1 and 1e6). Most steps cost one to three gradients
+    beside the given one, and with n parameters of the order of n^2 operations and 3 n^2
+    numbers, n^2 of them state. Try `newton` next where it is slow or n is small,
+    `levenberg_marquardt` for sums of squares, `newton_cg` for large n.
 
     All numbers may change during a run, by `optax.inject_hyperparams`.
 

@@ -38,9 +38,10 @@ def dfp(
     """Builds the method of Davidon, Fletcher and Powell, dense.
 
     Use it to compare or to teach: it recovers more slowly than `bfgs` from a wrong V,
-    and needs a more exact search. Not for noisy batches. A step costs a few more
-    gradients than a step of `bfgs`, and with n parameters also of the order of n^2
-    operations and 3 n^2 numbers, n^2 of them state. Try `bfgs` next.
+    and needs a more exact search. Not for noisy batches, nor for parameters in units
+    far apart. A step costs a few more gradients than a step of `bfgs`, and with n
+    parameters also of the order of n^2 operations and 3 n^2 numbers, n^2 of them state.
+    Try `bfgs` next.
 
     All numbers may change during a run, by `optax.inject_hyperparams`.
 

@@ -65,7 +65,8 @@ def gauss_newton(
         of most directions, and an undamped step is long in them.
       min_length: length at which a rejected step means that the method stalls.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static; the first two solve an m x m system where m < n.
+        matrices, a residual of 0.1%), static; the first two solve an m x m system where
+        m < n.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial;

@@ -88,9 +88,10 @@ def levenberg_marquardt(
       geodesic: whether to correct the step for the curvature of its path, static;
         it costs two more products.
       solver: ``cholesky``, ``qr`` (for badly conditioned residuals) or ``cg`` (no
-        matrices), static; the first two solve an m x m system where m < n. A fit of a
-        wide net goes lower now and then by ``qr``: in float32 J J^T has lost its small
-        eigenvalues to rounding.
+        matrices, a residual of 0.1%), static; the first two solve an m x m system where
+        m < n. ``cg`` is for nets: it has no diagonal to scale by, and parameters in
+        units far apart (1 and 1e6) hardly move. A fit of a wide net goes lower now and
+        then by ``qr``: in float32 J J^T has lost its small eigenvalues to rounding.
 
     Returns:
       The optimizer. Its state's ``info`` holds the diagnostics of the last trial.
