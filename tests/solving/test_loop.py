@@ -254,7 +254,7 @@ def test_functions_that_do_not_fit(functions, message):
         ({"stop": Stop(target=None)}, "stop.target must be a number, not None"),
         (
             {"stop": Stop(steps=np.nan)},
-            "stop.steps is nan, which no number compares to",
+            "stop.steps is nan, which no number",
         ),
         ({"stop": Stop(gradient=np.ones(2))}, "stop.gradient must be a number, not"),
         ({"history": -1}, "history=-1 must be a whole number, 0 or more"),
