@@ -29,7 +29,9 @@ RANGES: dict[str, Range] = {
         ranges.NOT_NEGATIVE,
     ),
     **dict.fromkeys(("first_step", "radius", "max_damping"), ranges.POSITIVE),
-    "decrease": ranges.BETWEEN,
+    "decrease": ranges.Range(
+        ranges.NUMBER, "more than 0 and at most 1", lambda x: 0 < x <= 1
+    ),
     "increase": ranges.Range(ranges.NUMBER, "more than 1", lambda x: x > 1),
     "max_radius": ranges.FINITE_POSITIVE,
     **dict.fromkeys(

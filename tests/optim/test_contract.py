@@ -162,7 +162,7 @@ def test_jit_traces_once_and_lanes_equal_a_loop(factory):
     assert_close(params, scanned(start(), data())[0])
 
     # Lanes differ in their start and in every number.
-    lanes = [numbers(factory), {k: 0.9 * v for k, v in numbers(factory).items()}]
+    lanes = [numbers(factory), {k: v**0.9 for k, v in numbers(factory).items()}]
     starts = [start(), start(seed=3)]
     stacked = {k: jnp.array([lane[k] for lane in lanes]) for k in lanes[0]}
     many = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
