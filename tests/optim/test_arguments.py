@@ -28,16 +28,8 @@ from optlab.errors import InputError
         ("scale_by_newton", {"radius": -1.0}, "newton: radius must be more than 0"),
         ("newton", {"max_radius": np.inf}, "max_radius must be finite and more than 0"),
         ("newton_cg", {"max_products": 0}, "max_products must be 1 or more, not 0"),
-        (
-            "newton_cg",
-            {"tolerance": 2.0},
-            "at least 0 and less than 1",
-        ),
-        (
-            "bold_driver",
-            {"decrease": 1.0},
-            "more than 0 and less than 1",
-        ),
+        ("newton_cg", {"tolerance": 2.0}, "at least 0 and less than 1"),
+        ("bold_driver", {"decrease": 1.5}, "more than 0 and at most 1"),
         ("adam", {"b1": 1.0}, "b1 must be at least 0 and less than 1, not 1.0"),
         (
             "sgd",
