@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 
 from optlab.curvature import rowwise
-from optlab.curvature.explicit import gathered
 from optlab.errors import InputError
 
 # Greatest number of bytes of the dense matrices of one method (in one lane).
@@ -76,16 +75,14 @@ def counted_jacobian(
     outputs = jax.eval_shape(output_fn, x)
     if found is not None and found.passes <= min(outputs.size, x.size):
         z, J, passes = found  # noqa: N806
-    elif outputs.size < x.size:
+        return z, J, passes
+    if outputs.size < x.size:
         z, pull = jax.vjp(output_fn, x)
-        J = jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))  # noqa: N806
-        passes = z.size
-    else:
-        push = lambda v: jax.jvp(output_fn, (x,), (v,))  # noqa: E731
-        unit = jnp.eye(x.size, dtype=x.dtype)
-        z, J = jax.vmap(push, out_axes=(None, 1))(unit)  # noqa: N806
-        passes = x.size
-    return *gathered((z, J)), passes
+        rows = jax.vmap(lambda u: pull(u)[0])(jnp.eye(z.size, dtype=z.dtype))
+        return z, rows, z.size
+    push = lambda v: jax.jvp(output_fn, (x,), (v,))  # noqa: E731
+    unit = jnp.eye(x.size, dtype=x.dtype)
+    return *jax.vmap(push, out_axes=(None, 1))(unit), x.size
 
 
 def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
@@ -103,7 +100,7 @@ def counted_gram(output_fn: Callable, x: jax.Array) -> tuple[jax.Array, jax.Arra
     found = rowwise.gram(output_fn, x)
     if found is not None and found.passes < min(found.outputs.size, x.size):
         z, K, passes = found  # noqa: N806
-        return *gathered((z, K)), passes
+        return z, K, passes
     z, J, passes = counted_jacobian(output_fn, x)  # noqa: N806
     return z, J @ J.T, passes
 
