@@ -62,7 +62,7 @@ def jacobian(output_fn: Callable, x: jax.Array) -> Rows | None:
 
     Returns:
       z, J and the number of backward passes, m / B for B examples; None where an
-      output may depend on more than one example.
+      output may depend on more than one example, or an explicit mesh shards a part.
 
     >>> inputs = jnp.array([1.0, 2.0, 3.0])
     >>> z, J, passes = jacobian(lambda x: x[0] * inputs + x[1], jnp.array([2.0, 1.0]))
@@ -98,7 +98,8 @@ def _attempts(output_fn: Callable, x: jax.Array, *, lazy: bool) -> Rows | None:
     z, pull = jax.vjp(output_fn, x)
     program = jax.make_jaxpr(lambda u: pull(u)[0])(z)
     made = [v for op in program.jaxpr.eqns for v in op.outvars]
-    if any(explicit.is_sharded(v.aval) for v in made):  # a split would be another one
+    # Shardings of the program are those of sums, and do not fit their terms.
+    if any(explicit.is_sharded(v.aval) for v in made):
         return None
     for split in _splits(program.jaxpr, z.size):
         outer, examples, inner = split

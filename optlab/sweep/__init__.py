@@ -1,8 +1,8 @@
 """Hyperparameters x seeds as lanes of one compiled program.
 
-A sweep of one's own is `jax.vmap` of `optlab.train` or `optlab.solve`. This package is
-what `optlab.compare` runs on: it also measures how many lanes are fastest at a time,
-cuts what does not fit into memory into chunks, and spreads lanes over devices.
+To sweep in your own code, `jax.vmap` `optlab.train` or `optlab.solve`. The experiments
+run on this package. It measures how many lanes are fastest at a time, splits lanes into
+chunks where memory is short, and spreads them over devices.
 
     grid, make_lanes        points x seeds
     Task, init_states       a recipe as functions of the swept numbers; its first states
